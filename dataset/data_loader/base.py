@@ -1,0 +1,75 @@
+"""What a data set says of itself: which recordings exist, how to read the video, how to read the signals.
+
+Splitting, face boxes, resizing, caching and chunking are shared code elsewhere; a data set is one subclass here.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dataset.video import Frame
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One video with its signals. `id` names its cache entry; `subject` is what a split never divides."""
+
+    id: str
+    subject: str
+    path: Path
+    info: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A 1-D signal at its native rate: `values` (L,) and either `fs` (Hz) or `times` (L,) in seconds.
+
+    Neither given means: spread evenly over the video (what rPPG-Toolbox assumes of every label).
+    """
+
+    values: np.ndarray
+    fs: float | None = None
+    times: np.ndarray | None = None
+    unit: str = "a.u."
+
+
+class BaseLoader:
+    """A data set of the toolbox; subclasses register under the name a user writes in `DATASET`."""
+
+    fs: float | None = None  # frames per second, where the data set fixes it
+    version = 1  # raise it when the frames or signals read from the same files change: old cache entries then stand aside
+    signals: tuple[str, ...] = ("ppg",)  # what read_wave returns; () for a data set without labels
+    OPTIONS: dict[str, Any] = {}  # keys of this data set under its DATA node, with their defaults
+
+    def __init__(self, options: dict[str, Any] | None = None):
+        self.options = options or {}
+
+    def recordings(self, root: Path) -> list[Recording]:
+        """List every recording under `root` in natural order, without opening the videos."""
+        raise NotImplementedError
+
+    def read_video(self, recording: Recording) -> Iterable[Frame | np.ndarray]:
+        """Yield the frames one at a time: `Frame`s, or plain arrays (H, W, 3) uint8 RGB."""
+        raise NotImplementedError
+
+    def read_wave(self, recording: Recording) -> dict[str, Signal]:
+        """Return the signals by name (`ppg`, `resp`, `ecg`, `hr` ...); empty without labels."""
+        return {}
+
+    def select(self, recording: Recording, data: dict[str, Any]) -> bool:
+        """Whether the filters of the DATA node (INFO, FILTERING) keep this recording; applied after the split."""
+        return True
+
+
+def natural_key(name: str) -> list[tuple[int, str]]:
+    """Sort key by which subject2 comes before subject10."""
+    return [(int(part), "") if part.isdigit() else (-1, part.lower()) for part in re.split(r"(\d+)", name)]
+
+
+def natural_sort(paths: Iterable[Path]) -> list[Path]:
+    """`paths` in natural order of their names (then of the whole path)."""
+    return sorted(paths, key=lambda path: (natural_key(path.name), natural_key(str(path))))
