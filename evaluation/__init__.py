@@ -1,0 +1,1 @@
+"""From predicted waves to rates, errors, plots and a report."""

@@ -1,0 +1,120 @@
+"""Agreement of predicted and reference rates: scatter and difference plots.
+
+Bland and Altman, "Statistical methods for assessing agreement between two methods of clinical measurement",
+The Lancet 327, 1986.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from evaluation import figures
+
+VISIBLE = (40.0, 150.0)  # bpm: the axes of the scatter plot, as rPPG-Toolbox draws them
+JITTER = 0.01  # of the range of the values: keeps quantised rates from hiding each other
+SEED = 100
+
+
+class Agreement(NamedTuple):
+    """Mean difference (label - prediction), its sample standard deviation and the 95 % limits, all in bpm."""
+
+    bias: float
+    spread: float
+    low: float
+    high: float
+
+
+def agreement(label: np.ndarray, prediction: np.ndarray, correction: bool = False) -> Agreement:
+    """Bland-Altman statistics of rates (n,) in bpm; NaN spread and limits for fewer than two pairs.
+
+    `correction` widens the limits by sqrt(2), as rPPG-Toolbox always does: right only when each value is itself
+    the mean of two measurements, too wide for independent observations.
+    """
+    difference = np.asarray(label, dtype=float) - np.asarray(prediction, dtype=float)
+    spread = float(difference.std(ddof=1)) if len(difference) > 1 else np.nan
+    reach = 1.96 * spread * (np.sqrt(2.0) if correction else 1.0)
+    bias = float(difference.mean()) if len(difference) else np.nan
+    return Agreement(bias, spread, bias - reach, bias + reach)
+
+
+def plots(
+    label: np.ndarray, prediction: np.ndarray, folder: Path, id: str, method: str = "FFT", correction: bool = True
+) -> list[Path]:
+    """Write scatter and difference plot of rates (n,) in bpm to `folder`, as PDF and PNG; returns the files written.
+
+    `method` is "FFT" or "peak detection". Names: <id>_{FFT|Peak}_BlandAltman_{ScatterPlot|DifferencePlot}.pdf.
+    Never raises: a plot that cannot be drawn is a warning. The inputs stay as they are.
+    """
+    label, prediction = np.asarray(label, dtype=float), np.asarray(prediction, dtype=float)
+    name = f"{id}_{'FFT' if method == 'FFT' else 'Peak'}_BlandAltman_"
+    written = []
+    for kind, size, draw in (("ScatterPlot", (5, 5), draw_scatter), ("DifferencePlot", (6.4, 4.8), draw_difference)):
+        dpi = 300 if kind == "ScatterPlot" else 100
+        written += (
+            figures.attempt(name + kind, _write, folder, name + kind, size, dpi, draw, label, prediction, correction)
+            or []
+        )
+    return written
+
+
+def _write(folder: Path, name: str, size: tuple[float, float], dpi: int, draw: Callable, *arguments: Any) -> list[Path]:
+    """Draw one plot and save it as PDF (rPPG-Toolbox's file) and as PNG."""
+    figure = figures.new_figure(*size, layout="tight")
+    axes = figure.add_subplot()
+    axes.set_title(name, fontsize=8)
+    draw(axes, *arguments)
+    files = [
+        figures.save(figure, Path(folder) / f"{name}.pdf", dpi),
+        figures.save(figure, Path(folder) / f"{name}.png"),
+    ]
+    print(f"Saved {name}.pdf to {folder}.")
+    return files
+
+
+def draw_scatter(axes: Any, label: np.ndarray, prediction: np.ndarray, correction: bool = False) -> None:
+    """Predicted over reference rates (n,) in bpm on matplotlib `axes`; drawn with jitter, coloured by density."""
+    x, y = jittered(label, prediction)
+    axes.scatter(x, y, c=density(x, y), s=30)
+    axes.plot(VISIBLE, VISIBLE, "k--", linewidth=1)
+    axes.set(xlim=VISIBLE, ylim=VISIBLE, xlabel="GT PPG HR [bpm]", ylabel="rPPG HR [bpm]")
+    outside = int(((np.minimum(x, y) < VISIBLE[0]) | (np.maximum(x, y) > VISIBLE[1])).sum())
+    if outside:
+        axes.text(0.02, 0.95, f"{outside} of {len(x)} points outside", transform=axes.transAxes, fontsize=8)
+    axes.grid()
+
+
+def draw_difference(axes: Any, label: np.ndarray, prediction: np.ndarray, correction: bool) -> None:
+    """The difference plot of rates (n,) in bpm on matplotlib `axes`, exact points, mean and limits as lines."""
+    label, prediction = np.asarray(label, dtype=float), np.asarray(prediction, dtype=float)
+    middle, difference = (label + prediction) / 2, label - prediction
+    axes.scatter(middle, difference, c=density(middle, difference), s=30)
+    found = agreement(label, prediction, correction)
+    limits = "95 % limits x sqrt(2)" if correction else "95 % limits"
+    axes.axhline(found.bias, color="black", label=f"mean {found.bias:.2f} bpm")
+    if np.isfinite(found.spread):
+        axes.axhline(found.high, color="tab:red", linestyle="--", label=f"{limits} {found.low:.2f} to {found.high:.2f}")
+        axes.axhline(found.low, color="tab:red", linestyle="--")
+    axes.set_xlabel("Average of rPPG HR and GT PPG HR [bpm]")
+    axes.set_ylabel("Difference between rPPG HR and GT PPG HR [bpm]")
+    axes.legend(fontsize=8)
+    axes.grid()
+
+
+def jittered(*values: np.ndarray) -> list[np.ndarray]:
+    """Copies of `values` with Gaussian noise of 1 % of each range, from a generator of their own."""
+    random = np.random.default_rng(SEED)
+    return [x + random.normal(0, JITTER * np.ptp(x) if len(x) else 0.0, size=x.shape) for x in values]
+
+
+def density(x: np.ndarray, y: np.ndarray) -> np.ndarray | str:
+    """Density (n,) of the points for colouring; one colour when the points allow no estimate (equal, in line, < 3)."""
+    from scipy.stats import gaussian_kde
+
+    try:
+        points = np.stack([x, y])
+        found = gaussian_kde(points)(points)
+    except (np.linalg.LinAlgError, ValueError):
+        return "tab:blue"
+    return found if np.isfinite(found).all() else "tab:blue"

@@ -1,0 +1,93 @@
+"""The lines rPPG-Toolbox prints for a test, word for word: scripts of its users search for them.
+
+The words are kept where they are wrong (a peak SNR that says FFT); `metrics.json` has the exact names.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+
+from evaluation.evaluate import Score, Table
+from evaluation.metrics import computed
+
+_NEURAL = {
+    "FFT": {"MACC": "FFT MACC (FFT Label)"},
+    "peak detection": {
+        "MAE": "Peak MAE (Peak Label)",
+        "RMSE": "PEAK RMSE (Peak Label)",
+        "MAPE": "PEAK MAPE (Peak Label)",
+        "Pearson": "PEAK Pearson (Peak Label)",
+        "SNR": "PEAK SNR (PEAK Label)",
+        "MACC": "PEAK MACC (PEAK Label)",
+    },
+}
+_UNSUPERVISED = {"SNR": "FFT SNR (FFT Label)", "MACC": "MACC (avg)"}
+
+
+def lines(table: Table, metrics: Iterable[str], method: str = "FFT", unsupervised: bool = False) -> list[str]:
+    """One line per metric of `table`, in the order of METRICS; plots and action units have none.
+
+    `method` is INFERENCE.EVALUATION_METHOD; lines about windows that were left out follow at the end.
+    """
+    names = {**_NEURAL[method], **(_UNSUPERVISED if unsupervised else {})}
+    printed = []
+    for name in computed(metrics):
+        score = table.scores[name]
+        words = names.get(name, f"FFT {name} (FFT Label)" if method == "FFT" else f"PEAK {name} (Peak Label)")
+        unit = " (dB)" if name == "SNR" else ""
+        printed.append(f"{words}: {score.value} +/- {score.standard_error}{unit}")
+    return printed + excluded_lines(table)
+
+
+def excluded_lines(table: Table) -> list[str]:
+    """The windows that enter no error, counted and named."""
+    left_out = table.excluded
+    if not left_out:
+        return []
+    named = "; ".join(f"{row.id} window {row.window}: {row.note}" for row in left_out[:10])
+    more = f"; and {len(left_out) - 10} more" if len(left_out) > 10 else ""
+    return [f"Excluded windows: {len(left_out)} of {len(table.rows)} ({named}{more})"]
+
+
+def header(table: Table) -> str:
+    """One line that says what the numbers are: preset, band, window, estimator, n."""
+    low, high = table.preset.band
+    window = f"{table.window_seconds:g} s windows" if table.window_seconds else "whole recordings"
+    subjects = len({row.subject for row in table.valid})
+    return (
+        f"{table.method}: preset {table.preset.name}, band {low:g}-{high:g} Hz, {window}, {table.estimator}, "
+        f"n = {len(table.valid)} windows of {subjects} subjects"
+    )
+
+
+def comparison(tables: Sequence[Table]) -> str:
+    """All methods of one preset as a text table: value and standard error of every metric, n."""
+    names = list(dict.fromkeys(name for table in tables for name in table.scores))
+    cells = [
+        [
+            table.method,
+            *[_cell(table.scores.get(name)) for name in names],
+            str(len(table.valid)),
+            str(len(table.excluded)),
+        ]
+        for table in tables
+    ]
+    return text_table(["method", *names, "n", "excluded"], cells)
+
+
+def _cell(score: Score | None) -> str:
+    if score is None or not math.isfinite(score.value):
+        return "-"
+    error = f" +/- {score.standard_error:.2f}" if math.isfinite(score.standard_error) else ""
+    return f"{score.value:.2f}{error}"
+
+
+def text_table(heads: list[str], cells: list[list[str]]) -> str:
+    """A plain text table with aligned columns, first column to the left, the others to the right."""
+    widths = [max(len(row[k]) for row in [heads, *cells]) for k in range(len(heads))]
+    return "\n".join(
+        "  ".join(
+            text.ljust(width) if k == 0 else text.rjust(width)
+            for k, (text, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in [heads, *cells]
+    )

@@ -1,0 +1,118 @@
+"""The metrics a user names in METRICS: predicted and true rates (bpm) in, value and standard error out.
+
+Each takes the columns of the evaluated windows (n,) and, optionally, `weights` (..., n): how often each window
+counts (the bootstrap passes counts of many resamples at once). Spreads are population spreads, and the
+standard error takes the n windows as independent, as rPPG-Toolbox does.
+"""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from registry import METRICS
+
+
+class Estimate(NamedTuple):
+    """A value and its standard error, in the metric's unit; NaN where undefined."""
+
+    value: Any
+    standard_error: Any
+
+
+def _moments(values: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean, population standard deviation and count of `values` (n,), each of the weights' leading shape."""
+    values = np.asarray(values, dtype=float)
+    weights = np.ones(len(values)) if weights is None else weights
+    count = weights.sum(axis=-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = weights @ values / count
+        variance = (weights * (values - np.expand_dims(mean, -1)) ** 2).sum(axis=-1) / count
+    return mean, np.sqrt(variance), count
+
+
+def _mean(values: np.ndarray, weights: np.ndarray | None, scale: float = 1.0) -> Estimate:
+    """Mean of `values` (n,) and its standard error, times `scale`."""
+    mean, spread, count = _moments(values, weights)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return Estimate(mean * scale, spread / np.sqrt(count) * scale)
+
+
+@METRICS.register("MAE")
+def mae(predicted: np.ndarray, true: np.ndarray, weights: np.ndarray | None = None, **_: Any) -> Estimate:
+    """Mean absolute error, bpm."""
+    return _mean(np.abs(np.subtract(predicted, true)), weights)
+
+
+@METRICS.register("RMSE")
+def rmse(predicted: np.ndarray, true: np.ndarray, weights: np.ndarray | None = None, **_: Any) -> Estimate:
+    """Root mean square error, bpm; the standard error is rPPG-Toolbox's: root of that of the squares."""
+    mean, spread, count = _moments(np.subtract(predicted, true) ** 2, weights)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return Estimate(np.sqrt(mean), np.sqrt(spread / np.sqrt(count)))
+
+
+@METRICS.register("MAPE")
+def mape(predicted: np.ndarray, true: np.ndarray, weights: np.ndarray | None = None, **_: Any) -> Estimate:
+    """Mean absolute error relative to the true rate, in percent."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return _mean(np.abs(np.subtract(predicted, true) / np.asarray(true, dtype=float)), weights, scale=100.0)
+
+
+@METRICS.register("Pearson")
+def pearson(predicted: np.ndarray, true: np.ndarray, weights: np.ndarray | None = None, **_: Any) -> Estimate:
+    """Correlation of predicted and true rates; NaN for fewer than two windows or a constant.
+
+    The standard error sqrt((1 - r^2) / (n - 2)) needs three windows.
+    """
+    predicted, true = np.asarray(predicted, dtype=float), np.asarray(true, dtype=float)
+    weights = np.ones(len(true)) if weights is None else weights
+    (mean_p, std_p, n), (mean_t, std_t, _n) = _moments(predicted, weights), _moments(true, weights)
+    centred = (predicted - np.expand_dims(mean_p, -1)) * (true - np.expand_dims(mean_t, -1))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        flat = (std_p <= 1e-12 * np.abs(mean_p)) | (std_t <= 1e-12 * np.abs(mean_t)) | (n < 2)
+        r = np.where(flat, np.nan, (weights * centred).sum(axis=-1) / n / (std_p * std_t))
+        error = np.where(n > 2, np.sqrt(np.maximum(1 - r**2, 0) / (n - 2)), np.nan)
+    return Estimate(r[()], error[()])
+
+
+@METRICS.register("SNR")
+def snr(
+    predicted: np.ndarray, true: np.ndarray, snr: np.ndarray, weights: np.ndarray | None = None, **_: Any
+) -> Estimate:
+    """Mean signal-to-noise ratio of the predicted wave at the true rate, dB."""
+    return _mean(snr, weights)
+
+
+@METRICS.register("MACC")
+def macc(
+    predicted: np.ndarray, true: np.ndarray, macc: np.ndarray, weights: np.ndarray | None = None, **_: Any
+) -> Estimate:
+    """Mean over windows of the largest cross-correlation of predicted and true wave, 0 to 1."""
+    return _mean(macc, weights)
+
+
+UNITS = {"MAE": "bpm", "RMSE": "bpm", "MAPE": "%", "SNR": "dB"}
+OF_RATES = ("MAE", "RMSE", "MAPE", "Pearson")  # metrics that need no predicted wave: defined for baselines, too
+
+
+def is_plot(name: str) -> bool:
+    """Whether `name` in METRICS asks for Bland-Altman plots."""
+    return "BA" in name
+
+
+def computed(names: Iterable[str]) -> list[str]:
+    """The metrics among `names` that are numbers of the pulse: without plots (`BA`) and action units (`AU...`)."""
+    return [name for name in names if name in METRICS]
+
+
+def check_names(names: Iterable[str], where: str = "METRICS") -> None:
+    """ValueError for a name that is no metric; to be called before hours of inference, not after."""
+    known = [*METRICS.names(), "BA", "AU_METRICS"]
+    for name in names:
+        if name in METRICS or is_plot(name) or "AU" in name:
+            continue
+        near = difflib.get_close_matches(str(name), known, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"Wrong Test Metric Type: {where} holds {name!r}.{hint} Known: {', '.join(known)}.")

@@ -1,0 +1,130 @@
+"""rPPG-Toolbox's output pickle: writing it, and reading it without running any code that is hidden in it.
+
+    {"predictions": {recording: {clip: tensor (L, 1) or (L,)}}, "labels": the same, "label_type": str, "fs": int}
+
+torch is imported when one of the functions is called, not before.
+"""
+
+import collections
+import io
+import os
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evaluation.evaluate import RecordingResult
+
+KEYS = ("predictions", "labels", "label_type", "fs")
+Clips = Mapping[str, Mapping[int, Any]]
+
+
+def write_outputs(path: Path, predictions: Clips, labels: Clips, label_type: str, fs: float) -> Path:
+    """Write the pickle at `path` (a whole file or none) with CPU tensors, and print where it is.
+
+    `predictions` and `labels`: recording -> {clip number: tensor or array (L, 1) or (L,)}.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {
+        "predictions": _tensors(predictions),
+        "labels": _tensors(labels),
+        "label_type": str(label_type),
+        "fs": int(fs) if float(fs).is_integer() else float(fs),
+    }
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with unfinished.open("wb") as file:
+            pickle.dump(content, file, pickle.HIGHEST_PROTOCOL)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    print("Saving outputs to:", path)
+    return path
+
+
+def _tensors(clips: Clips) -> dict[str, dict[int, Any]]:
+    import torch
+
+    # clone: a slice of a batch would otherwise take the whole batch's storage into the file
+    return {
+        name: {int(number): torch.as_tensor(wave).detach().cpu().clone() for number, wave in parts.items()}
+        for name, parts in clips.items()
+    }
+
+
+def read_outputs(path: Path) -> dict[str, Any]:
+    """The pickle's dictionary with float32 arrays (L,) in place of tensors, clips in integer order.
+
+    Only containers, numbers, text and tensors are accepted; ValueError names the file and what else is in it.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            content = _RestrictedUnpickler(file).load()
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"No output pickle at '{path}'. It is written by a test run, as <ID>_outputs.pickle."
+        ) from None
+    except pickle.UnpicklingError as error:
+        raise ValueError(f"'{path}' is refused as output pickle: {error}") from error
+    except Exception as error:  # a damaged pickle raises nearly anything
+        raise ValueError(f"'{path}' cannot be read as output pickle: {type(error).__name__}: {error}") from error
+    missing = [key for key in KEYS if not isinstance(content, dict) or key not in content]
+    if missing:
+        raise ValueError(f"'{path}' is no output pickle of a test run: {', '.join(missing)} missing.")
+    waves = {key: {str(name): _arrays(parts) for name, parts in content[key].items()} for key in KEYS[:2]}
+    return {**waves, "label_type": str(content["label_type"]), "fs": float(content["fs"])}
+
+
+def _arrays(parts: Mapping[Any, Any]) -> dict[int, np.ndarray]:
+    """Clip number -> float32 array (L,), in integer order."""
+    return {int(number): np.asarray(parts[number], dtype=np.float32).ravel() for number in sorted(parts, key=int)}
+
+
+def results(path: Path, subject_of: Mapping[str, str] | None = None) -> list[RecordingResult]:
+    """The recordings of an output pickle, clips joined, ready for the evaluation (it holds no native reference)."""
+    content = read_outputs(path)
+    found = []
+    for name, parts in content["predictions"].items():
+        labels = content["labels"].get(name)
+        found.append(
+            RecordingResult(
+                id=name,
+                subject=(subject_of or {}).get(name, name),
+                fs=content["fs"],
+                prediction=np.concatenate(list(parts.values())),
+                label=None if labels is None else np.concatenate(list(labels.values())),
+                label_type=content["label_type"],
+                clips=[len(part) for part in parts.values()],
+            )
+        )
+    return found
+
+
+def _load_storage(data: bytes) -> Any:
+    """A tensor's storage, by torch's own restricted reader: the nested pickle may hold code as well."""
+    import torch
+
+    try:
+        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:  # torch's own words advise to load it without protection
+        raise pickle.UnpicklingError("a tensor in it holds more than numbers, which could run code.") from None
+
+
+class _RestrictedUnpickler(pickle.Unpickler):
+    """Knows tensors and ordered dictionaries; every other name in the file is refused."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """The few callables a pickled tensor needs; UnpicklingError for any other."""
+        if (module, name) == ("collections", "OrderedDict"):
+            return collections.OrderedDict
+        if (module, name) == ("torch.storage", "_load_from_bytes"):
+            return _load_storage
+        if (module, name) in (("torch._utils", "_rebuild_tensor_v2"), ("torch._utils", "_rebuild_tensor")):
+            import torch
+
+            return getattr(torch._utils, name)
+        raise pickle.UnpicklingError(f"it holds {module}.{name}, which is not part of a prediction and could run code.")

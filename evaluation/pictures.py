@@ -1,0 +1,116 @@
+"""The pictures of a report (PNG): an example wave and its spectrum, errors by recording and method, agreement."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evaluation import figures
+from evaluation.bland_altman import draw_difference
+from evaluation.evaluate import RecordingResult, Table, aligned_waves
+from evaluation.post_process import next_power_of_2, periodogram
+from evaluation.presets import Preset
+
+SHOWN_SECONDS = 10.0  # of the example wave
+NAMED = 40  # recordings that still fit on the axis by name
+PANELS = 12  # Bland-Altman panels in one picture
+
+
+def pick_example(table: Table, results: Sequence[RecordingResult]) -> RecordingResult | None:
+    """The recording whose largest error is the median one, neither best nor worst; None without results."""
+    if not results:
+        return None
+    worst: dict[str, float] = {}
+    for row in table.valid:
+        worst[row.id] = max(worst.get(row.id, 0.0), abs(row.error))
+    known = sorted((result for result in results if result.id in worst), key=lambda result: worst[result.id])
+    return known[(len(known) - 1) // 2] if known else results[0]
+
+
+def waveform(path: Path, examples: dict[str, RecordingResult], preset: Preset) -> Path:
+    """Prediction and reference of one recording per method, 10 s from its middle, with the spectra beside it."""
+    figure = figures.new_figure(11, 2.2 * len(examples) + 0.6, layout="constrained")
+    axes = figure.subplots(len(examples), 2, squeeze=False, width_ratios=(3, 1))
+    for (left, right), (method, result) in zip(axes, examples.items(), strict=True):
+        _example(left, right, method, result, preset)
+    axes[-1][0].set_xlabel("time [s]")
+    axes[-1][1].set_xlabel("rate [bpm]")
+    return figures.save(figure, path)
+
+
+def _example(left: Any, right: Any, method: str, result: RecordingResult, preset: Preset) -> None:
+    times, prediction, truth = aligned_waves(result, preset)
+    begin = max(0.0, times[-1] / 2 - SHOWN_SECONDS / 2)
+    shown = (times >= begin) & (times <= begin + SHOWN_SECONDS)
+    fs = (len(times) - 1) / times[-1]
+    if truth is not None and np.dot(prediction, truth) < 0:
+        prediction = -prediction  # the sign of a camera pulse is arbitrary
+    for wave, name, colour in ((truth, "reference", "0.45"), (prediction, method, "tab:red")):
+        if wave is None:
+            continue
+        left.plot(times[shown], wave[shown] / (wave.std() or 1.0), color=colour, label=name)
+        freqs, power = periodogram(wave * np.hanning(len(wave)), fs, next_power_of_2(8 * len(wave)))
+        inside = (freqs >= preset.band[0]) & (freqs <= preset.band[1])
+        right.plot(60 * freqs[inside], power[inside] / (power[inside].max() or 1.0), color=colour)
+    left.set_title(f"{method}: {result.id}", fontsize=9)
+    left.set_yticks([])
+    right.set_yticks([])
+    left.legend(fontsize=8, loc="upper right")
+
+
+def errors(path: Path, tables: Sequence[Table]) -> Path:
+    """Error of every window (predicted - true, bpm) over its recording, one colour per method."""
+    names = list(dict.fromkeys(row.id for table in tables for row in table.rows))
+    place = {name: k for k, name in enumerate(names)}
+    figure = figures.new_figure(max(6.0, min(16.0, 3 + 0.3 * len(names))), 4.5, layout="constrained")
+    axes = figure.add_subplot()
+    for k, table in enumerate(tables):
+        shift = 0.6 * ((k + 0.5) / len(tables) - 0.5)
+        used = table.valid
+        axes.plot([place[row.id] + shift for row in used], [row.error for row in used], "o", ms=4, label=table.method)
+    axes.axhline(0, color="black", linewidth=1)
+    axes.set_yscale("symlog", linthresh=5)  # small errors stay visible beside a rate that was missed altogether
+    axes.set_yticks([-50, -20, -5, -2, 0, 2, 5, 20, 50], ["-50", "-20", "-5", "-2", "0", "2", "5", "20", "50"])
+    axes.set_ylabel("predicted - true rate [bpm]")
+    if len(names) <= NAMED:
+        axes.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
+    else:
+        axes.set_xlabel("recording (order of per_recording.csv)")
+    axes.grid(axis="y", alpha=0.4)
+    axes.legend(fontsize=8, ncols=2)
+    return figures.save(figure, path)
+
+
+def methods(path: Path, tables: Sequence[Table]) -> Path:
+    """MAE of every method with its 95 % interval; baselines in grey."""
+    scored = [table for table in tables if "MAE" in table.scores and math.isfinite(table.scores["MAE"].value)]
+    figure = figures.new_figure(7, 0.4 * len(scored) + 1.2, layout="constrained")
+    axes = figure.add_subplot()
+    for k, table in enumerate(reversed(scored)):
+        score = table.scores["MAE"]
+        axes.barh(k, score.value, color="0.7" if table.baseline else "tab:red", height=0.6)
+        if math.isfinite(score.low):
+            axes.plot([score.low, score.high], [k, k], color="black")
+    axes.set_yticks(range(len(scored)), [table.method for table in reversed(scored)], fontsize=8)
+    axes.set_xlabel("mean absolute error [bpm], line: 95 % interval over subjects")
+    return figures.save(figure, path)
+
+
+def agreement(path: Path, tables: Sequence[Table], correction: bool) -> Path:
+    """Bland-Altman difference plots, one panel per method, on common axes."""
+    shown = [table for table in tables if table.valid and not table.baseline][:PANELS]
+    across = min(3, max(1, len(shown)))
+    down = max(1, math.ceil(len(shown) / across))
+    figure = figures.new_figure(4.2 * across, 3.4 * down, layout="constrained")
+    axes = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True).ravel()
+    for panel, table in zip(axes, shown, strict=False):
+        true = np.array([row.hr_true for row in table.valid])
+        draw_difference(panel, true, np.array([row.hr_pred for row in table.valid]), correction)
+        panel.set_title(table.method, fontsize=9)
+        panel.set_xlabel("mean of both rates [bpm]", fontsize=8)
+        panel.set_ylabel("true - predicted [bpm]", fontsize=8)
+    for panel in axes[len(shown) :]:
+        panel.set_visible(False)
+    return figures.save(figure, path)

@@ -1,0 +1,92 @@
+"""What happens to a wave before a rate is read off it: integrate, detrend, band-pass, spectrum.
+
+All functions are pure: arrays in, new arrays out, `fs` always an argument (Hz), bands in Hz.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+import scipy.linalg
+import scipy.signal
+
+
+def integrate(wave: np.ndarray) -> np.ndarray:
+    """Cumulative sum of `wave` (L,) in its own precision: undoes DiffNormalized.
+
+    float32 stays float32, so that float32 predictions give rPPG-Toolbox's numbers.
+    """
+    return np.cumsum(wave, axis=0, dtype=wave.dtype if np.issubdtype(wave.dtype, np.floating) else float)
+
+
+def detrend(wave: np.ndarray, strength: float = 100.0) -> np.ndarray:
+    """Remove the slow trend of `wave` (L,) or (L, C) by smoothness priors; float64 of the same shape.
+
+    The trend z minimises |wave - z|^2 + strength^2 |second difference of z|^2. Its matrix has five
+    diagonals, so the solution takes O(L) time and memory.
+    Tarvainen et al., "An advanced detrending method with application to HRV analysis", IEEE TBME 49(2), 2002.
+    """
+    wave = np.asarray(wave, dtype=float)
+    if len(wave) < 3:
+        return np.zeros_like(wave)  # a line through two points leaves nothing
+    return wave - scipy.linalg.solveh_banded(_trend_matrix(len(wave), float(strength)), wave, check_finite=False)
+
+
+@lru_cache(maxsize=64)
+def _trend_matrix(length: int, strength: float) -> np.ndarray:
+    """I + strength^2 D'D, D = second difference (L-2, L), in SciPy's upper banded form (3, L)."""
+    bands = np.zeros((3, length))
+    ones = np.ones(length - 2)
+    for first, a in enumerate((1.0, -2.0, 1.0)):  # row i of D holds 1, -2, 1 at columns i, i+1, i+2
+        for second, b in list(enumerate((1.0, -2.0, 1.0)))[first:]:
+            bands[2 - (second - first), second : second + len(ones)] += a * b * ones
+    bands *= strength**2
+    bands[2] += 1.0
+    bands.setflags(write=False)
+    return bands
+
+
+def bandpass(wave: np.ndarray, fs: float, band: tuple[float, float] = (0.6, 3.3), order: int = 1) -> np.ndarray:
+    """Butterworth band-pass of `wave` (L,) or (L, C) along time, run forwards and backwards (no delay).
+
+    Raises ValueError when the wave is not longer than the filter's padding (9 samples for order 1,
+    21 for order 3) or when `band` does not lie between 0 and fs/2.
+    """
+    b, a = butterworth(float(fs), (float(band[0]), float(band[1])), order)
+    padding = 3 * len(b)
+    if len(wave) <= padding:
+        raise ValueError(
+            f"{len(wave)} samples are too few to band-pass (order {order}): more than {padding} are needed. "
+            f"Use a longer recording or window."
+        )
+    return scipy.signal.filtfilt(b, a, wave, axis=0)
+
+
+@lru_cache(maxsize=64)
+def butterworth(fs: float, band: tuple[float, float], order: int) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients (b, a) of the band-pass; ValueError when `band` (Hz) does not fit `fs` (Hz)."""
+    low, high = band
+    if not 0 < low < high < fs / 2:
+        raise ValueError(
+            f"The band {low:g}-{high:g} Hz does not fit a signal of {fs:g} samples per second: "
+            f"it needs 0 < low < high < {fs / 2:g}. Check FS, or set INFERENCE.HR_BAND."
+        )
+    return scipy.signal.butter(order, [low / (fs / 2), high / (fs / 2)], btype="bandpass")
+
+
+def next_power_of_2(count: int) -> int:
+    """The smallest power of two that is at least `count`; 1 for 0."""
+    return 1 if count < 1 else 1 << (int(count) - 1).bit_length()
+
+
+def periodogram(wave: np.ndarray, fs: float, n_fft: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Frequencies (Hz) and power density of `wave` (L,), zero-padded to `n_fft` (default: next power of two)."""
+    n_fft = n_fft or next_power_of_2(len(wave))
+    spectrum = np.fft.rfft(wave, n_fft)
+    power = (spectrum.real**2 + spectrum.imag**2) / (fs * len(wave))
+    power[1 : len(power) - (n_fft % 2 == 0)] *= 2  # one-sided: every frequency but 0 and fs/2 occurs twice
+    return np.fft.rfftfreq(n_fft, 1 / fs), power
+
+
+def power_to_db(ratio: float) -> float:
+    """10 log10(ratio); minus infinity for 0."""
+    return 10.0 * float(np.log10(ratio)) if ratio > 0 else -np.inf

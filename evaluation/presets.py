@@ -1,0 +1,66 @@
+"""Named ways to turn waves into numbers. A table always says which one made it."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+METHODS = ("FFT", "peak detection")  # what INFERENCE.EVALUATION_METHOD may say
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One way to evaluate.
+
+    `band` (Hz) of the filter and of the search; `detrend` strength at 30 samples per second; `reference`:
+    "label" reads the true rate off the (transformed) training label at the prediction's rate, "native"
+    off the recording's own reference signal inside the window's time span.
+    """
+
+    name: str
+    band: tuple[float, float]
+    reference: str  # "label" | "native"
+    filter_order: int = 1
+    detrend: float = 100.0
+    detrend_per_second: bool = False  # keep the trend's cut-off in Hz when fs is not 30
+    spectral_peak: bool = False  # the interpolated estimator instead of INFERENCE.EVALUATION_METHOD
+    min_seconds: float = 0.0  # shorter windows are listed, not evaluated
+    whole_label: bool = False  # a prediction shorter than its label leaves the label whole (CHROM)
+    refractory: float = 0.0  # s between beats in peak detection
+
+    def estimator(self, method: str) -> str:
+        """The name of the estimator that runs when INFERENCE.EVALUATION_METHOD is `method`."""
+        return "spectral peak" if self.spectral_peak else method
+
+    def strength(self, fs: float) -> float:
+        """Detrending strength at `fs` (Hz): the cut-off frequency is proportional to fs / sqrt(strength)."""
+        return self.detrend * (fs / 30.0) ** 2 if self.detrend_per_second else self.detrend
+
+
+PRESETS = {
+    "toolbox": Preset("toolbox", (0.6, 3.3), "label", whole_label=True),
+    "neurips2023": Preset("neurips2023", (0.75, 2.5), "label"),
+    "exact": Preset(
+        "exact", (0.6, 3.3), "native", filter_order=2, detrend_per_second=True, spectral_peak=True, min_seconds=5.0
+    ),
+}
+
+
+def preset(name: str, band: Sequence[float] = ()) -> Preset:
+    """The preset called `name`, with `band` (Hz: low, high) in place of its own when given."""
+    if name not in PRESETS:
+        near = difflib.get_close_matches(str(name), PRESETS, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"INFERENCE.PRESET is {name!r}.{hint} Known: {', '.join(PRESETS)}.")
+    if not len(band):
+        return PRESETS[name]
+    if len(band) != 2 or not 0 < band[0] < band[1]:
+        raise ValueError(
+            f"INFERENCE.HR_BAND is {list(band)}: give two frequencies in Hz, low first, such as [0.6, 3.3]."
+        )
+    return replace(PRESETS[name], band=(float(band[0]), float(band[1])))
+
+
+def presets(name: str, band: Sequence[float] = ()) -> list[Preset]:
+    """What a run evaluates: `exact` first, then the preset `name` unless it is the same."""
+    chosen = preset(name, band)
+    return [chosen] if name == "exact" else [preset("exact", band), chosen]

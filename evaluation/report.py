@@ -1,0 +1,223 @@
+"""The report of a run: metrics.json, per_recording.csv, per_window.csv, report.md and its pictures, in one folder."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from evaluation import console, figures, pictures, tables
+from evaluation.evaluate import RecordingResult, Score, Table
+from evaluation.metrics import UNITS
+from evaluation.presets import PRESETS, Preset
+
+LISTED = 20  # windows and recordings named in report.md; the CSV files name all
+EXPLAINED = {
+    "exact": "the true rate is read off the recording's own reference signal inside each window's time span; "
+    "both rates are interpolated spectral peaks, free of bin rounding",
+    "toolbox": "as rPPG-Toolbox computes them, bin rounding included: for comparison with its published tables",
+    "neurips2023": "as rPPG-Toolbox computed them for its NeurIPS 2023 paper (narrower band)",
+}
+
+
+def write_report(
+    folder: Path,
+    title: str,
+    results: Mapping[str, Sequence[Table]],
+    failed: Iterable[tuple[Any, str]] = (),
+    *,
+    total: int | None = None,
+    examples: Mapping[str, RecordingResult] | None = None,
+    notes: Sequence[str] = (),
+    correction: bool = True,
+) -> Path:
+    """Write the report of one or several methods to `folder` and return the path of report.md.
+
+    `results`: method -> its tables, one per preset (`evaluate`, `constant_mean`); all methods stand in one table
+    per preset. `failed`: (recording or id, reason) of what is missing; `total`: recordings there should be
+    (default: evaluated + failed). `examples`: method -> the recording whose wave is drawn. `notes`: sentences
+    for the head, such as warnings of the run. Numbers are saved before anything is drawn; a plot never fails a run.
+    """
+    folder = Path(folder)
+    every = tables.ordered(table for found in results.values() for table in found)
+    lost = tables.as_failed(failed)
+    complete = tables.completeness(every, lost, total)
+    content = {"title": title, **complete, "notes": list(notes), "tables": [tables.as_dict(table) for table in every]}
+    tables.write_text(folder / "metrics.json", tables.json_text(content))
+    recordings = tables.recording_rows(every, lost)
+    tables.write_text(folder / "per_recording.csv", tables.csv_text(tables.RECORDING_COLUMNS, recordings))
+    tables.write_text(folder / "per_window.csv", tables.csv_text(tables.WINDOW_COLUMNS, tables.window_rows(every)))
+    drawn = _draw(folder, every, dict(examples or {}), correction)
+    return tables.write_text(folder / "report.md", _markdown(title, every, complete, notes, drawn))
+
+
+def incomplete(complete: Mapping[str, Any]) -> str:
+    """`INCOMPLETE n/m` when recordings are missing, nothing otherwise."""
+    return "" if complete["complete"] else f"INCOMPLETE {complete['evaluated']}/{complete['recordings']}"
+
+
+def print_comparison(results: Mapping[str, Sequence[Table]], failed: Iterable[tuple[Any, str]], report: Path) -> None:
+    """Print all methods under their first preset, `INCOMPLETE n/m` above when recordings are missing, and the path."""
+    first, lost = [found[0] for found in results.values()], tables.as_failed(failed)
+    complete = tables.completeness([table for found in results.values() for table in found], lost)
+    print(f"\n{console.header(first[0]).split(': ', 1)[1]}")
+    missing = [f"FAILED {item['recording']}: {item['reason']}" for item in complete["failed"]]
+    print(*filter(None, [incomplete(complete), console.comparison(first), *missing]), sep="\n")
+    print(f"Report: {report}")
+
+
+def _draw(
+    folder: Path, every: Sequence[Table], examples: dict[str, RecordingResult], correction: bool
+) -> dict[str, str]:
+    """Draw what can be drawn from the first preset that has errors; file name -> caption."""
+    with_errors = [table for table in every if table.valid]
+    first = [table for table in with_errors if table.preset == with_errors[0].preset]
+    drawn = {}
+    if examples:
+        preset = every[0].preset if every else PRESETS["exact"]
+        if figures.attempt("waveform.png", pictures.waveform, folder / "waveform.png", examples, preset):
+            drawn["waveform.png"] = "Predicted and reference wave (filtered), and their spectra; a typical recording"
+    for name, draw, arguments, caption in (
+        ("methods.png", pictures.methods, (), "Mean absolute error by method; grey: baselines"),
+        ("errors.png", pictures.errors, (), "Error of every window by recording (scale linear up to 5 bpm)"),
+        ("bland_altman.png", pictures.agreement, (correction,), "Agreement: difference over mean of both rates"),
+    ):
+        if first and figures.attempt(name, draw, folder / name, first, *arguments):
+            drawn[name] = f"{caption}. Preset {first[0].preset.name}."
+    return drawn
+
+
+def _markdown(
+    title: str, every: Sequence[Table], complete: Mapping[str, Any], notes: Sequence[str], drawn: Mapping[str, str]
+) -> str:
+    parts = [f"# {title}", *[f"> {note}" for note in notes], _scope(complete)]
+    for preset in dict.fromkeys(table.preset for table in every):
+        parts += _preset_section(preset, [table for table in every if table.preset == preset], incomplete(complete))
+    if drawn:
+        parts.append("## Pictures")
+        parts += [f"![{caption}]({name})\n\n*{caption}*" for name, caption in drawn.items()]
+    parts += _left_out(every, complete)
+    parts.append(_FILES)
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _scope(complete: Mapping[str, Any]) -> str:
+    words = f"{complete['evaluated']} of {complete['recordings']} recordings were evaluated."
+    if not complete["complete"]:
+        words += " The others are named below; every number here is of a part of the data only."
+    return words
+
+
+def _preset_section(preset: Preset, found: Sequence[Table], warning: str) -> list[str]:
+    """Heading, what was computed, the comparison table and the table in which each subject counts once."""
+    heading = f"## Results, preset `{preset.name}`"
+    if not any(table.valid for table in found):
+        return [heading, f"No window has both a predicted and a true rate under preset `{preset.name}`: no errors. "
+                "The predicted rates are in per_recording.csv."]  # fmt: skip
+    names = list(dict.fromkeys(name for table in found for name in table.scores))
+    head = f"**{warning}**" if warning else ""
+    return [
+        heading, described(preset, found[0]), head, comparison(found, names),
+        "± is the standard error over windows; in brackets the 95 % interval from resampling subjects (needs two). "
+        "Doubled, halved: share of windows whose rate is within 5 % of twice or half the true one.",
+        head, "Each subject counting once (mean over subjects ± standard error):", by_subject(found, names),
+    ]  # fmt: skip
+
+
+def described(preset: Preset, table: Table) -> str:
+    """One sentence: how the numbers of a table came about."""
+    low, high = preset.band
+    window = f"{table.window_seconds:g} s windows" if table.window_seconds else "whole recordings"
+    how = EXPLAINED.get(preset.name, "")
+    return f"Band {low:g}-{high:g} Hz ({60 * low:g}-{60 * high:g} bpm), {window}, estimator: {table.estimator}" + (
+        f"; {how}." if how else "."
+    )
+
+
+def comparison(found: Sequence[Table], names: Sequence[str]) -> str:
+    """Markdown: a line per method, a column per metric, with n, subjects and what was left out."""
+    heads = ["method", *[_head(name) for name in names], "n", "subjects", "excluded", "doubled", "halved"]
+    lines = [
+        [
+            table.method,
+            *[_cell(table.scores.get(name)) for name in names],
+            str(len(table.valid)),
+            str(len({row.subject for row in table.valid})),
+            str(len(table.excluded)),
+            _percent(table.share(2.0)),
+            _percent(table.share(0.5)),
+        ]
+        for table in found
+    ]
+    return _markdown_table(heads, lines)
+
+
+def by_subject(found: Sequence[Table], names: Sequence[str]) -> str:
+    """Markdown: the same with each subject counting once."""
+    lines = []
+    for table in found:
+        values = [table.subjects.get(name) for name in names]
+        cells = ["–" if v is None else _plus_minus(v.value, v.standard_error) for v in values]
+        lines.append([table.method, *cells, str(len({row.subject for row in table.valid}))])
+    return _markdown_table(["method", *[_head(name) for name in names], "subjects"], lines)
+
+
+def _head(name: str) -> str:
+    return f"{name} [{UNITS[name]}]" if name in UNITS else name
+
+
+def _cell(score: Score | None) -> str:
+    if score is None or not math.isfinite(score.value):
+        return "–"
+    text = _plus_minus(score.value, score.standard_error)
+    return f"{text} [{score.low:.2f}, {score.high:.2f}]" if math.isfinite(score.low) else text
+
+
+def _plus_minus(value: float, error: float) -> str:
+    if not math.isfinite(value):
+        return "–"
+    return f"{value:.2f} ± {error:.2f}" if math.isfinite(error) else f"{value:.2f}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if math.isfinite(share) else "–"
+
+
+def _markdown_table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    rule = ["---", *["---:"] * (len(heads) - 1)]
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in [heads, rule, *lines]
+    )
+
+
+def _left_out(every: Sequence[Table], complete: Mapping[str, Any]) -> list[str]:
+    """Failed recordings and excluded windows, by name."""
+    parts = []
+    if complete["failed"]:
+        lines = [f"- {item['recording']}: {item['reason']}" for item in complete["failed"]]
+        parts += ["## Failed recordings", _some(lines, "per_recording.csv")]
+    lines = [
+        f"- {table.method}, {table.preset.name}: {row.id}, window {row.window}: {row.note}"
+        for table in every
+        for row in table.excluded
+    ]
+    if lines:
+        parts += ["## Windows without an error", _some(lines, "per_window.csv")]
+    return parts
+
+
+def _some(lines: list[str], where: str) -> str:
+    more = [f"- and {len(lines) - LISTED} more: see {where}"] if len(lines) > LISTED else []
+    return "\n".join(lines[:LISTED] + more)
+
+
+_FILES = """## Files
+
+- `metrics.json`: every table with preset, band, window, estimator, n, standard errors and intervals
+- `per_recording.csv`: one line per recording, method and preset, failed recordings with the reason
+- `per_window.csv`: one line per window; `quality_db` needs no reference (power at the predicted rate over the rest)
+
+Rates are in beats per minute. SNR: power at the true rate and its double over the rest of the band; above 0 dB the
+pulse is stronger than everything else. MACC: how alike the waves are, from 0 to 1. Compare with the constant mean,
+where it is in the table: a method that is not better has not measured the pulse.
+
+Research software, not a medical device."""

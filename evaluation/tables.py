@@ -1,0 +1,187 @@
+"""Tables as data: what goes into metrics.json, per_recording.csv and per_window.csv."""
+
+import csv
+import io
+import json
+import math
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evaluation.evaluate import UNLABELLED, Row, Table
+from evaluation.metrics import UNITS
+
+RECORDING_COLUMNS = (
+    "recording", "subject", "method", "preset", "estimator", "window_s", "status", "windows", "excluded", "hr_true",
+    "hr_pred", "error", "abs_error", "snr_db", "macc", "quality_db", "note",
+)  # fmt: skip
+WINDOW_COLUMNS = (
+    "recording", "subject", "method", "preset", "window", "start_s", "seconds", "hr_true", "hr_pred", "error", "snr_db",
+    "macc", "quality_db", "note",
+)  # fmt: skip
+
+
+def ordered(tables: Iterable[Table]) -> list[Table]:
+    """The tables, preset `exact` first, otherwise in their order."""
+    return sorted(tables, key=lambda table: table.preset.name != "exact")
+
+
+def as_failed(failed: Iterable[Any]) -> list[tuple[str, str]]:
+    """(id, reason) of failed recordings given as (recording or id, reason)."""
+    return [(str(getattr(recording, "id", recording)), str(reason)) for recording, reason in failed]
+
+
+def completeness(
+    tables: Sequence[Table], failed: Sequence[tuple[str, str]], total: int | None = None
+) -> dict[str, Any]:
+    """How many recordings were evaluated, of how many, and which failed why.
+
+    A recording without one usable window in any table has failed, too, with its first note as the reason.
+    """
+    rows = [row for table in tables for row in table.rows]
+    seen = {row.id for row in rows if row.valid or row.note in UNLABELLED}
+    lost = dict(failed)
+    for row in rows:
+        if row.id not in seen:
+            lost.setdefault(row.id, row.note)
+    seen -= set(lost)
+    total = len(seen) + len(lost) if total is None else total
+    reasons = [{"recording": name, "reason": reason} for name, reason in lost.items()]
+    return {"evaluated": len(seen), "recordings": total, "complete": len(seen) == total, "failed": reasons}
+
+
+def as_dict(table: Table) -> dict[str, Any]:
+    """One table for metrics.json: what was computed how, on how much, with which result."""
+    preset = table.preset
+    return {
+        "method": table.method,
+        "baseline": table.baseline,
+        "preset": preset.name,
+        "band_hz": list(preset.band),
+        "window_s": table.window_seconds,
+        "estimator": table.estimator,
+        "reference": "native signal" if preset.reference == "native" else "label at the frames",
+        "filter_order": preset.filter_order,
+        "n": len(table.valid),
+        "recordings": len({row.id for row in table.valid}),
+        "subjects": len({row.subject for row in table.valid}),
+        "metrics": {name: _score(table, name) for name in table.scores},
+        "doubled": table.share(2.0),
+        "halved": table.share(0.5),
+        "excluded": [{"recording": row.id, "window": row.window, "reason": row.note} for row in table.excluded],
+    }
+
+
+def _score(table: Table, name: str) -> dict[str, Any]:
+    score, subject = table.scores[name], table.subjects.get(name)
+    return {
+        "unit": UNITS.get(name, ""),
+        "value": score.value,
+        "standard_error": score.standard_error,
+        "ci95": [score.low, score.high],
+        "n": score.n,
+        "subjects": score.subjects,
+        "excluded": score.excluded,
+        "per_subject": {"value": subject.value, "standard_error": subject.standard_error} if subject else None,
+    }
+
+
+def recording_rows(tables: Iterable[Table], failed: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    """One line per method, preset and recording, means over its windows; failed recordings last, with the reason."""
+    found = []
+    for table in ordered(tables):
+        by_recording: dict[str, list[Row]] = {}
+        for row in table.rows:
+            by_recording.setdefault(row.id, []).append(row)
+        found += [_recording(table, rows) for rows in by_recording.values()]
+    return found + [{"recording": name, "status": "failed", "note": reason} for name, reason in failed]
+
+
+def _recording(table: Table, rows: list[Row]) -> dict[str, Any]:
+    used = [row for row in rows if row.valid]
+    errors = [row.error for row in used]
+    notes = list(dict.fromkeys(row.note for row in rows if row.note))
+    return {
+        "recording": rows[0].id,
+        "subject": rows[0].subject,
+        "method": table.method,
+        "preset": table.preset.name,
+        "estimator": table.estimator,
+        "window_s": table.window_seconds or "",
+        "status": "evaluated" if used else "excluded",
+        "windows": len(used),
+        "excluded": len(rows) - len(used),
+        "hr_true": mean(row.hr_true for row in used or rows),
+        "hr_pred": mean(row.hr_pred for row in used or rows),
+        "error": mean(errors),
+        "abs_error": mean(map(abs, errors)),
+        "snr_db": mean(row.snr for row in used),
+        "macc": mean(row.macc for row in used),
+        "quality_db": mean(row.quality for row in rows),
+        "note": "; ".join(notes),
+    }
+
+
+def window_rows(tables: Iterable[Table]) -> list[dict[str, Any]]:
+    """One line per method, preset, recording and window."""
+    return [
+        {
+            "recording": row.id, "subject": row.subject, "method": table.method, "preset": table.preset.name,
+            "window": row.window, "start_s": row.start_s, "seconds": row.seconds, "hr_true": row.hr_true,
+            "hr_pred": row.hr_pred, "error": row.error, "snr_db": row.snr, "macc": row.macc,
+            "quality_db": row.quality, "note": row.note,
+        }
+        for table in ordered(tables)
+        for row in table.rows
+    ]  # fmt: skip
+
+
+def mean(values: Iterable[float]) -> float:
+    """Mean of the finite values; NaN without any."""
+    finite = [value for value in values if math.isfinite(value)]
+    return float(np.mean(finite)) if finite else math.nan
+
+
+def csv_text(columns: Sequence[str], lines: Iterable[dict[str, Any]]) -> str:
+    """CSV with a header; numbers with at most six decimals, undefined ones left empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: _cell(value) for key, value in line.items()} for line in lines)
+    return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if not isinstance(value, float):
+        return value
+    return round(value, 6) if math.isfinite(value) else ""
+
+
+def json_text(content: Any) -> str:
+    """JSON of plain data, indented; NaN and infinities become null."""
+    return json.dumps(_plain(content), indent=1, allow_nan=False) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write the whole of `text` to `path` or nothing: a temporary name first, then a rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return path

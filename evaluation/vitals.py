@@ -1,0 +1,106 @@
+"""Recordings without labels: no errors, but each one's rate by every method, with a quality that needs no label."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from evaluation import console, figures, pictures, tables
+from evaluation.evaluate import UNLABELLED, RecordingResult, Table
+
+COLUMNS = (
+    "recording", "subject", "method", "status", "window", "start_s", "seconds", "rate_bpm", "quality_db", "note",
+    "flags",
+)  # fmt: skip
+
+
+def failures(results: Sequence[Table]) -> dict[str, str]:
+    """Recordings for which no method gave a rate, with the first reason."""
+    rated = {row.id for table in results for row in table.rows if math.isfinite(row.hr_pred)}
+    lost: dict[str, str] = {}
+    for table in results:
+        for row in table.rows:
+            if row.id not in rated:
+                lost.setdefault(row.id, row.note)
+    return lost
+
+
+def vitals_rows(
+    results: Sequence[Table], failed: Sequence[tuple[str, str]], flags: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """One line per recording, method and window; failed recordings last, with the reason."""
+    lost = {**failures(results), **dict(failed)}
+    found = [
+        {
+            "recording": row.id, "subject": row.subject, "method": table.method,
+            "status": "ok" if math.isfinite(row.hr_pred) else "no rate", "window": row.window, "start_s": row.start_s,
+            "seconds": row.seconds, "rate_bpm": row.hr_pred, "quality_db": row.quality,
+            "note": "" if row.note in UNLABELLED else row.note, "flags": flags.get(row.id, ""),
+        }
+        for table in results
+        for row in table.rows
+        if row.id not in lost
+    ]  # fmt: skip
+    failed_lines = [
+        {"recording": name, "status": "failed", "note": reason, "flags": flags.get(name, "")}
+        for name, reason in lost.items()
+    ]
+    return found + failed_lines
+
+
+def vitals_table(results: Sequence[Table], failed: Sequence[tuple[str, str]], flags: Mapping[str, str]) -> str:
+    """Text for the screen: a line per recording, a column per method (bpm, mean over windows), then what failed."""
+    lost = {**failures(results), **dict(failed)}
+    names = list(dict.fromkeys(row.id for table in results for row in table.rows if row.id not in lost))
+    cells = []
+    for name in names:
+        own = [[row for row in table.rows if row.id == name] for table in results]
+        rates = [tables.mean(row.hr_pred for row in rows) for rows in own]
+        best = max((row.quality for rows in own for row in rows if math.isfinite(row.quality)), default=math.nan)
+        cells.append([name, *map(_number, rates), _number(best), flags.get(name, "")])
+    text = console.text_table(["recording", *[table.method for table in results], "best dB", "flags"], cells)
+    return "\n".join([text, *[f"FAILED {name}: {reason}" for name, reason in lost.items()]])
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}" if math.isfinite(value) else "-"
+
+
+def write_vitals(
+    folder: Path,
+    title: str,
+    results: Sequence[Table],
+    failed: Iterable[tuple[Any, str]] = (),
+    *,
+    flags: Mapping[str, str] | None = None,
+    examples: Mapping[str, RecordingResult] | None = None,
+) -> Path:
+    """Write vitals.csv, report.md and an example picture to `folder`; returns the path of report.md.
+
+    `results`: one table per method. `flags`: recording -> what is unusual about it (a face part of the time).
+    """
+    folder, lost, flags = Path(folder), tables.as_failed(failed), dict(flags or {})
+    lines = vitals_rows(results, lost, flags)
+    tables.write_text(folder / "vitals.csv", tables.csv_text(COLUMNS, lines))
+    drawn = ""
+    if examples and figures.attempt(
+        "waveform.png", pictures.waveform, folder / "waveform.png", dict(examples), results[0].preset
+    ):
+        drawn = "\n![Filtered wave and its spectrum](waveform.png)\n"
+    text = _markdown(title, results, lost, flags) + drawn
+    return tables.write_text(folder / "report.md", text)
+
+
+def _markdown(title: str, results: Sequence[Table], failed: list[tuple[str, str]], flags: Mapping[str, str]) -> str:
+    lost = {**failures(results), **dict(failed)}
+    total = len({row.id for table in results for row in table.rows} | set(lost))
+    head = f"# {title}\n\n" + (f"**INCOMPLETE {total - len(lost)}/{total}**\n\n" if lost else "")
+    low, high = results[0].preset.band if results else (0.0, 0.0)
+    estimator = results[0].estimator if results else "none"
+    return (
+        f"{head}Rates in beats per minute. No reference, so no errors. Band {low:g}-{high:g} Hz, {estimator}. "
+        "`best dB`: power at the strongest method's predicted rate and its double over the rest of the band. "
+        "Low values, or methods that disagree, mean: do not trust the rate.\n\n"
+        f"```\n{vitals_table(results, failed, flags)}\n```\n\n"
+        "All windows are in `vitals.csv`. Research software, not a medical device.\n"
+    )

@@ -1,0 +1,1 @@
+"""Classical methods: mean skin colour in, pulse wave out, nothing learned."""

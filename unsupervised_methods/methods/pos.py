@@ -1,0 +1,40 @@
+"""POS: plane orthogonal to skin.
+
+Wang, den Brinker, Stuijk and de Haan, "Algorithmic principles of remote PPG", IEEE TBME 64(7), 2017.
+"""
+
+import math
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from evaluation.post_process import bandpass, detrend
+from registry import UNSUPERVISED
+from unsupervised_methods.checks import checked, ratio, relative
+
+
+@UNSUPERVISED.register("POS")
+def pos(rgb: np.ndarray, fs: float) -> np.ndarray:
+    """Pulse (T,) from mean skin colour `rgb` (T, 3) at `fs` (Hz), detrended and band-passed to 0.75-3 Hz.
+
+    Raises ValueError for less than one window of 1.6 s plus a frame.
+    """
+    rgb = checked(rgb, fs, "POS", shortest=max(math.ceil(1.6 * fs) + 1, 10))
+    return bandpass(detrend(overlap_add(rgb, fs)), fs, (0.75, 3.0), order=1)
+
+
+def overlap_add(rgb: np.ndarray, fs: float, window: float = 1.6) -> np.ndarray:
+    """The unfiltered POS pulse (T,): every window of `window` seconds projected, centred and added in place.
+
+    A window ends before the frame it belongs to, as in rPPG-Toolbox, so the last sample gets nothing.
+    """
+    size = math.ceil(window * fs)
+    clips = sliding_window_view(rgb, size, axis=0)[:-1]  # (N, 3, size)
+    r, g, b = np.moveaxis(relative(clips, 2, "POS"), 1, 0)
+    x, y = g - b, g + b - 2 * r
+    h = x + ratio(x.std(axis=1), y.std(axis=1))[:, None] * y
+    h -= h.mean(axis=1, keepdims=True)
+    pulse = np.zeros(len(rgb))
+    for k in range(size):
+        pulse[k : k + len(h)] += h[:, k]
+    return pulse
