@@ -1,0 +1,387 @@
+"""Clips for networks: memory-mapped slices of the cached faces with their labels, and the loader that batches them.
+
+Faces leave here as stored, in uint8; `transforms.normalise` works on the device. Nothing is random here but the order
+of the clips, and that depends on (seed, epoch) alone.
+"""
+
+import math
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from dataset import labels
+from dataset.resampling import measure, resample_grid, resampled
+
+OPEN_FILES = 32  # memory maps a worker keeps open: each holds a file descriptor
+
+
+@dataclass(frozen=True)
+class ClipOptions:
+    """How recordings become clips.
+
+    chunk_length    frames of a clip; the rest at the end of a recording is dropped
+    do_chunk        False: one clip is the whole recording, whatever its length
+    label           name of the signal; None: no labels
+    label_required  a recording without a usable label fails; otherwise its label is NaN
+    pseudo          the POS signal of the whole frame instead of a measured one
+    resample_fs     frames per second to read at; 0: as recorded
+    """
+
+    chunk_length: int = 180
+    do_chunk: bool = True
+    label: str | None = "ppg"
+    label_type: str = "Raw"
+    label_align: str = "auto"
+    label_required: bool = True
+    pseudo: bool = False
+    resample_fs: float = 0.0
+
+
+@dataclass(frozen=True)
+class Track:
+    """What a worker needs of one recording; small enough to be sent to each."""
+
+    id: str
+    subject: str
+    fs: float
+    faces: str | np.ndarray  # path of faces.npy (T, H, W, C), or the array where there is no file
+    count: int  # frames as read, after resampling
+    label: np.ndarray | None  # (count,) float32
+    stats: np.ndarray  # (3,) float32: mean, std, std of the relative differences
+    positions: np.ndarray | None  # (count,) where in the stored frames each frame lies; None: as stored
+
+
+class ClipDataset(Dataset):
+    """Clips of `ids` in that order, each recording from its first clip to its last.
+
+    `entries(id)` gives the cache entry: faces (T, H, W, C) uint8, times, fs, signals, stats, subject. `select` names
+    the clips of a recording (id -> numbers) when not all are wanted. A sample is a dict:
+
+        video (C, T, H, W) uint8, next_frame (C, H, W) uint8, has_next bool, stats (3,) float32, ppg (T,) float32 (under
+        the name of the label), recording, subject, clip (its number), fs (Hz), index (in this data set), weight (1.0)
+
+    A recording that cannot be cut (too short, label unusable) is not among the clips but in `failed` (id, reason);
+    `dropped` counts the frames left over per recording, `notes` says what is odd about labels.
+    """
+
+    def __init__(
+        self,
+        entries: Callable[[str], Any],
+        ids: Sequence[str],
+        options: ClipOptions | None = None,
+        select: Mapping[str, Sequence[int]] | None = None,
+    ):
+        """Read everything of each recording but its pixels."""
+        self.options = options or ClipOptions()
+        self.tracks: list[Track] = []
+        self.failed: list[tuple[str, str]] = []
+        self.dropped: dict[str, int] = {}
+        self.notes: list[str] = []
+        self.clips: list[tuple[int, int, int, int]] = []  # track, first frame, frame after the last, number
+        self._open: OrderedDict[int, np.ndarray] = OrderedDict()
+        for name in ids:
+            self._add(entries(name), None if select is None else select.get(name, ()))
+
+    def __len__(self) -> int:
+        """Clips of all recordings."""
+        return len(self.clips)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """The sample with this number."""
+        number, start, stop, clip = self.clips[index]
+        track = self.tracks[number]
+        block = torch.from_numpy(self._read(number, start, min(stop + 1, track.count)))
+        length, has_next = stop - start, stop < track.count
+        sample = {
+            "video": block[:length].permute(3, 0, 1, 2),
+            "next_frame": (block[length] if has_next else torch.zeros_like(block[0])).permute(2, 0, 1),
+            "has_next": has_next,
+            "stats": torch.from_numpy(track.stats),
+            "recording": track.id,
+            "subject": track.subject,
+            "clip": clip,
+            "fs": track.fs,
+            "index": int(index),
+            "weight": 0.0 if isinstance(index, Padding) else 1.0,
+        }
+        if track.label is not None:
+            sample[self.options.label or "ppg"] = torch.from_numpy(track.label[start:stop])
+        return sample
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the open files: a memory map would be copied into the pickle."""
+        return {**self.__dict__, "_open": OrderedDict()}
+
+    @property
+    def recordings(self) -> list[str]:
+        """Ids of the recordings that have clips, in order."""
+        return [track.id for track in self.tracks]
+
+    def lengths(self, recording: str) -> list[int]:
+        """Frames of each clip of `recording`, in order."""
+        return [stop - start for number, start, stop, _ in self.clips if self.tracks[number].id == recording]
+
+    def _add(self, entry: Any, wanted: Sequence[int] | None) -> None:
+        try:
+            track, notes = make_track(entry, self.options)
+            ranges = chunks(track.count, self.options.chunk_length if self.options.do_chunk else track.count)
+            numbers = _numbers(ranges, wanted)
+        except ValueError as error:
+            self.failed.append((entry.id, str(error)))
+            return
+        self.notes += [f"{entry.id}: {note}" for note in notes]
+        self.dropped[track.id] = track.count - ranges[-1][1]
+        self.clips += [(len(self.tracks), *ranges[number], number) for number in numbers]
+        self.tracks.append(track)
+
+    def _read(self, number: int, start: int, stop: int) -> np.ndarray:
+        track = self.tracks[number]
+        if track.positions is None:
+            return np.array(self._faces(number)[start:stop])
+        return resampled(self._faces(number), track.positions[start:stop])
+
+    def _faces(self, number: int) -> np.ndarray:
+        if number in self._open:
+            self._open.move_to_end(number)
+            return self._open[number]
+        faces = open_faces(self.tracks[number].faces)
+        self._open[number] = faces
+        if len(self._open) > OPEN_FILES:
+            self._open.popitem(last=False)
+        return faces
+
+
+class Padding(int):
+    """Index of a clip that only fills a batch: its sample has weight 0 and must not count."""
+
+
+def chunks(count: int, length: int) -> list[tuple[int, int]]:
+    """(first frame, frame after the last) of the whole chunks of `length` in `count` frames.
+
+    Raises ValueError when not even one fits.
+    """
+    if count < max(length, 1):
+        raise ValueError(
+            f"too short: {count} frames, a clip has {length} (CHUNK_LENGTH). "
+            f"Use a smaller CHUNK_LENGTH, or leave the recording out."
+        )
+    return [(start, start + length) for start in range(0, count - length + 1, length)]
+
+
+def make_track(entry: Any, options: ClipOptions) -> tuple[Track, list[str]]:
+    """Everything about one cache entry but its pixels, and remarks on its label; ValueError when it is unusable."""
+    stored = len(entry.faces)
+    if not stored:
+        raise ValueError("no frames")
+    times, positions, fs, stats = entry.times, None, float(entry.fs), entry.stats
+    if options.resample_fs > 0:
+        times, positions = resample_grid(entry.times, stored, fs, options.resample_fs)
+        stats = measure(lambda start, stop: resampled(entry.faces, positions[start:stop]), len(positions))
+        fs = float(options.resample_fs)
+    count = stored if positions is None else len(positions)
+    label, notes = _label(entry, times, count, fs, options)
+    faces = getattr(entry.faces, "filename", None)
+    track = Track(
+        id=entry.id,
+        subject=entry.subject,
+        fs=fs,
+        faces=entry.faces if faces is None else os.fspath(faces),
+        count=count,
+        label=None if label is None else label.astype(np.float32),
+        stats=np.array([stats.mean, stats.std, stats.diff_std], dtype=np.float32),
+        positions=positions,
+    )
+    return track, notes
+
+
+def open_faces(faces: str | np.ndarray) -> np.ndarray:
+    """The stored frames (T, H, W, C), memory-mapped; ValueError naming the file when it is damaged."""
+    if not isinstance(faces, (str, os.PathLike)):
+        return faces
+    try:
+        return np.lib.format.open_memmap(faces, mode="r")  # np.load would also open zip archives and pickles
+    except (ValueError, EOFError, OverflowError) as error:
+        raise ValueError(
+            f"'{faces}' is damaged ({error}). Delete its folder '{Path(faces).parent}'; it is made again."
+        ) from error
+
+
+# --- Labels ---------------------------------------------------------------------------------------------------------
+
+
+def frame_label(
+    entry: Any, times: np.ndarray | None, count: int, fs: float, options: ClipOptions
+) -> tuple[np.ndarray, list[str]]:
+    """Untransformed label (count,) of a recording at `times`, and remarks; ValueError without a usable one."""
+    if options.pseudo:
+        return _pseudo_label(entry, times, count), []
+    if options.label not in entry.signals:
+        raise ValueError(f"no signal {options.label!r} (it has: {', '.join(entry.signals) or 'none'})")
+    signal = entry.signals[options.label]
+    values = labels.align(signal, times, count, options.label_align)
+    by_time = labels.by_timestamps(signal, times, options.label_align)
+    note = "" if by_time else labels.length_note(signal, count, fs)
+    return values, [note] if note else []
+
+
+def _label(
+    entry: Any, times: np.ndarray | None, count: int, fs: float, options: ClipOptions
+) -> tuple[np.ndarray | None, list[str]]:
+    if options.label is None:
+        return None, []
+    try:
+        values, notes = frame_label(entry, times, count, fs, options)
+    except ValueError as error:
+        if options.label_required:
+            raise
+        return np.full(count, np.nan), [f"without label: {error}"]
+    return labels.transform(values, options.label_type), notes
+
+
+def _pseudo_label(entry: Any, times: np.ndarray | None, count: int) -> np.ndarray:
+    trace = getattr(entry, "frame_trace", None)
+    if trace is None:
+        raise ValueError("no mean colour of the whole frame in the cache: set DO_PREPROCESS: True once")
+    wave = labels.pos_pseudo_label(trace, float(entry.fs))
+    if len(wave) == count:
+        return wave
+    own_times = np.arange(len(wave)) / entry.fs if entry.times is None else entry.times
+    return np.interp(times, own_times, wave)
+
+
+def _numbers(ranges: Sequence[tuple[int, int]], wanted: Sequence[int] | None) -> Sequence[int]:
+    if wanted is None:
+        return range(len(ranges))
+    beyond = sorted(number for number in wanted if not 0 <= number < len(ranges))
+    if beyond:
+        raise ValueError(f"the list names clip {beyond[0]}, but the recording has clips 0 to {len(ranges) - 1}")
+    return sorted(set(wanted))
+
+
+# --- Loading --------------------------------------------------------------------------------------------------------
+
+
+class ClipSampler(Sampler[list[int]]):
+    """Batches of clip numbers for one process of `world_size`, the same set in the same order however many there are.
+
+    `batch_size` counts the clips of all processes. `set_epoch(epoch, start)` chooses the order and how many batches
+    of it are done already. A last batch with fewer clips than processes is filled with `Padding`.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        batch_size: int,
+        shuffle: bool = False,
+        seed: int = 100,
+        rank: int = 0,
+        world_size: int = 1,
+    ):
+        """ValueError when the batch cannot be shared evenly."""
+        if batch_size < 1 or batch_size % world_size:
+            raise ValueError(f"BATCH_SIZE is {batch_size}; it must be a multiple of the {world_size} process(es).")
+        self.count, self.batch_size, self.shuffle, self.seed = count, batch_size, shuffle, seed
+        self.rank, self.world_size = rank, world_size
+        self.epoch, self.start = 0, 0
+
+    def __len__(self) -> int:
+        """Batches of a whole epoch, wherever this one starts."""
+        return math.ceil(self.count / self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        """This process's part of each batch."""
+        order = self.order(self.epoch)
+        for batch in range(self.start, len(self)):
+            yield self._share(order[batch * self.batch_size : (batch + 1) * self.batch_size])
+
+    def set_epoch(self, epoch: int, start: int = 0) -> None:
+        """Make the next pass that of `epoch`, without its first `start` batches."""
+        self.epoch, self.start = epoch, start
+
+    def order(self, epoch: int) -> list[int]:
+        """All clip numbers in the order of `epoch`."""
+        if not self.shuffle:
+            return list(range(self.count))
+        return np.random.default_rng([self.seed, epoch]).permutation(self.count).tolist()
+
+    def state(self) -> dict[str, int]:
+        """What `resume` needs; `start` is what `set_epoch` said, not how far a prefetching loader has come."""
+        return {"seed": self.seed, "epoch": self.epoch, "start": self.start}
+
+    def resume(self, state: Mapping[str, int]) -> None:
+        """Take over a `state`; ValueError when its seed, and so its order, is another."""
+        if state["seed"] != self.seed:
+            raise ValueError(f"The state was made with SEED {state['seed']}, this run has {self.seed}.")
+        self.set_epoch(state["epoch"], state["start"])
+
+    def _share(self, batch: list[int]) -> list[int]:
+        size = math.ceil(len(batch) / self.world_size)
+        mine = batch[self.rank * size : (self.rank + 1) * size]
+        return mine or [Padding(batch[0])]
+
+
+def make_loader(
+    dataset: Dataset,
+    batch_size: int,
+    shuffle: bool = False,
+    workers: int = -1,
+    seed: int = 100,
+    rank: int = 0,
+    world_size: int = 1,
+    pin_memory: bool | None = None,
+) -> DataLoader:
+    """Loader of batches (see `collate`) whose workers live as long as it does.
+
+    Before each epoch call `loader.batch_sampler.set_epoch(epoch, start)`. `workers` -1: chosen from the cores.
+    It draws nothing from the global random numbers, so that a resumed run goes on as an uninterrupted one.
+    """
+    workers = min(auto_workers() if workers < 0 else workers, math.ceil(len(dataset) / max(batch_size, 1)))
+    return DataLoader(
+        dataset,
+        batch_sampler=ClipSampler(len(dataset), batch_size, shuffle, seed, rank, world_size),
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        collate_fn=collate,
+        pin_memory=torch.cuda.is_available() if pin_memory is None else pin_memory,
+        generator=torch.Generator().manual_seed(seed),
+    )
+
+
+def auto_workers() -> int:
+    """Reading processes for this machine: none on two cores (a slice of a mapped file costs less than a process)."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 0 if cores <= 2 else min(8, cores // 2)
+
+
+def collate(samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One batch of samples: tensors stacked, numbers as tensors, texts as lists.
+
+    Videos are stacked as they lie in memory (channels last) and only viewed as (B, C, T, H, W): the copy stays one
+    straight run, and `normalise` changes the order on the device. Raises ValueError for clips of different lengths.
+    """
+    return {key: _stacked(key, [sample[key] for sample in samples]) for key in samples[0]}
+
+
+def _stacked(key: str, values: list[Any]) -> Any:
+    first = values[0]
+    if isinstance(first, torch.Tensor):
+        if any(value.shape != first.shape for value in values):
+            raise ValueError(
+                f"A batch holds {key} of different sizes ({', '.join(str(tuple(value.shape)) for value in values)}). "
+                f"With DO_CHUNK: False or mixed recordings use a BATCH_SIZE of 1."
+            )
+        if first.ndim == 4:
+            return torch.stack([value.permute(1, 2, 3, 0) for value in values]).permute(0, 4, 1, 2, 3)
+        return torch.stack(values)
+    if isinstance(first, bool):
+        return torch.tensor(values, dtype=torch.bool)
+    if isinstance(first, int):
+        return torch.tensor([int(value) for value in values])
+    return torch.tensor(values, dtype=torch.float32) if isinstance(first, float) else values

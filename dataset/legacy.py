@@ -1,0 +1,209 @@
+"""rPPG-Toolbox's own caches: float chunks `<stem>_input<k>.npy` with `<stem>_label<k>.npy`, and lists of them.
+
+Read as they are, memory-mapped, never written and never unpickled. Chunks hold normalised frames (T, H, W, C) in
+float32 or float64.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from dataset.clips import Padding
+from dataset.data_loader.base import natural_key
+from dataset.splits import SplitError, read_column
+
+CHUNK = re.compile(r"(?P<stem>.+)_input(?P<number>\d{1,9})\.npy", re.DOTALL)
+MMPD_STEM = re.compile(r"[^_]+_L(\d)_MO(\d)_E(\d)_S(\d)_GE(\d)_GL(\d)_H(\d)_MA(\d)")
+MMPD_FIELDS = ("LIGHT", "MOTION", "EXERCISE", "SKIN_COLOR", "GENDER", "GLASSER", "HAIR_COVER", "MAKEUP")
+SHOWN = 5  # names in an error
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One line of a file list: clip `number` of recording `stem`, and the chunk file where there is one."""
+
+    text: str
+    stem: str
+    number: int
+    path: Path | None
+
+
+def read_list(path: Path, cache: Path) -> list[Listed]:
+    """The lines of a file list (column `input_files`), in natural order of recording and clip, without repeats.
+
+    A line names a chunk: an existing file (absolute, or relative to the working directory), or one of that base name
+    in the folder `cache`. A line without such a file names a recording of the face cache and one of its clips.
+    Raises SplitError for an empty list, for lines that name anything but `<stem>_input<k>.npy`, and for a list that
+    mixes both kinds.
+    """
+    texts = [text for text in read_column(path, "input_files") if text]
+    if not texts:
+        raise SplitError(f"The list '{path}' is empty.")
+    wrong = [text for text in texts if not CHUNK.fullmatch(_base_name(text)) or "\0" in text]
+    if wrong:
+        raise SplitError(
+            f"The list '{path}' names {len(wrong)} file(s) that are not called <recording>_input<number>.npy: "
+            f"{_first(wrong)}. Only such chunks (and, in a face cache, such clips) can be listed."
+        )
+    listed = {(line.stem, line.number): line for line in (_listed(text, Path(cache)) for text in texts)}
+    lines = sorted(listed.values(), key=lambda line: (natural_key(line.stem), line.stem, line.number))
+    without = [line.text for line in lines if line.path is None]
+    if without and len(without) < len(lines):
+        raise SplitError(
+            f"The list '{path}' mixes chunk files with {len(without)} name(s) of which no file exists: "
+            f"{_first(without)}. Restore these files, or delete the list and let a new one be made."
+        )
+    return lines
+
+
+def find_chunks(cache: Path) -> list[Path]:
+    """All chunk files directly in the folder `cache`, in natural order; [] without such a folder."""
+    if not Path(cache).is_dir():
+        return []
+    files = [Path(entry.path) for entry in os.scandir(cache) if CHUNK.fullmatch(entry.name) and entry.is_file()]
+    return sorted(files, key=lambda file: (natural_key(split_name(file)[0]), split_name(file)))
+
+
+def split_name(path: Path) -> tuple[str, int]:
+    """Stem and number of a chunk's path; ValueError when it is no chunk."""
+    match = CHUNK.fullmatch(Path(path).name)
+    if not match:
+        raise ValueError(f"'{path}' is not called <recording>_input<number>.npy.")
+    return match["stem"], int(match["number"])
+
+
+def label_path(path: Path) -> Path:
+    """Path of the label of the chunk at `path`: only the base name differs, whatever the folders are called."""
+    stem, _ = split_name(path)
+    return path.with_name(f"{stem}_label{path.name[len(stem) + len('_input') :]}")
+
+
+def kept(stem: str, data: Mapping[str, Any]) -> bool:
+    """Whether the filters of a DATA node keep the recording `stem` of an rPPG-Toolbox cache.
+
+    FILTERING looks at the stem itself; INFO at the codes that a stem of MMPD carries
+    (`subject1_L1_MO1_E2_S3_GE1_GL2_H2_MA2`).
+    """
+    filtering = data["FILTERING"]
+    if filtering["USE_EXCLUSION_LIST"] and stem in filtering["EXCLUSION_LIST"]:
+        return False
+    if filtering["SELECT_TASKS"] and not any(task in stem for task in filtering["TASK_LIST"]):
+        return False
+    codes = MMPD_STEM.fullmatch(stem)
+    return not codes or all(
+        int(code) in data["INFO"][field] for code, field in zip(codes.groups(), MMPD_FIELDS, strict=True)
+    )
+
+
+class LegacyChunks(Dataset):
+    """Chunk files as samples, in the order given. A sample is a dict:
+
+    video_float (C, T, H, W) float32, already normalised; ppg (T,) or (T, columns) float32; recording, subject (both the
+    stem), clip (the chunk's number), fs (Hz), index, weight
+
+    A recording with a damaged or missing chunk is in `failed` (stem, reason), and none of its chunks is used.
+    """
+
+    def __init__(self, paths: Iterable[Path], fs: float):
+        """Look at the header of each file; nothing is read yet."""
+        self.fs = float(fs)
+        self.failed: list[tuple[str, str]] = []
+        self.dropped: dict[str, int] = {}
+        self.notes: list[str] = []
+        frames: dict[Path, int] = {}
+        broken: dict[str, str] = {}
+        for path in map(Path, paths):
+            try:
+                frames[path] = check_chunk(path)
+            except (OSError, ValueError) as error:
+                broken.setdefault(split_name(path)[0], str(error))
+        self.failed += broken.items()
+        self._frames = {path: count for path, count in frames.items() if split_name(path)[0] not in broken}
+        self.paths = list(self._frames)
+
+    def __len__(self) -> int:
+        """Chunks of all recordings."""
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """The sample with this number."""
+        path = self.paths[index]
+        stem, number = split_name(path)
+        frames = np.asarray(_open(path).transpose(3, 0, 1, 2), dtype=np.float32, order="C")
+        return {
+            "video_float": torch.from_numpy(frames if frames.flags.writeable else frames.copy()),
+            "ppg": torch.from_numpy(np.array(_open(label_path(path)), dtype=np.float32)),
+            "recording": stem,
+            "subject": stem,
+            "clip": number,
+            "fs": self.fs,
+            "index": int(index),
+            "weight": 0.0 if isinstance(index, Padding) else 1.0,
+        }
+
+    @property
+    def recordings(self) -> list[str]:
+        """Stems that have chunks, in order."""
+        return list(dict.fromkeys(split_name(path)[0] for path in self.paths))
+
+    def lengths(self, recording: str) -> list[int]:
+        """Frames of each chunk of `recording`, in order."""
+        return [self._frames[path] for path in self._of(recording)]
+
+    def trace(self, recording: str) -> np.ndarray:
+        """Mean of the first three channels of each frame, (T, 3) float64, over all chunks of `recording`.
+
+        The mean skin colour when the chunks hold Raw frames.
+        """
+        return np.concatenate([_open(path)[..., :3].mean(axis=(1, 2), dtype=float) for path in self._of(recording)])
+
+    def label(self, recording: str) -> np.ndarray:
+        """The joined label of all chunks of `recording`, (T,) or (T, columns) float64."""
+        return np.concatenate([np.asarray(_open(label_path(path)), dtype=float) for path in self._of(recording)])
+
+    def _of(self, recording: str) -> list[Path]:
+        return [path for path in self.paths if split_name(path)[0] == recording]
+
+
+def check_chunk(path: Path) -> int:
+    """Frames of the chunk at `path`; ValueError or OSError naming the file when it or its label is unusable."""
+    frames, label = _open(path), _open(label_path(path))
+    if frames.ndim != 4 or frames.dtype.kind not in "fiu" or not frames.size:
+        raise ValueError(f"'{path}' holds {frames.dtype} {frames.shape}; a chunk is numbers (T, H, W, C)")
+    if label.ndim not in (1, 2) or label.dtype.kind not in "fiu" or len(label) != len(frames):
+        raise ValueError(
+            f"'{label_path(path)}' holds {label.dtype} {label.shape}; the label of this chunk has {len(frames)} rows"
+        )
+    return len(frames)
+
+
+def _open(path: Path) -> np.ndarray:
+    try:
+        return np.lib.format.open_memmap(path, mode="r")  # unlike np.load never a pickle or an archive
+    except FileNotFoundError:
+        raise FileNotFoundError(f"'{path}' does not exist") from None
+    except (ValueError, EOFError, OverflowError, SyntaxError, MemoryError) as error:
+        raise ValueError(f"'{path}' is no readable .npy array ({error})") from error
+
+
+def _listed(text: str, cache: Path) -> Listed:
+    stem, number = split_name(Path(_base_name(text)))
+    for candidate in (Path(text), cache / _base_name(text)):
+        if candidate.is_file():
+            return Listed(text, stem, number, candidate)
+    return Listed(text, stem, number, None)
+
+
+def _base_name(text: str) -> str:
+    return re.split(r"[/\\]", text)[-1]  # lists travel between systems
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(repr(name) for name in names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")

@@ -1,0 +1,193 @@
+"""Which recordings a section works on: parts of the listing by subject, folds, lists, and what two sections share.
+
+A split holds recording ids, never paths or positions, so it means the same on every machine.
+"""
+
+import csv
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from dataset.data_loader.base import Recording, natural_key
+
+UNITS = ("subject", "recording")
+FORMAT = 1
+
+
+class SplitError(ValueError):
+    """A split that cannot be made, read or used."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Recordings of one section, in order. `dataset` and `subjects` (id -> subject) let others judge overlaps."""
+
+    dataset: str
+    ids: tuple[str, ...]
+    subjects: Mapping[str, str] = field(default_factory=dict)
+    unit: str = "subject"
+    begin: float = 0.0
+    end: float = 1.0
+    fold: str = ""
+
+    @property
+    def hash(self) -> str:
+        """16 hexadecimal digits over everything the split says."""
+        text = json.dumps(self._plain(), sort_keys=True, ensure_ascii=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def save(self, path: Path) -> Path:
+        """Write the split with its hash as JSON, by way of a temporary name; returns `path`."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        text = json.dumps({"format": FORMAT, "hash": self.hash, **self._plain()}, indent=1, ensure_ascii=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.replace(path)
+        return path
+
+    def _plain(self) -> dict:
+        plain = asdict(self)
+        plain["ids"] = list(self.ids)
+        plain["subjects"] = {name: str(self.subjects[name]) for name in self.ids if name in self.subjects}
+        return plain
+
+
+def load(path: Path) -> Split:
+    """Read a split written by `Split.save`; SplitError when it is damaged or was changed by hand."""
+    try:
+        stored = json.loads(Path(path).read_text(encoding="utf-8"))
+        claimed, version = stored.pop("hash"), stored.pop("format")
+        stored["ids"] = tuple(stored["ids"])
+        split = Split(**stored)
+    except (OSError, UnicodeDecodeError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise SplitError(f"'{path}' is not a split of this toolbox ({error}). Delete it; it is made again.") from error
+    if version != FORMAT:
+        raise SplitError(f"'{path}' has format {version}; this version reads {FORMAT}. Delete it; it is made again.")
+    if split.hash != claimed:
+        raise SplitError(
+            f"'{path}' does not match its hash: it was changed after it was written. "
+            f"Delete it, or give your own recordings as a list (FILE_LIST_PATH)."
+        )
+    return split
+
+
+def take(recordings: Sequence[Recording], begin: float, end: float, unit: str = "subject") -> list[Recording]:
+    """Recordings whose unit is number int(begin * n) to int(end * n) of the n units, in listing order.
+
+    `recordings` is the whole frozen listing, failed ones included, so that a failure moves nobody to another split.
+    Units are subjects (or single recordings) in natural order. 0 to 1 keeps everything. The products are cut off as
+    rPPG-Toolbox does. Raises SplitError for a range outside 0 <= begin < end <= 1 or an unknown unit.
+    """
+    if not 0 <= begin < end <= 1:
+        raise SplitError(f"BEGIN {begin} and END {end} must satisfy 0 <= BEGIN < END <= 1.")
+    if unit not in UNITS:
+        raise SplitError(f"Unit of a split is {unit!r}; known: {', '.join(UNITS)}.")
+    name = (lambda recording: recording.subject) if unit == "subject" else (lambda recording: recording.id)
+    units = sorted({name(recording) for recording in recordings}, key=lambda text: (natural_key(text), text))
+    chosen = set(units[int(begin * len(units)) : int(end * len(units))])
+    return [recording for recording in recordings if name(recording) in chosen]
+
+
+def read_fold(path: Path) -> list[str]:
+    """Subjects of a fold: column `subjects` of a CSV, in file order; SplitError when it cannot be read."""
+    subjects = [text for text in read_column(path, "subjects") if text]
+    if not subjects:
+        raise SplitError(f"The fold '{path}' names no subject.")
+    return subjects
+
+
+def by_fold(recordings: Sequence[Recording], subjects: Iterable[str]) -> tuple[list[Recording], list[str]]:
+    """Recordings of `subjects` in listing order, and the subjects that no recording has."""
+    wanted = list(dict.fromkeys(subjects))
+    present = {recording.subject for recording in recordings}
+    chosen = set(wanted)
+    return [r for r in recordings if r.subject in chosen], [name for name in wanted if name not in present]
+
+
+def read_column(path: Path, column: str) -> list[str]:
+    """One column of a CSV file as text; SplitError with the file, what is wrong and the columns it has."""
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            names = reader.fieldnames or []
+            if column not in names:
+                raise SplitError(f"'{path}' has no column {column!r}; its columns: {', '.join(names) or 'none'}.")
+            return [(row[column] or "").strip() for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SplitError(f"The list '{path}' cannot be read: {error}.") from error
+
+
+def write_list(path: Path, names: Iterable[str]) -> Path:
+    """Write `names` as a file list: unnamed running number, column `input_files` (rPPG-Toolbox's layout)."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["", "input_files"])
+        writer.writerows(enumerate(names))
+    temporary.replace(path)
+    return path
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Two sections that work on the same people of one data folder."""
+
+    first: str
+    second: str
+    subjects: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """The finding as a sentence, with the first five subjects."""
+        shown = ", ".join(self.subjects[:5]) + (", ..." if len(self.subjects) > 5 else "")
+        return (
+            f"{self.first.upper()} and {self.second.upper()} share {len(self.subjects)} subject(s) of the same "
+            f"data folder: {shown}"
+        )
+
+
+def overlaps(sections: Mapping[str, tuple[Path, Split]]) -> list[Overlap]:
+    """Every pair of `sections` (name -> data folder and split) that shares subjects in one resolved folder."""
+    found = []
+    names = list(sections)
+    for position, first in enumerate(names):
+        for second in names[position + 1 :]:
+            shared = _shared(sections[first], sections[second])
+            if shared:
+                found.append(Overlap(first, second, tuple(shared)))
+    return found
+
+
+def judge(sections: Mapping[str, tuple[Path, Split]], selects_epoch: bool = False) -> list[Overlap]:
+    """Refuse splits that make a result meaningless; return the overlaps that only deserve a warning.
+
+    Sections are called train, valid and test. TRAIN with TEST is a SplitError. VALID with TEST is one when
+    `selects_epoch` (the best epoch is chosen on VALID), otherwise a warning, as is VALID with TRAIN.
+    """
+    warnings = []
+    for overlap in overlaps(sections):
+        pair = {overlap.first, overlap.second}
+        if pair == {"train", "test"}:
+            raise SplitError(
+                f"{overlap}. The test would measure what was learnt by heart. "
+                f"Give TRAIN.DATA and TEST.DATA disjoint BEGIN and END, folds or lists."
+            )
+        if pair == {"valid", "test"} and selects_epoch:
+            raise SplitError(
+                f"{overlap}. The best epoch would be chosen on the test set. "
+                f"Separate VALID.DATA from TEST.DATA, or set TEST.USE_LAST_EPOCH: True."
+            )
+        warnings.append(overlap)
+    return warnings
+
+
+def _shared(first: tuple[Path, Split], second: tuple[Path, Split]) -> list[str]:
+    if Path(first[0]).resolve() != Path(second[0]).resolve():
+        return []
+    subjects = [{str(split.subjects.get(name, name)) for name in split.ids} for _, split in (first, second)]
+    return sorted(subjects[0] & subjects[1], key=lambda text: (natural_key(text), text))
