@@ -1,0 +1,237 @@
+"""Weights in and out: plain state dicts, with or without `module.`, safe to open, and readable when they do not fit.
+
+A file written here is a state dict as rPPG-Toolbox writes it, so weights go both ways. Beside it lies `<name>.json`,
+which knows what a state dict cannot say: the method, its options, clip length, frame size and data types.
+"""
+
+import fnmatch
+import io
+import json
+import os
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+State = dict[str, torch.Tensor]
+PREFIX = "module."
+
+
+class WeightsError(ValueError):
+    """Weights that cannot be used, with the reason and the way out."""
+
+
+def read_weights(path: str | Path) -> State:
+    """The tensors of a .pth or .safetensors file by plain name (without `module.`), on the CPU.
+
+    Raises FileNotFoundError, or WeightsError for a file that is damaged, holds code, or is no state dict.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"No weights at '{path}'. Set INFERENCE.MODEL_PATH to a .pth or .safetensors file, or train first "
+            f"(TOOLBOX_MODE: train_and_test writes one file per epoch into MODEL.MODEL_DIR)."
+        )
+    state = _unwrapped(_open(path))
+    if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise WeightsError(
+            f"'{path}' is not a state dict (name -> tensor), but {type(state).__name__}: export the weights alone."
+        )
+    return {key.removeprefix(PREFIX): value for key, value in state.items()}
+
+
+def _open(path: Path) -> Any:
+    if path.suffix == ".safetensors":
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            return load_file(path)
+        except (SafetensorError, OSError, ValueError) as error:
+            raise WeightsError(f"'{path}' is not a readable safetensors file ({error}): copy it again.") from error
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise WeightsError(
+            f"'{path}' holds more than tensors (Python objects or code), so it is not opened: loading it could run "
+            "that code. Export the plain weights where the file comes from: torch.save(model.state_dict(), path)."
+        ) from error
+    except (RuntimeError, EOFError, ValueError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise WeightsError(f"'{path}' is damaged or no weight file ({reason}): copy or train it again.") from error
+
+
+def _unwrapped(state: Any) -> Any:
+    """The state dict inside the wrappers that other programs put around it."""
+    for key in ("state_dict", "model_state_dict", "model"):
+        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
+            return state[key]
+    return state
+
+
+def load_weights(
+    network: nn.Module,
+    path: str | Path,
+    method: str = "this method",
+    expected: Mapping[str, Any] | None = None,
+    ignored: Sequence[str] = (),
+    candidates: Callable[[], Mapping[str, nn.Module]] | None = None,
+) -> str:
+    """Load a weight file into `network`; returns a sentence on what was checked.
+
+    `expected` describes the network as `write_weights` did and is compared with the sidecar, where there is one.
+    `ignored` are patterns of entries that may be missing or left over. `candidates()` gives the networks of the other
+    methods, asked only when the weights do not fit, to name the one they belong to. Raises WeightsError.
+    """
+    path = Path(path)
+    state = read_weights(path)
+    sidecar = read_sidecar(path)
+    if sidecar and expected:
+        _check_sidecar(path, sidecar, expected)
+    problem = _mismatch(network.state_dict(), state, ignored)
+    if problem:
+        raise WeightsError(_explain(path, state, method, problem, sidecar, candidates))
+    own = network.state_dict()
+    network.load_state_dict({key: value for key, value in state.items() if key in own}, strict=False)
+    if sidecar:
+        return f"Weights {path}: method, options, clip length, frame size and types are those of its sidecar file."
+    return f"Weights {path}: names and shapes fit {method}; without a sidecar file nothing more could be checked."
+
+
+def write_weights(path: str | Path, network: nn.Module, info: Mapping[str, Any], prefix: bool = False) -> None:
+    """Write the state dict and its sidecar so that a kill leaves the old or the new file; `prefix` adds `module.`."""
+    names = PREFIX if prefix else ""
+    state = {names + key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
+    path = Path(path)
+    write_atomically(path, _packed(state))
+    write_atomically(path.with_suffix(".json"), json.dumps({"format": 1, **info}, indent=1).encode())
+
+
+def read_sidecar(path: str | Path) -> dict[str, Any]:
+    """What lies beside a weight file; empty without it."""
+    path = Path(path).with_suffix(".json")
+    try:
+        sidecar = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise WeightsError(
+            f"'{path}' is not readable JSON ({error}): delete it to load the weights without it."
+        ) from error
+    return sidecar if isinstance(sidecar, dict) and sidecar.get("format") == 1 else {}
+
+
+def write_state(path: str | Path, state: Mapping[str, Any]) -> None:
+    """Write a training state (nested dicts of tensors and plain values) atomically."""
+    write_atomically(Path(path), _packed(state))
+
+
+def read_state(path: str | Path) -> dict[str, Any]:
+    """Read a training state; WeightsError when it cannot be one."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"No training state at '{path}': MODEL.RESUME names a state.pth in a folder under <LOG.PATH>/runs."
+        )
+    state = _open(path)
+    if not isinstance(state, dict) or "progress" not in state:
+        raise WeightsError(f"'{path}' is not a training state. To start from weights alone set MODEL.WEIGHTS instead.")
+    return state
+
+
+def _packed(value: Any) -> bytes:
+    # Through a buffer: with a path, torch.save writes the file's name into the archive, and equal weights would differ.
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    return buffer.getvalue()
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file under a temporary name beside it, flush it to the disk, and rename it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        for unfinished in path.parent.glob(f".{path.name}.*.tmp"):  # also those of a process that was killed here
+            unfinished.unlink(missing_ok=True)
+
+
+def _check_sidecar(path: Path, sidecar: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    if sidecar.get("method") != expected.get("method"):
+        raise WeightsError(
+            f"'{path}' holds weights of {sidecar.get('method')}, but MODEL.NAME is {expected.get('method')}: "
+            f"set MODEL.NAME: {sidecar.get('method')}, or choose weights of {expected.get('method')}."
+        )
+    wrong = [
+        f"{name} {_plain(sidecar[name])} instead of {_plain(value)}"
+        for name, value in expected.items()
+        if name in sidecar and value is not None and _plain(sidecar[name]) != _plain(value)
+    ]
+    if wrong:
+        raise WeightsError(
+            f"'{path}' was trained with other settings than {expected.get('method')} has here: {'; '.join(wrong)}. "
+            f"Change the configuration, or delete '{path.with_suffix('.json').name}' beside it to load it all the same."
+        )
+
+
+def _plain(value: Any) -> Any:
+    """A value as it looks after a journey through JSON."""
+    return json.loads(json.dumps(value))
+
+
+def _mismatch(own: Mapping[str, torch.Tensor], state: State, ignored: Sequence[str]) -> str:
+    """What does not fit, in a few words; empty when all fits."""
+
+    def counts(key: str) -> bool:
+        return not any(fnmatch.fnmatch(key, pattern) for pattern in ignored)
+
+    missing = [key for key in own if key not in state and counts(key)]
+    extra = [key for key in state if key not in own and counts(key)]
+    shapes = [key for key in own if key in state and own[key].shape != state[key].shape]
+    if missing or extra:
+        examples = ", ".join(
+            f"'{key}' is {'missing' if key in own else 'unknown'}" for key in (missing[:1] + extra[:1])
+        )
+        return f"{len(missing)} entries are missing and {len(extra)} are unknown ({examples})"
+    if shapes:
+        key = shapes[0]
+        theirs, ours = tuple(state[key].shape), tuple(own[key].shape)
+        return f"'{key}' has the shape {theirs} instead of {ours}, another size of the same network"
+    return ""
+
+
+def _explain(
+    path: Path,
+    state: State,
+    method: str,
+    problem: str,
+    sidecar: Mapping[str, Any],
+    candidates: Callable[[], Mapping[str, nn.Module]] | None,
+) -> str:
+    if sidecar.get("method"):
+        whose = f"weights of {sidecar['method']}"
+    else:
+        names = _owners(state, candidates() if candidates else {})
+        whose = f"weights of {' or '.join(names)}" if names else "weights of no method known here"
+    return (
+        f"'{path}' does not fit {method}: it holds {whose}; {problem}. "
+        "Set MODEL.NAME (and RESIZE, for networks with dense layers) as the weights were trained, or choose others."
+    )
+
+
+def _owners(state: State, networks: Mapping[str, nn.Module]) -> list[str]:
+    """Methods whose networks have these entries: equal shapes first; else equal names."""
+    shapes = {key: value.shape for key, value in state.items()}
+    same = {
+        name: network.state_dict() for name, network in networks.items() if network.state_dict().keys() == state.keys()
+    }
+    exact = [name for name, own in same.items() if all(own[key].shape == shapes[key] for key in shapes)]
+    return exact or list(same)

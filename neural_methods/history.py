@@ -1,0 +1,123 @@
+"""The course of a training, one CSV row per update, correct after any interruption; and its TensorBoard copy."""
+
+import csv
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+
+
+class History:
+    """Rows of `history.csv` (epoch, update, samples, loss terms, lr, seconds, validation), written as they arrive.
+
+    `update` counts within the epoch. Columns are fixed by the first row, so that a killed run leaves a readable file.
+    """
+
+    def __init__(self, folder: Path):
+        """Rows go to `folder`, from `open` on."""
+        self.path = Path(folder) / "history.csv"
+        self.rows: list[Row] = []
+        self._columns: list[str] = []
+        self._board: Any = None
+        self._folder = Path(folder)
+
+    def open(self, epoch: int = 0, update: int = 0) -> None:
+        """Start, or continue before (epoch, update): rows from there on belong to work that is done again."""
+        old = _read(self.path) if (epoch, update) > (0, 0) else []
+        self.rows = [row for row in old if (row["epoch"], row["update"]) < (epoch, update)]
+        self._columns = list(self.rows[0]) if self.rows else []
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._rewrite()
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Append the row of one update."""
+        row = dict(row)
+        self.rows.append(row)
+        if set(row) - set(self._columns):
+            self._columns += [name for name in row if name not in self._columns]
+            self._rewrite()
+        else:
+            with self.path.open("a", newline="") as file:
+                csv.DictWriter(file, self._columns, restval="").writerow(row)
+        self._show({name: row[name] for name in row if name not in ("epoch", "update", "samples")}, len(self.rows))
+
+    def validated(self, value: float) -> None:
+        """Enter the validation value of the epoch that has just ended into its last row."""
+        if self.rows:
+            self.rows[-1]["validation"] = value
+            self._columns += [] if "validation" in self._columns else ["validation"]
+            self._rewrite()
+            self._show({"validation": value}, len(self.rows))
+
+    def epoch_losses(self, term: str = "loss") -> list[float]:
+        """Mean of a loss term over the samples of each epoch."""
+        return [_weighted_mean(rows, term) for rows in self._by_epoch().values()]
+
+    def validation(self) -> list[tuple[int, float]]:
+        """(epoch, value) of every validation."""
+        return [(row["epoch"], row["validation"]) for row in self.rows if row.get("validation") not in (None, "")]
+
+    def learning_rates(self) -> list[float]:
+        """Learning rate of every update."""
+        return [row["lr"] for row in self.rows]
+
+    def terms(self) -> list[str]:
+        """Names of the loss terms that are recorded."""
+        known = {"epoch", "update", "samples", "lr", "seconds", "validation", "skipped"}
+        return [name for name in self._columns if name not in known]
+
+    def close(self) -> None:
+        """Finish the TensorBoard file."""
+        if self._board is not None:
+            self._board.close()
+            self._board = None
+
+    def _by_epoch(self) -> dict[int, list[Row]]:
+        epochs: dict[int, list[Row]] = defaultdict(list)
+        for row in self.rows:
+            epochs[row["epoch"]].append(row)
+        return dict(sorted(epochs.items()))
+
+    def _rewrite(self) -> None:
+        temporary = self.path.with_suffix(".tmp")
+        with temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, self._columns, restval="")
+            writer.writeheader()
+            writer.writerows(self.rows)
+        temporary.replace(self.path)
+
+    def _show(self, values: Mapping[str, Any], step: int) -> None:
+        if self._board is None:
+            from tensorboardX import SummaryWriter  # slow to import, and only the main process writes
+
+            self._board = SummaryWriter(str(self._folder / "tensorboard"))
+        for name, value in values.items():
+            if isinstance(value, (int, float)) and math.isfinite(value):
+                self._board.add_scalar(f"train/{name}" if name != "validation" else name, value, step)
+
+
+def _weighted_mean(rows: list[Row], term: str) -> float:
+    values = [
+        (row["samples"], row[term]) for row in rows if isinstance(row.get(term), float) and math.isfinite(row[term])
+    ]
+    total = sum(samples for samples, _ in values)
+    return sum(samples * value for samples, value in values) / total if total else math.nan
+
+
+def _read(path: Path) -> list[Row]:
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return [{name: _number(text) for name, text in row.items()} for row in csv.DictReader(file)]
+
+
+def _number(text: str | None) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)  # type: ignore[arg-type]
+        except (TypeError, ValueError):
+            continue
+    return text

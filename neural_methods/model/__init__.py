@@ -1,0 +1,1 @@
+"""One network per file: paper, shapes, and nothing of training."""

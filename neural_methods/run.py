@@ -1,0 +1,210 @@
+"""Modes `train_and_test` and `only_test`: data, training, predictions, report, in the order they happen."""
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from config import dump, run_folder
+from dataset import prepare as preparation
+from dataset.clips import resample_grid
+from dataset.prepare import Prepared
+from evaluation.evaluate import RecordingResult
+from neural_methods import distributed, testing
+from neural_methods.checkpoint import write_atomically
+from neural_methods.testing import Names
+from neural_methods.trainer.base import Predictions, Trainer
+from registry import METHODS
+from unsupervised_methods.run import Sample
+
+
+def train_and_test(config: Any) -> Path | None:
+    """Train MODEL.NAME on TRAIN.DATA, test it on TEST.DATA; returns the report's path (None in helper processes).
+
+    Raises ValueError for settings that cannot work, and the data's own errors, before the first step.
+    """
+    settings, trainer = testing.read_settings(config), make_trainer(config)
+    try:
+        sections = ["train", "valid", "test"] if trainer.settings.validates else ["train", "test"]
+        prepared = {name: prepare(config, name) for name in sections}
+        overlaps = preparation.judge_overlaps(list(prepared.values()), selects_epoch=not config.TEST.USE_LAST_EPOCH)
+        notes = [str(overlap) for overlap in overlaps]
+        clips = {name: prepared[name].clips() for name in sections}
+        folder = write_run_files(config, trainer)
+        for note in notes:
+            distributed.say(f"Warning: {note}")
+        fitted = trainer.fit(
+            clips["train"],
+            clips.get("valid"),
+            folder,
+            restart=bool(config.get("RESTART", False)),
+            plots=plot_folder(config),
+        )
+        distributed.say("===Testing===")
+        which = "last epoch" if trainer.settings.use_last_epoch else "best epoch selected using model validation"
+        distributed.say(f"Testing uses {which} as non-pretrained model!")
+        network = trainer.load(fitted.path)
+        train = prepared["train"]
+        entries = () if train.legacy else map(train.entry, train.recordings)
+        rate = testing.mean_rate(entries, settings)
+        return test(config, trainer, network, prepared["test"], clips["test"], rate, notes)
+    finally:
+        if sys.exc_info()[0] is None:  # after an error nobody may wait for the others
+            distributed.stop()
+
+
+def only_test(config: Any) -> Path | None:
+    """Test the weights of INFERENCE.MODEL_PATH on TEST.DATA; returns the report's path (None in helper processes)."""
+    testing.read_settings(config)
+    trainer = make_trainer(config)
+    try:
+        distributed.say("===Testing===")
+        distributed.say("Testing uses pretrained model!")
+        network = trainer.load(config.INFERENCE.MODEL_PATH)
+        prepared = prepare(config, "test")
+        clips = prepared.clips()
+        write_run_files(config, trainer)
+        return test(config, trainer, network, prepared, clips)
+    finally:
+        if sys.exc_info()[0] is None:  # after an error nobody may wait for the others
+            distributed.stop()
+
+
+def make_trainer(config: Any) -> Trainer:
+    """The method's trainer, checked against the configuration."""
+    trainer = METHODS[config.MODEL.NAME](config)
+    trainer.check_needs()
+    if trainer.device_note:
+        distributed.say(f"Warning: {trainer.device_note}")
+    wanted = int(config.get("NUM_OF_GPU_TRAIN", 1))
+    if wanted > 1 and trainer.device.type == "cuda" and not distributed.started_by_torchrun():
+        command = f"torchrun --nproc_per_node={wanted} {' '.join(sys.argv)}"
+        distributed.say(
+            f"Warning: NUM_OF_GPU_TRAIN is {wanted}, but this is one process: using one GPU. For all: {command}"
+        )
+    return trainer
+
+
+# ---------------------------------------------------------------------- data
+
+
+def prepare(config: Any, name: str) -> Prepared:
+    """The recordings of a section, preprocessed by the main process before the others look."""
+    if distributed.is_main():
+        prepared = preparation.prepare(config[name.upper()].DATA, name, config, bool(config.get("OVERWRITE", False)))
+        distributed.barrier()
+        return prepared
+    distributed.barrier()
+    return preparation.prepare(config[name.upper()].DATA, name, config)
+
+
+# ---------------------------------------------------------------------- test
+
+
+def test(
+    config: Any,
+    trainer: Trainer,
+    network: torch.nn.Module,
+    prepared: Prepared,
+    clips: Any,
+    training_rate: float | None = None,
+    notes: Sequence[str] = (),
+) -> Path | None:
+    """Predict every clip once, save the outputs, then evaluate them; None in helper processes."""
+    trainer.use_data(config.TEST.DATA)
+    distributed.say("Running model evaluation on the testing dataset!")
+    predictions = trainer.predictions(network, clips)
+    if not distributed.is_main():
+        return None
+    if not predictions:
+        raise ValueError("There is not one clip to test on: check TEST.DATA.BEGIN, END and CHUNK_LENGTH.")
+    names = names_of(config)
+    testing.save_outputs(predictions, str(config.TEST.DATA.PREPROCESS.LABEL_TYPE), prepared.fs, names)
+    results, samples = joined(config, prepared, predictions)
+    failed = [(recording.id, reason) for recording, reason in prepared.failed]
+    return testing.report(
+        trainer.name, results, samples, failed, testing.read_settings(config), names,
+        training_rate=training_rate, correction=config.INFERENCE.BLAND_ALTMAN_CORRECTION,
+        notes=[*notes, *([trainer.device_note] if trainer.device_note else [])],
+    )  # fmt: skip
+
+
+def joined(config: Any, prepared: Prepared, predictions: Predictions) -> tuple[list[RecordingResult], list[Sample]]:
+    """Whole recordings for the evaluation, and the same as mean colours (none where rPPG-Toolbox's chunks are read)."""
+    data, label_type = config.TEST.DATA, str(config.TEST.DATA.PREPROCESS.LABEL_TYPE)
+    if prepared.legacy:
+        results = [testing.chunk_result(name, clips, label_type, prepared.fs) for name, clips in predictions.items()]
+        return results, []
+    length = int(data.PREPROCESS.CHUNK_LENGTH) if data.PREPROCESS.DO_CHUNK else None
+    results, samples = [], []
+    for name, clips in predictions.items():
+        entry = prepared.entry(name)
+        grid = None
+        if data.RESAMPLE_FS:
+            grid = resample_grid(entry.times, len(entry.faces), float(entry.fs), float(data.RESAMPLE_FS))[0]
+        results.append(testing.recording_result(entry, clips, label_type, length, prepared.fs, grid))
+        samples.append(testing.classical_sample(entry, results[-1], data.LABEL_ALIGN))
+    return results, samples
+
+
+# ---------------------------------------------------------------------- files
+
+
+def names_of(config: Any) -> Names:
+    """Names and folders of what a test writes; rPPG-Toolbox's where it has them."""
+    data = config.TEST.DATA
+    tested = Path(config.INFERENCE.MODEL_PATH).name.removesuffix(".pth").removesuffix(".safetensors")
+    trained = config.TOOLBOX_MODE == "train_and_test"
+    name = (config.TRAIN.MODEL_FILE_NAME or config.MODEL.NAME) if trained else f"{tested}_{data.DATASET}"
+    return Names(
+        id=name,
+        title=f"{config.MODEL.NAME} on {data.DATASET}",
+        outputs=Path(config.TEST.OUTPUT_SAVE_DIR),
+        plots=Path(config.LOG.PATH) / data.EXP_DATA_NAME / "bland_altman_plots",
+        folder=Path(run_folder(config)),
+    )
+
+
+def plot_folder(config: Any) -> Path:
+    """Where rPPG-Toolbox puts the curves of a training."""
+    return Path(config.LOG.PATH) / config.TRAIN.DATA.EXP_DATA_NAME / "plots"
+
+
+def write_run_files(config: Any, trainer: Trainer) -> Path:
+    """Create the run's folder with the resolved configuration and the environment; returns it."""
+    folder = Path(run_folder(config))
+    if distributed.is_main():
+        write_atomically(folder / "config.yaml", dump(config).encode())
+        write_atomically(folder / "environment.json", json.dumps(environment(trainer), indent=1).encode())
+    return folder
+
+
+def environment(trainer: Trainer) -> dict[str, Any]:
+    """What besides the configuration can change a number."""
+    import av
+    import cv2
+    import scipy
+
+    device = str(trainer.device)
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "opencv": cv2.__version__,
+        "av": av.__version__,
+        "device": device
+        if trainer.device.type != "cuda"
+        else f"{device} ({torch.cuda.get_device_name(trainer.device)})",
+        "device_note": trainer.device_note,
+        "threads": torch.get_num_threads(),
+        "cores": os.cpu_count(),
+        "processes": distributed.size(),
+    }

@@ -1,0 +1,232 @@
+"""From a trained network to a report: predictions of every clip, joined per recording, saved, then evaluated.
+
+The same recordings are also measured by two classical methods and by the constant mean, for a scale to read errors on.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dataset import labels
+from dataset.data_loader.base import Signal
+from evaluation import bland_altman, console, pictures
+from evaluation.evaluate import RecordingResult, Table, constant_mean, evaluate, rows, table
+from evaluation.metrics import check_names, is_plot
+from evaluation.outputs import write_outputs
+from evaluation.presets import METHODS as ESTIMATORS
+from evaluation.presets import preset, presets
+from evaluation.report import incomplete, write_report
+from evaluation.tables import completeness
+from evaluation.vitals import vitals_table, write_vitals
+from registry import UNSUPERVISED
+from unsupervised_methods.run import Sample, Settings, describe_flags, label_rows, native_rows
+
+COMPARED = ("POS", "GREEN")  # classical methods measured beside the network
+Clips = Mapping[int, Mapping[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Names:
+    """Where a test writes: `id` starts the names of files."""
+
+    id: str
+    title: str
+    outputs: Path  # folder of the output pickle
+    plots: Path  # folder of the Bland-Altman plots
+    folder: Path  # the run's own folder
+
+
+def read_settings(config: Any) -> Settings:
+    """The evaluation's settings, checked before any work: ValueError names the key."""
+    check_names(config.TEST.METRICS, "TEST.METRICS")
+    inference = config.INFERENCE
+    if inference.EVALUATION_METHOD not in ESTIMATORS:
+        raise ValueError(
+            f"INFERENCE.EVALUATION_METHOD is {inference.EVALUATION_METHOD!r}; known: {', '.join(ESTIMATORS)}."
+        )
+    window, band = inference.EVALUATION_WINDOW, list(inference.HR_BAND)
+    return Settings(
+        metrics=list(config.TEST.METRICS),
+        estimator=inference.EVALUATION_METHOD,
+        window_seconds=float(window.WINDOW_SIZE) if window.USE_SMALLER_WINDOW else None,
+        preset=presets(inference.PRESET, band)[-1],
+        exact=preset("exact", band),
+        fs=float(config.TEST.DATA.FS),
+        chunk=0,
+    )
+
+
+def save_outputs(predictions: Mapping[str, Clips], label_type: str, fs: float, names: Names) -> Path:
+    """Write rPPG-Toolbox's output pickle before anything else can fail: recording -> clip -> wave (T,)."""
+    waves = {name: {clip: heads["ppg"] for clip, heads in clips.items()} for name, clips in predictions.items()}
+    truth = {name: {clip: _label(heads) for clip, heads in clips.items()} for name, clips in predictions.items()}
+    return write_outputs(names.outputs / f"{names.id}_outputs.pickle", waves, truth, label_type, fs)
+
+
+def _label(heads: Mapping[str, np.ndarray]) -> np.ndarray:
+    return heads["label"] if "label" in heads else np.full(len(heads["ppg"]), np.nan, dtype=np.float32)
+
+
+def recording_result(
+    entry: Any,
+    clips: Clips,
+    label_type: str,
+    chunk_length: int | None,
+    fs: float = 0.0,
+    grid: np.ndarray | None = None,
+) -> RecordingResult:
+    """The clips of one recording, joined in the order of their numbers, with the recording's own reference.
+
+    Clip k starts at frame k * `chunk_length` (None: there is one clip). `fs` overrides the recording's rate; `grid`
+    holds the frames' times (s) where clips were read at another rate than stored.
+    """
+    ordered = [clips[number] for number in sorted(clips)]
+    starts = [number * (chunk_length or 0) for number in sorted(clips)]
+    waves = [np.ravel(heads["ppg"]) for heads in ordered]
+    frames = np.concatenate([start + np.arange(len(wave)) for start, wave in zip(starts, waves, strict=True)])
+    rate = float(fs or entry.fs)
+    times = entry.times if grid is None else grid
+    reference = entry.signals.get("ppg")
+    gaps = len(frames) and frames[-1] != len(frames) - 1
+    if times is not None:
+        times = np.asarray(times, dtype=float)[frames]
+    elif gaps:  # frames are missing between clips, so time must be spelt out; the reference then starts with the video
+        times, reference = frames / rate, _from_zero(reference)
+    has_label = all("label" in heads and np.isfinite(heads["label"]).all() for heads in ordered)
+    return RecordingResult(
+        id=entry.id,
+        subject=entry.subject,
+        fs=rate,
+        prediction=np.concatenate(waves),
+        label=np.concatenate([np.ravel(heads["label"]) for heads in ordered]) if has_label else None,
+        label_type=label_type,
+        reference=reference,
+        times=times,
+        clips=[len(wave) for wave in waves],
+        frames=len(entry.faces),
+    )
+
+
+def chunk_result(name: str, clips: Clips, label_type: str, fs: float) -> RecordingResult:
+    """The clips of one recording of rPPG-Toolbox's chunks, which know neither subject nor time."""
+    ordered = [clips[number] for number in sorted(clips)]
+    waves = [np.ravel(heads["ppg"]) for heads in ordered]
+    label = np.concatenate([np.ravel(_label(heads)) for heads in ordered])
+    return RecordingResult(
+        name, name, fs, np.concatenate(waves), label, label_type, clips=[len(wave) for wave in waves]
+    )  # fmt: skip
+
+
+def _from_zero(signal: Signal | None) -> Signal | None:
+    if signal is None or signal.times is None:
+        return signal
+    return replace(signal, times=np.asarray(signal.times, dtype=float) - signal.times[0])
+
+
+def classical_sample(entry: Any, result: RecordingResult, align: str) -> Sample:
+    """The same frames of the same recording as `result`, as mean colours for the classical methods."""
+    trace = np.asarray(entry.trace, dtype=float)
+    signal, times = entry.signals.get("ppg"), entry.times
+    label = None
+    if signal is not None and result.label is not None:
+        label = labels.transform(labels.align(signal, times, len(trace), mode=align), "Raw")
+    length = min(len(trace), sum(result.clips))
+    times = None if times is None else np.asarray(times, dtype=float)[:length]
+    label = None if label is None else label[:length]
+    flags = describe_flags(entry.flags)
+    return Sample(entry.id, entry.subject, trace[:length], float(entry.fs), times, label, signal, flags)
+
+
+def report(
+    method: str,
+    results: Sequence[RecordingResult],
+    samples: Sequence[Sample],
+    failed: Sequence[tuple[str, str]],
+    settings: Settings,
+    names: Names,
+    *,
+    training_rate: float | None = None,
+    correction: bool = True,
+    notes: Sequence[str] = (),
+) -> Path:
+    """Print rPPG-Toolbox's lines of the chosen preset, write report, tables and plots; returns report.md's path."""
+    if not any(result.reference is not None or result.label is not None for result in results):
+        return _vitals(method, results, samples, failed, settings, names)
+    chosen = list(dict.fromkeys([settings.exact, settings.preset]))
+    own = evaluate(method, results, chosen, settings.estimator, settings.window_seconds, settings.metrics)
+    print(console.header(own[-1]))
+    print(*console.lines(own[-1], settings.metrics, settings.estimator), sep="\n")
+    tables = {method: own} | {name: _classical(name, samples, settings) for name in COMPARED if samples}
+    tables["constant mean"] = [constant_mean(one, training_rate) for one in own]
+    typical = pictures.pick_example(own[0], results)
+    path = write_report(
+        names.folder, names.title, tables, failed,
+        examples={method: typical} if typical else {}, correction=correction, notes=notes,
+    )  # fmt: skip
+    _bland_altman(own[-1], settings, names, correction)
+    _say_comparison(tables, failed, path)
+    return path
+
+
+def _classical(name: str, samples: Sequence[Sample], settings: Settings) -> list[Table]:
+    method, estimator, window = UNSUPERVISED[name], settings.estimator, settings.window_seconds
+    found, _ = native_rows(method, samples, settings)
+    tables = [table(name, found, settings.exact, estimator, window, settings.metrics)]
+    if settings.preset != settings.exact:
+        found = label_rows(method, samples, settings)
+        tables.append(table(name, found, settings.preset, estimator, window, settings.metrics))
+    return tables
+
+
+def _bland_altman(one: Table, settings: Settings, names: Names, correction: bool) -> None:
+    if not one.valid or not any(map(is_plot, settings.metrics)):
+        return
+    true, predicted = (np.array([getattr(row, key) for row in one.valid]) for key in ("hr_true", "hr_pred"))
+    bland_altman.plots(true, predicted, names.plots, names.id, settings.estimator, correction)
+
+
+def _say_comparison(tables: Mapping[str, Sequence[Table]], failed: Sequence[tuple[str, str]], path: Path) -> None:
+    first = [found[0] for found in tables.values()]
+    warning = incomplete(completeness([one for found in tables.values() for one in found], failed))
+    print(f"\n{console.header(first[0]).split(': ', 1)[1]}")
+    lines = [warning, console.comparison(first), *[f"FAILED {name}: {reason}" for name, reason in failed]]
+    print(*filter(None, lines), sep="\n")
+    print(f"Report: {path}")
+
+
+def _vitals(
+    method: str,
+    results: Sequence[RecordingResult],
+    samples: Sequence[Sample],
+    failed: Sequence[tuple[str, str]],
+    settings: Settings,
+    names: Names,
+) -> Path:
+    """Videos without labels: rates instead of errors."""
+    tables = evaluate(method, results, [settings.exact], settings.estimator, settings.window_seconds, ())
+    only_exact = replace(settings, preset=settings.exact)
+    tables += [_classical(name, samples, only_exact)[0] for name in COMPARED if samples]
+    flags = {sample.id: sample.flags for sample in samples if sample.flags}
+    path = write_vitals(names.folder, names.title, tables, failed, flags=flags, examples={method: results[0]})
+    print(vitals_table(tables, failed, flags))
+    print(f"Report: {path}")
+    return path
+
+
+def mean_rate(entries: Iterable[Any], settings: Settings) -> float | None:
+    """Mean true heart rate (bpm) of recordings by their own reference; None when no rate is found."""
+    found = []
+    for entry in entries:
+        signal = entry.signals.get("ppg")
+        if signal is None:
+            continue
+        anything = np.sin(np.arange(len(entry.faces)))  # the evaluation wants a prediction; only the truth is used
+        result = RecordingResult(
+            entry.id, entry.subject, float(entry.fs), anything, reference=signal, times=entry.times
+        )  # fmt: skip
+        found += rows([result], settings.exact, settings.estimator, settings.window_seconds)
+    rates = [row.hr_true for row in found if np.isfinite(row.hr_true)]
+    return float(np.mean(rates)) if rates else None
