@@ -1,0 +1,57 @@
+"""Contact sheet of synthetic subjects: `python -m tools.show_synthetic sheet.png [PRESET=easy KEY=VALUE ...]`."""
+
+import argparse
+import ast
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from dataset.synthetic.render import Session
+from dataset.synthetic.settings import Settings, resolve
+
+
+def contact_sheet(settings: Settings, columns: int = 4, frame: int = 0, box: bool = False) -> np.ndarray:
+    """One frame of each subject side by side, (rows * H, columns * W, 3) uint8 RGB, rate and skin type written in."""
+    tiles = []
+    for subject in range(1, settings.subjects + 1):
+        session = Session(settings, subject)
+        truth = session.truth()
+        index = min(frame, len(truth.times) - 1)
+        picture = next(image for number, image in enumerate(session.frames()) if number == index)
+        if box:
+            x, y, w, h = np.rint(truth.box[index]).astype(int)
+            cv2.rectangle(picture, (x, y), (x + w, y + h), (0, 255, 0), 1)
+        text = f"{subject}: type {truth.tone}, {truth.hr:.0f} bpm, {100 * truth.amplitude:.2f} %"
+        cv2.putText(picture, text, (4, 12), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (255, 255, 255), 1, cv2.LINE_AA)
+        tiles.append(picture)
+    tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
+    return np.concatenate([np.concatenate(tiles[i : i + columns], axis=1) for i in range(0, len(tiles), columns)])
+
+
+def main() -> None:
+    """Read the command line, write the picture."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("picture", type=Path, help="PNG to write")
+    parser.add_argument("settings", nargs="*", help="KEY=VALUE of D.SYNTHETIC, e.g. PRESET=easy SUBJECTS=6")
+    parser.add_argument("--frame", type=int, default=0, help="which frame to show")
+    parser.add_argument("--columns", type=int, default=4)
+    parser.add_argument("--box", action="store_true", help="draw the face box")
+    arguments = parser.parse_args()
+    options = dict(item.split("=", 1) for item in arguments.settings)
+    settings = resolve({key: _literal(value) for key, value in options.items()})
+    sheet = contact_sheet(settings, arguments.columns, arguments.frame, arguments.box)
+    if not cv2.imwrite(str(arguments.picture), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)):
+        raise SystemExit(f"Cannot write {arguments.picture}: does the folder exist, and does the name end in .png?")
+    print(f"{arguments.picture}: {settings.subjects} subjects, preset {settings.preset}")
+
+
+def _literal(value: str) -> object:
+    try:
+        return ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return value
+
+
+if __name__ == "__main__":
+    main()
