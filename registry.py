@@ -6,8 +6,11 @@ A module whose optional package is missing is left out, and the error that misse
 
 import difflib
 import importlib
+import os
 import pkgutil
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 
@@ -15,6 +18,7 @@ class Registry:
     """Entries of one kind by their public name, filled by decorators in the modules of `package`."""
 
     def __init__(self, kind: str, package: str):
+        """`kind` is what messages call an entry; the modules of `package` are imported on first use."""
         self.kind = kind
         self.package = package
         self._entries: dict[str, Any] = {}
@@ -26,7 +30,7 @@ class Registry:
 
         def enter(entry: Any) -> Any:
             for key in (name, *aliases):
-                if key in self._entries and self._entries[key][1].__qualname__ != entry.__qualname__:
+                if key in self._entries and not _same(self._entries[key][1], entry):
                     raise ValueError(f"Two entries called {key!r} in the registry of {self.kind}s.")
                 self._entries[key] = (name, entry)
             return entry
@@ -41,10 +45,12 @@ class Registry:
         return self._entries[name][1]
 
     def __contains__(self, name: object) -> bool:
+        """Whether `name` is an entry or an alias of one."""
         self._load()
         return name in self._entries
 
     def __iter__(self) -> Iterator[str]:
+        """The public names, sorted."""
         return iter(self.names())
 
     def names(self) -> list[str]:
@@ -54,32 +60,88 @@ class Registry:
 
     def unknown(self, name: object) -> str:
         """The sentence for a `name` that is not here: nearest name, known names, missing packages."""
-        near = difflib.get_close_matches(str(name), self.names(), n=1, cutoff=0.5) or [
-            known for known in self.names() if known.lower() == str(name).lower()
-        ]
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        return f"Unknown {self.kind} {name!r}. {self.hint(name)}"
+
+    def hint(self, name: object) -> str:
+        """Nearest name, known names and missing packages, for a `name` that is not here."""
+        known = {entry.lower(): entry for entry in self.names()}
+        near = difflib.get_close_matches(str(name).lower(), known, n=1, cutoff=0.5)
         missing = "".join(
             f" ({module.rsplit('.', 1)[-1]} is not available: package {package!r} is not installed.)"
             for module, package in self._missing.items()
         )
-        return f"Unknown {self.kind} {name!r}.{hint} Known: {', '.join(self.names())}.{missing}"
+        return (f"Did you mean {known[near[0]]!r}? " if near else "") + f"Known: {', '.join(self.names())}.{missing}"
 
     def _load(self) -> None:
         if self._loaded:
             return
-        self._loaded = True
-        package = importlib.import_module(self.package)
-        for module in pkgutil.iter_modules(package.__path__, self.package + "."):
-            try:
-                importlib.import_module(module.name)
-            except ModuleNotFoundError as error:
-                if error.name is None or _is_ours(error.name):
-                    raise
-                self._missing[module.name] = error.name
+        self._loaded = True  # before the imports: a module may look names up while it is imported
+        try:
+            package = importlib.import_module(self.package)
+            for module in pkgutil.iter_modules(package.__path__, self.package + "."):
+                self._import(module.name)
+        except BaseException:
+            self._loaded = False  # half a registry must not pass for a whole one
+            raise
+
+    def _import(self, module: str) -> None:
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name is None or _is_ours(error.name):
+                raise
+            self._missing[module] = error.name
+
+    def missing(self) -> dict[str, str]:
+        """Modules left out, with the package each could not import."""
+        self._load()
+        return dict(self._missing)
+
+
+def _same(old: Any, new: Any) -> bool:
+    """Whether `new` is `old` imported again."""
+    return all(getattr(old, name, old) == getattr(new, name, new) for name in ("__module__", "__qualname__"))
+
+
+OURS = {"config", "dataset", "evaluation", "neural_methods", "registry", "unsupervised_methods"}  # top-level modules
 
 
 def _is_ours(module: str) -> bool:
-    return module.split(".")[0] in {"dataset", "evaluation", "neural_methods", "unsupervised_methods", "registry", "config"}
+    return module.split(".")[0] in {
+        "dataset",
+        "evaluation",
+        "neural_methods",
+        "unsupervised_methods",
+        "registry",
+        "config",
+    }
+
+
+def import_plugin(path: Path) -> list[str]:
+    """Import a .py file, or every .py file of a folder, so that their registrations count; return the module names.
+
+    The folder joins the import path, also of worker processes, so that its files can import one another.
+    Raises FileNotFoundError for a path that is not there, ImportError when a name is already another module's.
+    """
+    path = path.resolve()
+    if not (path.is_dir() or (path.is_file() and path.suffix == ".py")):
+        raise FileNotFoundError(f"--plugin {path}: no such folder or .py file.")
+    folder, files = (path, sorted(path.glob("*.py"))) if path.is_dir() else (path.parent, [path])
+    files = [file for file in files if file.stem.isidentifier()]
+    if not files:
+        raise FileNotFoundError(f"--plugin {path}: holds no .py file.")
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))  # last: a plugin never hides a module of the toolbox
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(folder)]))
+    return [_import_file(file) for file in files]
+
+
+def _import_file(file: Path) -> str:
+    importlib.invalidate_caches()
+    found = getattr(importlib.import_module(file.stem), "__file__", None)
+    if found is None or Path(found).resolve() != file:
+        raise ImportError(f"--plugin {file}: a module {file.stem!r} exists already ({found}). Rename the file.")
+    return file.stem
 
 
 DATASETS = Registry("data set", "dataset.data_loader")

@@ -1,0 +1,241 @@
+"""Run one configuration: python main.py --config_file X.yaml [KEY=VALUE ...]
+
+Knows modes and registries, but no data set and no method by name. What a mode does is one function elsewhere, imported
+when it is needed, so that classical methods start without torch.
+"""
+
+import argparse
+import importlib
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import config as settings
+from registry import DATASETS, DETECTORS, METHODS, METRICS, UNSUPERVISED, import_plugin
+
+RUN = {
+    "train_and_test": "neural_methods.run:train_and_test",
+    "only_test": "neural_methods.run:only_test",
+    "unsupervised_method": "unsupervised_methods.run:run",
+    "preprocess": "dataset.run:run",
+}
+USER_ERRORS = (ValueError, OSError, LookupError, ImportError, RuntimeError, MemoryError)
+OWN_VIDEOS = "Folder"  # the reader behind --video: any videos, labels optional
+EXAMPLES = """examples:
+  python main.py                                               the synthetic demo: classical methods
+  python main.py --config_file configs/demo/physnet.yaml       train and test PhysNet on synthetic faces
+  python main.py --config_file X.yaml TRAIN.LR=1e-3 DEVICE=cpu any key of the file can be overridden
+  python main.py --video me.mp4                                the pulse in your own video
+  python main.py --list                                        names of data sets, methods and metrics
+  python main.py --check configs/infer_configs/*.yaml          are these files right? Nothing is run
+Data roots: RPPG_DATA=/data finds /data/PURE, /data/UBFC-rPPG ...; RPPG_CACHE=/scratch/cache holds preprocessed faces.
+Exit codes: 0 fine, 1 an error in input or settings, 2 wrong usage, 3 the data are incomplete, 130 interrupted.
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run what the command line asks for; return the exit code."""
+    asked = parse(arguments)
+    try:
+        for path in asked.plugin:
+            import_plugin(Path(path))
+        if asked.list:
+            return show_names()
+        if asked.check:
+            return check_files(asked.check, overrides(asked))
+        return run(asked)
+    except KeyboardInterrupt:
+        print(
+            "\nInterrupted. Finished recordings and saved states are kept; the same command continues.", file=sys.stderr
+        )
+        return 130
+    except Exception as error:
+        return report(error, asked.debug)
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """The arguments, with the KEY=VALUE that follow the files of --check where they belong."""
+    asked = parser().parse_intermixed_args(arguments)
+    if asked.check:
+        asked.override += [name for name in asked.check if "=" in name and not Path(name).exists()]
+        asked.check = [name for name in asked.check if name not in asked.override]
+    return asked
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="main.py",
+        usage="python main.py [--config_file X.yaml] [KEY=VALUE ...] [options]",
+        description="Measure the pulse from video and other sensors, as one YAML file says.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("override", nargs="*", metavar="KEY=VALUE", type=_key_value, help="settings that win over the file")
+    add("--config_file", metavar="FILE", help="the YAML file to run; without it: the synthetic demo")
+    add("--list", action="store_true", help="show the registered names and stop")
+    add("--check", nargs="+", metavar="FILE", help="load and check files (or folders of them) without running them")
+    add("--plugin", action="append", default=[], metavar="PATH", help="a .py file or folder whose registrations count")
+    add("--video", metavar="FILE", help="use this video (or folder of videos) as the data")
+    add("--synthesize", action="store_true", help="fill empty DATA_PATHs with a synthetic miniature in the real layout")
+    add("--preprocess", action="store_true", help="DO_PREPROCESS=True in every section")
+    add("--overwrite", action="store_true", help="preprocess again what is in the cache")
+    add("--restart", action="store_true", help="train anew although the run could be continued")
+    add("--cached_path", metavar="FOLDER", help="CACHED_PATH of every section")
+    add("--lr", type=float, metavar="RATE", help="TRAIN.LR")
+    add("--model_file_name", metavar="NAME", help="TRAIN.MODEL_FILE_NAME")
+    add("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def _key_value(text: str) -> str:
+    if "=" in text:
+        return text
+    hint = f"; did you mean --config_file {text}" if text.lower().endswith((".yaml", ".yml")) else ""
+    raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE{hint}")
+
+
+def overrides(asked: argparse.Namespace) -> list[str]:
+    """All flags that stand for keys as KEY=VALUE; the ones written out come last and win."""
+    everywhere = {"DO_PREPROCESS": asked.preprocess or None, "CACHED_PATH": asked.cached_path}
+    named = {
+        "OVERWRITE": asked.overwrite or None,
+        "RESTART": asked.restart or None,
+        "TRAIN.LR": asked.lr,
+        "TRAIN.MODEL_FILE_NAME": asked.model_file_name,
+    }
+    for key, value in everywhere.items():
+        named |= {f"{section}.DATA.{key}": value for section in settings.SECTIONS}
+    return [f"{key}={value}" for key, value in named.items() if value is not None] + asked.override
+
+
+def run(asked: argparse.Namespace) -> int:
+    """Load, check, print and run one configuration."""
+    file, changes = asked.config_file, overrides(asked)
+    if asked.video:
+        file, changes = video_run(file, asked.video, changes)
+    if file is None:
+        print(f"No --config_file: running the synthetic demo {settings.DEFAULT_FILE}; its neighbours show other runs.")
+    loaded = settings.read(file, changes, new_paths=asked.synthesize)
+    show(loaded)
+    if asked.synthesize:
+        synthesize(loaded.config)
+    module, function = RUN[loaded.config.TOOLBOX_MODE].split(":")
+    code = getattr(importlib.import_module(module), function)(loaded.config)
+    return code if isinstance(code, int) else 0
+
+
+def show(loaded: settings.Loaded) -> None:
+    """Print where the settings come from, the settings, and what may not be meant; one process of several does."""
+    if os.environ.get("RANK", "0") != "0":
+        return
+    print(*loaded.log, sep="\n")
+    print("Configuration:")
+    print(loaded.config, end="\n\n")
+    for warning in loaded.warnings:
+        print(f"Warning: {warning}")
+    sys.stdout.flush()
+
+
+def video_run(file: str | None, video: str, changes: list[str]) -> tuple[str, list[str]]:
+    """The file and overrides by which a run reads `video` and nothing else."""
+    if not Path(video).exists():
+        raise FileNotFoundError(f"--video {video}: no such file or folder.")
+    file = file or str(settings.DEFAULT_FILE.with_name("own_videos.yaml"))
+    mode = settings.read(file, changes, strict=False).config.TOOLBOX_MODE
+    section = {"unsupervised_method": "UNSUPERVISED", "only_test": "TEST", "preprocess": "UNSUPERVISED"}.get(mode)
+    if section is None:
+        raise ValueError(f"--video measures, it cannot train: {file} has TOOLBOX_MODE {mode}. Use only_test.")
+    whole = {"DATASET": OWN_VIDEOS, "DATA_PATH": video, "BEGIN": 0.0, "END": 1.0, "FS": 0}
+    whole |= {
+        "EXP_DATA_NAME": "",
+        "FILE_LIST_PATH": settings.DEFAULT_FILE_LIST,
+        "FOLD": "{FOLD_NAME: '', FOLD_PATH: ''}",
+    }
+    return file, [*changes, *(f"{section}.DATA.{key}={value}" for key, value in whole.items())]
+
+
+def synthesize(config: Any) -> None:
+    """Fill the empty DATA_PATHs of the used sections with rendered recordings in the layout of their data set.
+
+    Raises ValueError where somebody's files would be mixed with rendered ones.
+    """
+    for section in settings.used_sections(config):
+        data = config[section].DATA
+        if DATASETS[data.DATASET].generated:
+            continue  # renders its own
+        if not data.DATA_PATH:
+            raise ValueError(f"--synthesize needs a folder: {section}.DATA.DATA_PATH=FOLDER")
+        options = {key: value for key, value in data.get("SYNTHETIC", {}).items() if value is not None}
+        write_miniature(data.DATASET, Path(data.DATA_PATH), options)
+
+
+def write_miniature(dataset: str, root: Path, options: dict[str, Any]) -> None:
+    """Render `dataset` into `root` unless it holds other files; a call that was interrupted is completed."""
+    from dataset.synthetic.layouts import write_layout
+
+    mark, made = root / ".synthetic.json", json.dumps({"DATASET": dataset, **options}, sort_keys=True)
+    if mark.is_file() and mark.read_text() != made:
+        raise ValueError(
+            f"--synthesize: {root} was made with other settings ({mark.read_text()}). Name another folder."
+        )
+    if not mark.is_file() and root.is_dir() and any(root.iterdir()):
+        raise ValueError(f"--synthesize: {root} holds files of yours; nothing is written there. Name another folder.")
+    root.mkdir(parents=True, exist_ok=True)
+    mark.write_text(made)
+    print(f"Writing a synthetic miniature of {dataset} into {root}.", flush=True)
+    write_layout(dataset, root, options)
+
+
+def show_names() -> int:
+    """Print every registry."""
+    for title, registry in (
+        ("Data sets (DATASET)", DATASETS),
+        ("Neural methods (MODEL.NAME)", METHODS),
+        ("Classical methods (UNSUPERVISED.METHOD)", UNSUPERVISED),
+        ("Metrics (METRICS)", METRICS),
+        ("Face detectors (CROP_FACE.BACKEND)", DETECTORS),
+    ):
+        print(f"{title}: {', '.join(registry.names())}")
+        for module, package in registry.missing().items():
+            print(f"  {module} is not available: package {package!r} is not installed")
+    print(f"Modes (TOOLBOX_MODE): {', '.join(settings.MODES)}")
+    return 0
+
+
+def check_files(names: list[str], changes: list[str]) -> int:
+    """Load and check files without running them; a line each; 1 when any failed."""
+    files = [file for name in names for file in (sorted(Path(name).glob("*.yaml")) if Path(name).is_dir() else [name])]
+    failed = 0
+    for file in files:
+        try:
+            loaded = settings.read(file, changes, strict=False)
+            remarks = "; ".join(dict.fromkeys([*loaded.notes, *loaded.warnings]))
+            print(f"passed  {file}" + (f"  ({remarks})" if remarks else ""))
+        except USER_ERRORS as error:
+            failed += 1
+            print(f"FAILED  {error}" if str(error).startswith(str(file)) else f"FAILED  {file}: {error}")
+    print(f"{len(files) - failed} passed, {failed} failed")
+    return 1 if failed or not files else 0
+
+
+def report(error: Exception, debug: bool) -> int:
+    """Say what went wrong in one message; a traceback for our own mistakes, or when asked for."""
+    message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    if isinstance(error, OSError) and error.strerror:
+        message = f"{error.filename or ''}: {error.strerror}".removeprefix(": ")
+    expected = isinstance(error, USER_ERRORS) and " " in message
+    if debug or not expected:
+        traceback.print_exception(error)
+    else:
+        print(f"Error: {message}", file=sys.stderr)
+    return getattr(error, "exit_code", 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

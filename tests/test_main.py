@@ -1,0 +1,356 @@
+"""The command line: flags become keys, modes run their function, errors are one message with the right exit code."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import types
+from pathlib import Path
+
+import pytest
+import yaml
+
+import config
+import main
+
+ROOT = Path(__file__).resolve().parent.parent
+CLASSICAL = {
+    "TOOLBOX_MODE": "unsupervised_method",
+    "UNSUPERVISED": {"METHOD": ["POS"], "METRICS": ["MAE"], "DATA": {"DATASET": "PURE", "FS": 30}},
+}
+TESTING = {
+    "TOOLBOX_MODE": "only_test",
+    "TEST": {"DATA": {"DATASET": "PURE", "FS": 30, "BEGIN": 0.5}},
+    "MODEL": {"NAME": "Physnet"},
+    "INFERENCE": {"MODEL_PATH": "w.pth"},
+}
+
+
+@pytest.fixture
+def x(tmp_path) -> Path:
+    """A small classical configuration."""
+    path = tmp_path / "x.yaml"
+    path.write_text(yaml.safe_dump(CLASSICAL))
+    return path
+
+
+@pytest.fixture
+def ran(monkeypatch) -> list:
+    """The configurations the modes' functions were called with; what `act` says happens in them."""
+    calls = []
+    module = types.ModuleType("made_run")
+    calls_act = {"act": lambda: None}
+
+    def run(settings):
+        calls.append(settings)
+        return calls_act["act"]()
+
+    module.run = run
+    monkeypatch.setitem(sys.modules, "made_run", module)
+    monkeypatch.setattr(main, "RUN", {mode: "made_run:run" for mode in config.MODES})
+    monkeypatch.setattr(main, "ACT", calls_act, raising=False)
+    return calls
+
+
+def acting(error):
+    """Make the run raise or return something."""
+
+    def act():
+        if isinstance(error, BaseException):
+            raise error
+        return error
+
+    main.ACT["act"] = act
+
+
+def test_a_run_prints_its_settings_and_calls_the_function_of_its_mode(x, ran, capsys):
+    """As rPPG-Toolbox: `Configuration:`, all of it, an empty line."""
+    assert main.main(["--config_file", str(x), "SEED=5", "--overwrite"]) == 0
+    assert ran[0].SEED == 5 and ran[0].OVERWRITE and not ran[0].RESTART
+    out = capsys.readouterr().out
+    assert f"=> Merging a config file from {x}\nConfiguration:\nALLOW_INCOMPLETE: False\n" in out
+    assert f"OUTPUT_SAVE_DIR: {ran[0].UNSUPERVISED.OUTPUT_SAVE_DIR}\n" in out and out.endswith("\n\n")
+
+
+def test_every_mode_has_a_function_that_exists():
+    """The table of main.py names real functions."""
+    import importlib
+
+    assert set(main.RUN) == set(config.MODES)
+    for place in main.RUN.values():
+        module, function = place.split(":")
+        assert callable(getattr(importlib.import_module(module), function))
+
+
+def test_the_flags_of_rppg_toolbox_do_what_they_say(x, ran):
+    """It parses and ignores them."""
+    flags = ["--preprocess", "--cached_path", "c", "--lr", "0.01", "--model_file_name", "12"]
+    assert main.main(["SEED=1", "--config_file", str(x), *flags, "TRAIN.LR=0.5", "--restart"]) == 0
+    (settings,) = ran
+    assert all(settings[section].DATA.DO_PREPROCESS for section in config.SECTIONS)
+    assert all(settings[section].DATA.CACHE_ROOT == "c" for section in config.SECTIONS)
+    assert settings.TRAIN.MODEL_FILE_NAME == "12"
+    assert settings.TRAIN.LR == 0.5, "a key that is written out wins over its flag"
+    assert settings.RESTART and settings.SEED == 1
+
+
+def test_without_a_file_the_demo_runs_and_says_so(ran, capsys):
+    """The first thing a newcomer types does something useful."""
+    assert main.main([]) == 0
+    assert ran[0].UNSUPERVISED.DATA.DATASET == "Synthetic"
+    assert "No --config_file: running the synthetic demo" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (ValueError("this is wrong"), 1, "Error: this is wrong\n"),
+        (KeyError("Unknown metric 'MEA'."), 1, "Error: Unknown metric 'MEA'.\n"),
+        (FileNotFoundError(2, "No such file or directory", "a.avi"), 1, "Error: a.avi: No such file or directory\n"),
+        (OSError("disk on fire"), 1, "Error: disk on fire\n"),
+        (KeyboardInterrupt(), 130, "the same command continues"),
+        (AttributeError("a programming mistake"), 1, "Traceback"),
+        (KeyError("key"), 1, "Traceback"),
+    ],
+)
+def test_an_error_is_one_message_and_a_mistake_of_ours_a_traceback(x, ran, capsys, error, code, message):
+    """The user reads what to mend; a bug shows where it is."""
+    acting(error)
+    assert main.main(["--config_file", str(x)]) == code
+    err = capsys.readouterr().err
+    assert message in err
+    assert ("Traceback" in err) == (message == "Traceback")
+
+
+def test_incomplete_data_exit_with_3(x, ran, capsys):
+    """Errors say their exit code; run functions may return one."""
+
+    class IncompleteError(RuntimeError):
+        exit_code = 3
+
+    acting(IncompleteError("2 of 8 recordings are missing."))
+    assert main.main(["--config_file", str(x)]) == 3
+    assert "Error: 2 of 8 recordings are missing." in capsys.readouterr().err
+    acting(3)
+    assert main.main(["--config_file", str(x)]) == 3
+
+
+def test_debug_shows_the_traceback(x, ran, capsys):
+    """For those who want to see it."""
+    acting(ValueError("this is wrong"))
+    assert main.main(["--config_file", str(x), "--debug"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_wrong_setting_is_one_message(x, capsys):
+    """The message of the configuration, nothing around it."""
+    assert main.main(["--config_file", str(x), "UNSUPERVISED.DATA.FSS=30"]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("Error: command line: unknown key UNSUPERVISED.DATA.FSS. Did you mean 'FS'?")
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["x.yaml"], "'x.yaml' is not KEY=VALUE; did you mean --config_file x.yaml"),
+        (["SEED"], "'SEED' is not KEY=VALUE"),
+        (["--lr", "fast"], "invalid float value"),
+        (["--doctor"], "unrecognized arguments: --doctor"),
+        (["--dask"], "--dask"),
+        (["--config", "x.yaml"], "--config"),
+    ],
+)
+def test_wrong_usage_exits_with_2(capsys, arguments, message):
+    """Flags that are not built are not accepted, and abbreviations are none."""
+    with pytest.raises(SystemExit) as stop:
+        main.main(arguments)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_help_is_one_page_with_examples(capsys):
+    """And names no flag that does not work."""
+    with pytest.raises(SystemExit) as stop:
+        main.main(["--help"])
+    text = capsys.readouterr().out
+    assert stop.value.code == 0
+    assert len(text.splitlines()) < 60 and "examples:" in text and "Exit codes" in text
+    assert not any(flag in text for flag in ("--doctor", "--shard", "--dask", "--live", "--replay"))
+
+
+def test_list_shows_every_registry(capsys):
+    """Names as a file must spell them."""
+    assert main.main(["--list"]) == 0
+    out = capsys.readouterr().out
+    for name in ("PURE", "UBFC-rPPG", "Physnet", "Tscan", "POS", "MAE", "HC", "train_and_test"):
+        assert name in out
+
+
+def test_list_names_missing_packages(capsys, monkeypatch):
+    """A method that is left out is not forgotten."""
+    main.METHODS.names()
+    monkeypatch.setitem(main.METHODS._missing, "neural_methods.trainer.fast", "fast_scan")
+    main.main(["--list"])
+    assert (
+        "neural_methods.trainer.fast is not available: package 'fast_scan' is not installed" in capsys.readouterr().out
+    )
+
+
+def test_check_prints_a_line_each_and_counts(x, tmp_path, capsys):
+    """Exit code 1 when any failed; nothing is run."""
+    (tmp_path / "bad.yaml").write_text("TOOLBOX_MODE: train\n")
+    (tmp_path / "worse file.yaml").write_text("A: [\n")
+    assert main.main(["--check", str(x)]) == 0
+    assert capsys.readouterr().out == f"passed  {x}\n1 passed, 0 failed\n"
+    assert main.main(["--check", str(x), str(tmp_path / "bad.yaml"), str(tmp_path / "worse file.yaml")]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"passed  {x}"
+    assert lines[1].startswith(f"FAILED  {tmp_path}/bad.yaml: TOOLBOX_MODE is 'train'.")
+    assert lines[2].startswith(f"FAILED  {tmp_path}/worse file.yaml: line 2:")
+    assert lines[3:] == ["1 passed, 2 failed"]
+
+
+def test_check_takes_folders_and_overrides(x, capsys):
+    """The shell's pattern is not needed, and keys follow the files."""
+    assert main.main(["--check", str(x.parent)]) == 0
+    assert main.main(["--check", str(x), "SEED=-1"]) == 1
+    assert f"FAILED  {x}: command line: SEED is '-1'" in capsys.readouterr().out.replace("is -1", "is '-1'")
+    assert main.main(["--check", str(x.parent / "none")]) == 1
+
+
+def test_check_passes_planned_names_with_a_note(x, capsys, monkeypatch):
+    """The file is right; this version lacks the reader."""
+    monkeypatch.setitem(config.PLANNED, "data set", {"LaterSet"})
+    assert main.main(["--check", str(x), "UNSUPERVISED.DATA.DATASET=LaterSet"]) == 0
+    assert f"passed  {x}  (data set LaterSet: not part of this version)" in capsys.readouterr().out
+    assert main.main(["--config_file", str(x), "UNSUPERVISED.DATA.DATASET=LaterSet"]) == 1
+
+
+def test_check_of_an_empty_folder_fails(tmp_path, capsys):
+    """Nothing checked is not everything right."""
+    assert main.main(["--check", str(tmp_path)]) == 1
+    assert capsys.readouterr().out == "0 passed, 0 failed\n"
+
+
+def test_a_warning_is_printed_before_the_run(x, ran, capsys):
+    """Where it can still be seen."""
+    key = "UNSUPERVISED.DATA.PREPROCESS.CROP_FACE.DETECTION.USE_MEDIAN_FACE_BOX=True"
+    main.main(["--config_file", str(x), key])
+    assert "Warning: UNSUPERVISED.DATA.PREPROCESS" in capsys.readouterr().out
+
+
+def test_only_one_of_several_processes_prints(x, ran, capsys, monkeypatch):
+    """torchrun starts the same command many times."""
+    monkeypatch.setenv("RANK", "1")
+    main.main(["--config_file", str(x)])
+    assert capsys.readouterr().out == ""
+
+
+def test_video_runs_the_classical_methods_on_it(tmp_path, ran):
+    """Without a configuration."""
+    video = tmp_path / "me.mp4"
+    video.touch()
+    assert main.main(["--video", str(video)]) == 0
+    data = ran[0].UNSUPERVISED.DATA
+    assert (data.DATASET, data.DATA_PATH) == (main.OWN_VIDEOS, str(video))
+
+
+def test_video_replaces_the_data_of_a_test(tmp_path, ran):
+    """All of the video, whatever the file splits."""
+    path = tmp_path / "x.yaml"
+    path.write_text(yaml.safe_dump(TESTING))
+    assert main.main(["--video", str(tmp_path), "--config_file", str(path)]) == 0
+    data = ran[0].TEST.DATA
+    assert (data.DATASET, data.DATA_PATH, data.BEGIN, data.FS) == (main.OWN_VIDEOS, str(tmp_path), 0.0, 0)
+
+
+def test_video_cannot_train_and_must_exist(x, ran, capsys):
+    """Both said before anything starts."""
+    assert main.main(["--video", "nothing.mp4"]) == 1
+    assert "--video nothing.mp4: no such file or folder." in capsys.readouterr().err
+    train = ["TOOLBOX_MODE=train_and_test", "TRAIN.DATA.DATASET=PURE", "TEST.DATA.DATASET=PURE", "MODEL.NAME=Tscan"]
+    assert main.main(["--video", str(x), "--config_file", str(x), *train]) == 1
+    assert "it cannot train" in capsys.readouterr().err
+
+
+@pytest.fixture
+def written(monkeypatch) -> list:
+    """What the writer of layouts was asked for."""
+    calls = []
+    module = types.ModuleType("dataset.synthetic.layouts")
+    module.write_layout = lambda name, root, settings: calls.append((name, Path(root), settings))
+    monkeypatch.setitem(sys.modules, "dataset.synthetic.layouts", module)
+    return calls
+
+
+def test_synthesize_fills_missing_folders(x, ran, written, tmp_path):
+    """And completes what an interrupted call left."""
+    new = tmp_path / "new"
+    arguments = ["--synthesize", "--config_file", str(x), f"UNSUPERVISED.DATA.DATA_PATH={new}"]
+    for _ in range(2):
+        assert main.main([*arguments, "UNSUPERVISED.DATA.SYNTHETIC.SUBJECTS=2"]) == 0
+        (new / "01-01").mkdir(exist_ok=True)
+    assert [call[:2] for call in written] == [("PURE", new)] * 2
+    assert written[0][2] == {"PRESET": "standard", "SUBJECTS": 2}
+
+
+def test_synthesize_never_mixes_files(x, ran, written, tmp_path, capsys):
+    """Neither with somebody's data nor with those of other settings."""
+    new, full = tmp_path / "new", tmp_path / "full"
+    (full / "01-01").mkdir(parents=True)
+    arguments = ["--synthesize", "--config_file", str(x)]
+    assert main.main([*arguments, f"UNSUPERVISED.DATA.DATA_PATH={full}"]) == 1
+    assert "holds files of yours" in capsys.readouterr().err
+    assert main.main([*arguments, f"UNSUPERVISED.DATA.DATA_PATH={new}"]) == 0
+    seed = "UNSUPERVISED.DATA.SYNTHETIC.SEED=7"
+    assert main.main([*arguments, f"UNSUPERVISED.DATA.DATA_PATH={new}", seed]) == 1
+    assert "was made with other settings" in capsys.readouterr().err
+    assert len(written) == 1
+    assert main.main(arguments) == 1
+    assert "UNSUPERVISED.DATA.DATA_PATH=FOLDER" in capsys.readouterr().err
+
+
+def test_synthesize_leaves_a_data_set_that_renders_itself_alone(ran, written):
+    """The demo needs no flag, and the flag does no harm."""
+    assert main.main(["--synthesize"]) == 0
+    assert written == [] and len(ran) == 1
+
+
+def run_main(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess:
+    """The real program in a new process."""
+    command = [sys.executable, str(ROOT / "main.py"), *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+
+
+def test_a_plugin_adds_a_method_without_touching_the_toolbox(tmp_path, x):
+    """Its registration counts in that run."""
+    (tmp_path / "plug_mine.py").write_text(
+        "from registry import UNSUPERVISED\n\n"
+        "@UNSUPERVISED.register('MINE')\ndef mine(rgb, fs):\n    return rgb[:, 1]\n"
+    )
+    arguments = ["--check", str(x), "UNSUPERVISED.METHOD=[MINE]"]
+    assert run_main(*arguments).returncode == 1
+    done = run_main("--plugin", str(tmp_path), *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "no such folder or .py file" in run_main("--plugin", "nowhere", "--list").stderr
+
+
+def test_it_works_from_any_working_directory(tmp_path):
+    """Files of the toolbox are found; BASE starts from the file that names it."""
+    done = run_main("--check", str(ROOT / "configs" / "demo"), cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_ctrl_c_exits_with_130(tmp_path, x):
+    """No traceback, and the next start continues."""
+    (tmp_path / "plug_wait.py").write_text("import time\nprint('waiting', flush=True)\ntime.sleep(60)\n")
+    command = [sys.executable, str(ROOT / "main.py"), "--plugin", str(tmp_path / "plug_wait.py"), "--list"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "waiting\n"
+    time.sleep(0.2)
+    os.kill(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in err

@@ -1,0 +1,1 @@
+"""Small programs for users: the demo, benchmarks, viewers."""
