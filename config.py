@@ -141,6 +141,7 @@ def data_section() -> CfgNode:
     node.FOLD = CfgNode()
     node.FOLD.FOLD_NAME = ""  # suffix of the file list
     node.FOLD.FOLD_PATH = ""  # .csv with a column `subjects`: the subjects of the fold
+    node.FOLD.SUBJECTS = []  # the subjects of the fold by name; []: what FOLD_PATH says, or all
     node.PREPROCESS = preprocess_section()
     return node
 
@@ -293,6 +294,9 @@ def schema() -> CfgNode:
     node.UNSUPERVISED = unsupervised_section()
     node.MODEL = model_section()
     node.INFERENCE = inference_section()
+    node.SPLIT = CfgNode()
+    node.SPLIT.KIND = ""  # cross-validation over the subjects of TRAIN.DATA: kfold, or loso (leave one subject out)
+    node.SPLIT.FOLDS = 5  # parts of kfold: each is tested once by a network trained on the others
     node.LOG = CfgNode()
     node.LOG.PATH = "runs/exp"  # root of everything written but the cache
     return node
@@ -812,6 +816,8 @@ CHECKS: dict[str, Check] = {
     "NUM_OF_GPU_TRAIN": at_least(0),
     "NUM_WORKERS": at_least(-1),
     "PREPROCESS_WORKERS": at_least(-1),
+    "SPLIT.KIND": one_of("", "kfold", "loso"),
+    "SPLIT.FOLDS": at_least(2),
     "D.DATASET": registered(DATASETS),
     "D.FS": at_least(0),
     "D.RESAMPLE_FS": at_least(0),
@@ -937,6 +943,28 @@ def _check_together(loaded: Loaded) -> None:
         raise ConfigError(f"{loaded.file}: preprocess needs a DATASET in at least one of {', '.join(SECTIONS)}.")
     if config.TOOLBOX_MODE == "only_test" and not config.INFERENCE.MODEL_PATH:
         raise loaded.error("INFERENCE.MODEL_PATH", "is not set: only_test needs a file of weights.")
+    if config.TOOLBOX_MODE == "train_and_test" and config.SPLIT.KIND:
+        _check_folds(loaded)
+
+
+def _check_folds(loaded: Loaded) -> None:
+    """Folds are made of TRAIN.DATA's subjects, so nothing else may choose recordings."""
+    config, used = loaded.config, used_sections(loaded.config)
+    train = config.TRAIN.DATA
+    for section in used:
+        data = config[section].DATA
+        for key in ("DATASET", "DATA_PATH"):
+            if data[key] != train[key]:
+                problem = f"is {data[key]!r}, but SPLIT.KIND {config.SPLIT.KIND!r} tests on parts of TRAIN.DATA."
+                raise loaded.error(f"{section}.DATA.{key}", f"{problem} Set it to {train[key]!r}.")
+        listed = data.FILE_LIST_PATH.endswith(".csv") and not data.CACHE_ROOT  # not a name that was derived
+        if data.FOLD.FOLD_PATH or data.FOLD.SUBJECTS or listed:
+            problem = "and FILE_LIST_PATH must name no fold and no list: SPLIT.KIND makes its own. Remove them."
+            raise loaded.error(f"{section}.DATA.FOLD", problem)
+    if config.SPLIT.KIND == "kfold" and config.SPLIT.FOLDS < 3 and "VALID" in used:
+        raise loaded.error("SPLIT.FOLDS", "is 2, but one fold is tested and one validated: 3 are needed to train.")
+    if config.MODEL.RESUME:
+        raise loaded.error("MODEL.RESUME", "names one training, but SPLIT.KIND makes several. Remove one of them.")
 
 
 # --- Warnings: rPPG-Toolbox's files that cannot mean what they say stay as they are ---------------------------------
@@ -998,6 +1026,27 @@ def _median_of_one(config: CfgNode) -> Iterator[str]:
             yield f"{key} has no effect without DO_DYNAMIC_DETECTION: there is only one box."
 
 
+def _judged_by_pseudo_labels(config: CfgNode) -> Iterator[str]:
+    if "TEST" in used_sections(config) and config.TEST.DATA.PREPROCESS.USE_PSUEDO_PPG_LABEL:
+        yield (
+            "TEST.DATA.PREPROCESS.USE_PSUEDO_PPG_LABEL is True: the preset toolbox judges by POS instead of measured "
+            "pulses. Other presets use the measured ones where there are any."
+        )
+
+
+def _ranges_of_folds(config: CfgNode) -> Iterator[str]:
+    if not config.SPLIT.KIND:
+        return
+    if config.TOOLBOX_MODE != "train_and_test":
+        yield f"SPLIT.KIND has no effect in {config.TOOLBOX_MODE}."
+        return
+    train = config.TRAIN.DATA
+    if (train.BEGIN, train.END) != (0, 1):
+        yield f"SPLIT.KIND makes folds of the subjects from {train.BEGIN} to {train.END} only (TRAIN.DATA.BEGIN, END)."
+    elif any((config[s].DATA.BEGIN, config[s].DATA.END) != (0, 1) for s in used_sections(config)):
+        yield "SPLIT.KIND makes folds of TRAIN.DATA: BEGIN and END of TEST.DATA and VALID.DATA have no effect."
+
+
 WARNINGS: list[Callable[[CfgNode], Iterator[str]]] = [
     _unused_range,
     _unreleased_weights,
@@ -1006,6 +1055,8 @@ WARNINGS: list[Callable[[CfgNode], Iterator[str]]] = [
     _derivative_as_wave,
     _unread_optimizer,
     _median_of_one,
+    _judged_by_pseudo_labels,
+    _ranges_of_folds,
 ]
 
 

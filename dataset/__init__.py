@@ -1,0 +1,1 @@
+"""Recordings, faces, cache, splits, clips: everything between raw data and a batch."""

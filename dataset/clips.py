@@ -1,14 +1,14 @@
 """Clips for networks: memory-mapped slices of the cached faces with their labels, and the loader that batches them.
 
 Faces leave here as stored, in uint8; `transforms.normalise` works on the device. Nothing is random here but the order
-of the clips, and that depends on (seed, epoch) alone.
+of the clips, and that depends on (seed, epoch) alone. A training may ask for a clip some frames beside its place.
 """
 
 import math
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,26 @@ OPEN_FILES = 32  # memory maps a worker keeps open: each holds a file descriptor
 
 
 @dataclass(frozen=True)
+class Side:
+    """A label beside the first one: signal `name` of a recording, or its signals `parts` as columns.
+
+    `kind` wave: interpolated at the frames and transformed as LABEL_TYPE says; any other: the nearest sample, as it is.
+    What a recording lacks is NaN; of classes -1, which means: not coded. Where a `required` one is missing from a
+    recording, and labels are required, the recording fails.
+    """
+
+    name: str
+    kind: str = "wave"
+    parts: tuple[str, ...] = ()
+    required: bool = False
+
+    @property
+    def missing(self) -> float:
+        """Value in place of a signal that is not there."""
+        return -1.0 if self.kind == "classes" else math.nan
+
+
+@dataclass(frozen=True)
 class ClipOptions:
     """How recordings become clips.
 
@@ -31,6 +51,8 @@ class ClipOptions:
     label           name of the signal; None: no labels
     label_required  a recording without a usable label fails; otherwise its label is NaN
     pseudo          the POS signal of the whole frame instead of a measured one
+    sides           further labels; those that no recording has are left out
+    keep            says of a clip's label (T,) and its fs (Hz) whether the clip is used; the others keep their numbers
     resample_fs     frames per second to read at; 0: as recorded
     """
 
@@ -42,6 +64,8 @@ class ClipOptions:
     label_required: bool = True
     pseudo: bool = False
     resample_fs: float = 0.0
+    keep: Callable[[np.ndarray, float], bool] | None = None
+    sides: tuple[Side, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,6 +80,7 @@ class Track:
     label: np.ndarray | None  # (count,) float32
     stats: np.ndarray  # (3,) float32: mean, std, std of the relative differences
     positions: np.ndarray | None  # (count,) where in the stored frames each frame lies; None: as stored
+    sides: Mapping[str, np.ndarray] = field(default_factory=dict)  # (count,) or (count, columns) float32
 
 
 class ClipDataset(Dataset):
@@ -65,7 +90,8 @@ class ClipDataset(Dataset):
     the clips of a recording (id -> numbers) when not all are wanted. A sample is a dict:
 
         video (C, T, H, W) uint8, next_frame (C, H, W) uint8, has_next bool, stats (3,) float32, ppg (T,) float32 (under
-        the name of the label), recording, subject, clip (its number), fs (Hz), index (in this data set), weight (1.0)
+        the name of the label), side labels (T,) or (T, columns) float32, recording, subject, clip (its number),
+        fs (Hz), index (in this data set), weight (1.0)
 
     A recording that cannot be cut (too short, label unusable) is not among the clips but in `failed` (id, reason);
     `dropped` counts the frames left over per recording, `notes` says what is odd about labels.
@@ -85,9 +111,11 @@ class ClipDataset(Dataset):
         self.dropped: dict[str, int] = {}
         self.notes: list[str] = []
         self.clips: list[tuple[int, int, int, int]] = []  # track, first frame, frame after the last, number
+        self._bounds: list[tuple[int, int]] = []  # first frame, frame after the last of where a clip may be moved
         self._open: OrderedDict[int, np.ndarray] = OrderedDict()
         for name in ids:
             self._add(entries(name), None if select is None else select.get(name, ()))
+        self._level_sides()
 
     def __len__(self) -> int:
         """Clips of all recordings."""
@@ -96,6 +124,8 @@ class ClipDataset(Dataset):
     def __getitem__(self, index: int) -> dict[str, Any]:
         """The sample with this number."""
         number, start, stop, clip = self.clips[index]
+        if isinstance(index, Shifted):
+            start, stop = start + index.shift, stop + index.shift
         track = self.tracks[number]
         block = torch.from_numpy(self._read(number, start, min(stop + 1, track.count)))
         length, has_next = stop - start, stop < track.count
@@ -113,11 +143,19 @@ class ClipDataset(Dataset):
         }
         if track.label is not None:
             sample[self.options.label or "ppg"] = torch.from_numpy(track.label[start:stop])
+        for name, values in track.sides.items():
+            sample[name] = torch.from_numpy(values[start:stop])
         return sample
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the open files: a memory map would be copied into the pickle."""
         return {**self.__dict__, "_open": OrderedDict()}
+
+    def room(self, index: int) -> tuple[int, int]:
+        """How many frames the clip may be moved (at most 0, at least 0) within its recording, or the selected clips."""
+        _, start, stop, _ = self.clips[index]
+        first, last = self._bounds[index]
+        return first - start, last - stop
 
     @property
     def recordings(self) -> list[str]:
@@ -132,14 +170,35 @@ class ClipDataset(Dataset):
         try:
             track, notes = make_track(entry, self.options)
             ranges = chunks(track.count, self.options.chunk_length if self.options.do_chunk else track.count)
-            numbers = _numbers(ranges, wanted)
+            numbers = self._kept(track, ranges, _numbers(ranges, wanted))
         except ValueError as error:
             self.failed.append((entry.id, str(error)))
             return
         self.notes += [f"{entry.id}: {note}" for note in notes]
         self.dropped[track.id] = track.count - ranges[-1][1]
         self.clips += [(len(self.tracks), *ranges[number], number) for number in numbers]
+        self._bounds += [(0, track.count)] * len(numbers) if wanted is None else _runs([ranges[n] for n in numbers])
         self.tracks.append(track)
+
+    def _level_sides(self) -> None:
+        """All samples get the same side labels: those that at least one recording has, with gaps in the others."""
+        for side in self.options.sides:
+            lacking = [track for track in self.tracks if side.name not in track.sides]
+            if 0 < len(lacking) < len(self.tracks):
+                self.notes.append(f"{len(lacking)} of {len(self.tracks)} recordings have no usable {side.name!r}")
+            if len(lacking) < len(self.tracks):
+                self.tracks = [_with_gap(track, side) for track in self.tracks]
+
+    def _kept(self, track: Track, ranges: Sequence[tuple[int, int]], numbers: Sequence[int]) -> Sequence[int]:
+        """Those of `numbers` whose labels are good enough; ValueError when none is."""
+        if self.options.keep is None or track.label is None:
+            return numbers
+        kept = [number for number in numbers if self.options.keep(track.label[slice(*ranges[number])], track.fs)]
+        if not kept:
+            raise ValueError(f"the labels of all {len(numbers)} clips are poor. Leave the recording out.")
+        if len(kept) < len(numbers):
+            self.notes.append(f"{track.id}: {len(numbers) - len(kept)} of {len(numbers)} clips have poor labels")
+        return kept
 
     def _read(self, number: int, start: int, stop: int) -> np.ndarray:
         track = self.tracks[number]
@@ -160,6 +219,22 @@ class ClipDataset(Dataset):
 
 class Padding(int):
     """Index of a clip that only fills a batch: its sample has weight 0 and must not count."""
+
+
+class Shifted(int):
+    """Index of a clip that is read so many frames later than it lies (negative: earlier); see `ClipDataset.room`."""
+
+    shift: int
+
+    def __new__(cls, index: int, shift: int) -> "Shifted":
+        """The clip `index`, `shift` frames later."""
+        number = super().__new__(cls, index)
+        number.shift = int(shift)
+        return number
+
+    def __reduce__(self) -> tuple[type, tuple[int, int]]:
+        """As it is sent to a worker."""
+        return Shifted, (int(self), self.shift)
 
 
 def chunks(count: int, length: int) -> list[tuple[int, int]]:
@@ -187,6 +262,7 @@ def make_track(entry: Any, options: ClipOptions) -> tuple[Track, list[str]]:
         fs = float(options.resample_fs)
     count = stored if positions is None else len(positions)
     label, notes = _label(entry, times, count, fs, options)
+    sides = _sides(entry, times, count, options, notes)
     faces = getattr(entry.faces, "filename", None)
     track = Track(
         id=entry.id,
@@ -197,6 +273,7 @@ def make_track(entry: Any, options: ClipOptions) -> tuple[Track, list[str]]:
         label=None if label is None else label.astype(np.float32),
         stats=np.array([stats.mean, stats.std, stats.diff_std], dtype=np.float32),
         positions=positions,
+        sides=sides,
     )
     return track, notes
 
@@ -245,10 +322,58 @@ def _label(
     return labels.transform(values, options.label_type), notes
 
 
+def _sides(
+    entry: Any, times: np.ndarray | None, count: int, options: ClipOptions, notes: list[str]
+) -> dict[str, np.ndarray]:
+    """The side labels that the recording has; `notes` gets why one that was recorded cannot be used."""
+    found = {}
+    for side in options.sides:
+        try:
+            values = _side(entry, times, count, side, options)
+        except ValueError as error:
+            if side.required and options.label_required:
+                raise
+            if any(part in entry.signals for part in side.parts or (side.name,)):
+                notes.append(f"without {side.name!r}: {error}")
+            continue
+        found[side.name] = values.astype(np.float32)
+    return found
+
+
+def _side(entry: Any, times: np.ndarray | None, count: int, side: Side, options: ClipOptions) -> np.ndarray:
+    """Label (count,) or (count, parts) of `side`; ValueError when not one of its signals is there."""
+    names = side.parts or (side.name,)
+    if not any(name in entry.signals for name in names):
+        raise ValueError(f"no signal {', '.join(map(repr, names))}")
+    columns = [_column(entry.signals.get(name), times, count, side, options) for name in names]
+    return np.stack(columns, axis=1) if side.parts else columns[0]
+
+
+def _column(signal: Any, times: np.ndarray | None, count: int, side: Side, options: ClipOptions) -> np.ndarray:
+    if signal is None:
+        return np.full(count, side.missing)
+    if side.kind == "wave":
+        return labels.transform(labels.align(signal, times, count, options.label_align), options.label_type)
+    values = labels.pick(signal, times, count, options.label_align)
+    return np.where(np.isnan(values), side.missing, values)
+
+
+def _with_gap(track: Track, side: Side) -> Track:
+    """`track` with a side label, made of gaps where it has none."""
+    if side.name in track.sides:
+        return track
+    shape = (track.count, len(side.parts)) if side.parts else (track.count,)
+    gap = np.full(shape, side.missing, dtype=np.float32)
+    return replace(track, sides={**track.sides, side.name: gap})
+
+
 def _pseudo_label(entry: Any, times: np.ndarray | None, count: int) -> np.ndarray:
     trace = getattr(entry, "frame_trace", None)
     if trace is None:
-        raise ValueError("no mean colour of the whole frame in the cache: set DO_PREPROCESS: True once")
+        raise ValueError(
+            "no mean colour of the whole frame in the cache, which a pseudo label is made of: "
+            "it is added when DATA_PATH holds the video (DO_PREPROCESS: True tries again)"
+        )
     wave = labels.pos_pseudo_label(trace, float(entry.fs))
     if len(wave) == count:
         return wave
@@ -263,6 +388,17 @@ def _numbers(ranges: Sequence[tuple[int, int]], wanted: Sequence[int] | None) ->
     if beyond:
         raise ValueError(f"the list names clip {beyond[0]}, but the recording has clips 0 to {len(ranges) - 1}")
     return sorted(set(wanted))
+
+
+def _runs(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """For each of rising `ranges` the whole stretch of ranges without a gap that it belongs to."""
+    stretches: list[list[tuple[int, int]]] = []
+    for one in ranges:
+        if stretches and stretches[-1][-1][1] == one[0]:
+            stretches[-1].append(one)
+        else:
+            stretches.append([one])
+    return [(run[0][0], run[-1][1]) for run in stretches for _ in run]
 
 
 # --- Loading --------------------------------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 Pure NumPy. Signals stay at their native rate in the cache; alignment happens here, when a clip is read.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import scipy.signal
 
@@ -34,6 +36,17 @@ def align(signal: Signal, frame_times: np.ndarray | None, count: int, mode: str 
     if by_timestamps(signal, frame_times, mode):
         return _interpolate(values, signal, frame_times)
     return stretch(values, count)
+
+
+def pick(signal: Signal, frame_times: np.ndarray | None, count: int, mode: str = "auto") -> np.ndarray:
+    """The sample of `signal` nearest to each of `count` frames, (count,) float64: for codes, which have no in-between.
+
+    Places as by `align`: in time, or stretched over the video. NaN stays NaN. Raises ValueError for an empty signal or
+    times that run backwards.
+    """
+    values = np.asarray(signal.values, dtype=float)
+    numbers = align(_numbered(signal, len(_rows(values, count))), frame_times, count, mode)
+    return values[np.rint(numbers).astype(int)]
 
 
 def by_timestamps(signal: Signal, frame_times: np.ndarray | None, mode: str = "auto") -> bool:
@@ -105,12 +118,21 @@ def pos_pseudo_label(trace: np.ndarray, fs: float) -> np.ndarray:
     return np.divide(wave, envelope, out=np.zeros_like(wave), where=envelope > 0)
 
 
-def _checked(signal: Signal, count: int) -> np.ndarray:
-    values = np.asarray(signal.values, dtype=float)
+def _rows(values: np.ndarray, count: int) -> np.ndarray:
     if values.ndim != 1 or not len(values):
         raise ValueError(f"A label must be one row of samples; this one has the shape {values.shape}.")
     if count < 1:
         raise ValueError("The video has no frames to align a label with.")
+    return values
+
+
+def _numbered(signal: Signal, length: int) -> Signal:
+    """The numbers of the samples in place of their values."""
+    return replace(signal, values=np.arange(length, dtype=float))
+
+
+def _checked(signal: Signal, count: int) -> np.ndarray:
+    values = _rows(np.asarray(signal.values, dtype=float), count)
     broken = np.flatnonzero(~np.isfinite(values))
     if len(broken):
         raise ValueError(

@@ -267,9 +267,8 @@ def _refuse_doubles(recordings: Sequence[Recording], root: Path) -> None:
 
 def _by_range(listing: Sequence[Recording], loader: BaseLoader, data: Any, name: str) -> list[Recording]:
     chosen = take(listing, data.BEGIN, data.END, _unit(loader, data))
-    if data.FOLD.FOLD_NAME and data.FOLD.FOLD_PATH:
-        path = Path(data.FOLD.FOLD_PATH)
-        subjects = read_fold(path if path.exists() else ROOT / path)
+    subjects = _fold(data)
+    if subjects:
         chosen, absent = by_fold(chosen, subjects)
         if absent:
             print(
@@ -281,6 +280,15 @@ def _by_range(listing: Sequence[Recording], loader: BaseLoader, data: Any, name:
             f"({len({r.subject for r in listing})} subjects) is empty. Widen the range or check the fold."
         )
     return chosen
+
+
+def _fold(data: Any) -> list[str]:
+    """Subjects of the section's fold; [] without one."""
+    named = [str(name) for name in data.FOLD.get("SUBJECTS") or []]
+    if named or not (data.FOLD.FOLD_NAME and data.FOLD.FOLD_PATH):
+        return named
+    path = Path(data.FOLD.FOLD_PATH)
+    return read_fold(path if path.exists() else ROOT / path)
 
 
 def _by_list(listing: Sequence[Recording], wanted: dict[str, list[int]], data: Any) -> list[Recording]:
@@ -442,7 +450,9 @@ def _settle(prepared: Prepared, data: Any, loader: BaseLoader, config: Any) -> N
     prepared.allow_incomplete = bool(config.ALLOW_INCOMPLETE)
     prepared.types = tuple(data.PREPROCESS.DATA_TYPE)
     prepared.fs = _rate(prepared, data, loader)
-    prepared.clip_options = _clip_options(data, prepared)  # before the check: who catches its error may go on
+    prepared.clip_options = _clip_options(data, prepared) | {
+        "keep": loader.keep_clip
+    }  # before the check: who catches its error may go on
     prepared.check()
     if not prepared.recordings:
         raise SplitError(

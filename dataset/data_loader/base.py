@@ -4,7 +4,7 @@ Splitting, face boxes, resizing, caching and chunking are shared code elsewhere;
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,11 +41,18 @@ class BaseLoader:
     """A data set of the toolbox; subclasses register under the name a user writes in `DATASET`."""
 
     fs: float | None = None  # frames per second, where the data set fixes it
-    version = 1  # raise it when the frames or signals read from the same files change: old cache entries then stand aside
+    version = (
+        1  # raise it when the frames or signals read from the same files change: old cache entries then stand aside
+    )
     signals: tuple[str, ...] = ("ppg",)  # what read_wave returns; () for a data set without labels
+    generated = False  # True: the loader makes its files itself, so DATA_PATH need not exist
+    keep_clip: Callable[[np.ndarray, float], bool] | None = (
+        None  # of a clip's label (T,) and its fs: is it good enough?
+    )
     OPTIONS: dict[str, Any] = {}  # keys of this data set under its DATA node, with their defaults
 
     def __init__(self, options: dict[str, Any] | None = None):
+        """`options`: the values of OPTIONS, and DATA_AUG, DATA_MODE and DECODER of the DATA node."""
         self.options = options or {}
 
     def recordings(self, root: Path) -> list[Recording]:
@@ -58,6 +65,10 @@ class BaseLoader:
 
     def read_wave(self, recording: Recording) -> dict[str, Signal]:
         """Return the signals by name (`ppg`, `resp`, `ecg`, `hr` ...); empty without labels."""
+        return {}
+
+    def describe(self, recording: Recording) -> dict[str, Any]:
+        """What only its files say of a recording, as plain values: joins `info` when it is preprocessed."""
         return {}
 
     def select(self, recording: Recording, data: dict[str, Any]) -> bool:

@@ -13,7 +13,7 @@ import dataclasses
 import os
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +35,18 @@ def write_layout(name: str, root: str | Path, settings: Settings | Mapping[str, 
     whose folder exists are left alone, so an interrupted call can be repeated; each folder appears complete or not at
     all. Raises KeyError for a data set without a layout, ValueError for settings that cannot be.
     """
-    layout = LAYOUTS[name]()
     if not isinstance(settings, Settings):
         chosen = {key: value for key, value in (settings or {}).items() if value is not None}
         settings = resolve(MINIATURE | chosen)
-    root = Path(root)
+    return write_subjects(name, root, settings, range(1, settings.subjects + 1))
+
+
+def write_subjects(name: str, root: str | Path, settings: Settings, numbers: Iterable[int]) -> list[Path]:
+    """As `write_layout`, for the subjects with these `numbers`."""
+    layout, root = LAYOUTS[name](), Path(root)
     root.mkdir(parents=True, exist_ok=True)
     written = []
-    for number in range(1, settings.subjects + 1):
+    for number in numbers:
         folder = root / layout.folder(number)
         if not folder.exists() and _write_one(layout, root, folder, Session(settings, number)):
             written.append(folder)

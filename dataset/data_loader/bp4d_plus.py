@@ -1,0 +1,138 @@
+"""BP4D+: 140 subjects in ten tasks meant to stir emotions, blood pressure wave, breathing and skin conductance.
+
+Zhang et al., "Multimodal spontaneous emotion corpus for human behavior analysis", CVPR 2016.
+
+    DATA_PATH/2D+3D/F001.zip                     F001/T1/0001.jpg ...: 1040x1392 at 25 fps, read without unpacking
+    DATA_PATH/Physiology/F001/T1/BP_mmHg.txt     one sample a line, 1000 Hz; the other files lie beside it
+
+Subjects are F001 ... and M001 ..., tasks T1 to T10. Frames go into the face stage at their full size: rPPG-Toolbox
+shrinks them first, to twice the size of the stored faces. It also takes the first sample of every file for a heading.
+FILTERING works here, too (TASK_LIST: [T1, T8]). The layout is that of rPPG-Toolbox's reader; it has been tested on
+rendered files, not on the original ones.
+"""
+
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import cv2
+import numpy as np
+
+from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_key, natural_sort
+from dataset.data_loader.files import passes_filtering, read_table, refuse_motion, require_root, require_some
+from dataset.video import AGAIN, Box, Frame, VideoError, cut, decode_image
+from registry import DATASETS
+
+SUBJECT, TRIAL = re.compile(r"[FM]\d{3}"), re.compile(r"T\d{1,2}")
+LARGEST = 1 << 25  # bytes of one picture: an ordinary one has about 300,000
+RATE = 1000.0  # Hz of the physiological signals
+
+
+@DATASETS.register("BP4DPlus")
+class BP4DPlusLoader(BaseLoader):
+    """Ids are subject and task, such as `F001T1`."""
+
+    fs = 25.0
+    signals = ("ppg",)
+    absent = ("F042T11",)  # named in the data set, but without files
+
+    def __init__(self, options: dict[str, Any] | None = None):
+        """ValueError when motion-augmented videos are asked for."""
+        super().__init__(options)
+        refuse_motion(self.options, "BP4D+")
+
+    def recordings(self, root: Path) -> list[Recording]:
+        """One per folder `Physiology/<subject>/<task>`, in natural order; FileNotFoundError when there is none."""
+        root = require_root(root, "BP4D+")
+        found = []
+        for subject in natural_sort(f for f in root.glob("Physiology/*") if SUBJECT.fullmatch(f.name)):
+            for folder in natural_sort(f for f in subject.iterdir() if f.is_dir() and self.wants(f.name)):
+                info = {"task": folder.name}
+                found.append(Recording(f"{subject.name}{folder.name}", subject.name, path=folder, info=info))
+        found = [recording for recording in found if recording.id not in self.absent]
+        return require_some(found, root, "BP4D+", "Physiology/F001/T1/BP_mmHg.txt and 2D+3D/F001.zip, ...")
+
+    def wants(self, task: str) -> bool:
+        """Whether a folder of this name is a recording."""
+        return bool(TRIAL.fullmatch(task))
+
+    def read_video(self, recording: Recording) -> Iterator[Frame]:
+        """The pictures of the task in natural order, 1/25 s apart."""
+        path = recording.path.parents[2] / "2D+3D" / f"{recording.subject}.zip"
+        return iter_zip(path, recording.info["task"], self.fs)
+
+    def read_wave(self, recording: Recording) -> dict[str, Signal]:
+        """`ppg`: the arterial pressure wave (mmHg) at 1000 Hz."""
+        return {"ppg": read_signal(recording.path / "BP_mmHg.txt", "mmHg")}
+
+    def select(self, recording: Recording, data: dict[str, Any]) -> bool:
+        """Whether FILTERING keeps the recording."""
+        task = recording.info.get("task") or recording.id[len(recording.subject) :]
+        return passes_filtering(recording.id, [task], data)
+
+
+def read_signal(path: Path, unit: str) -> Signal:
+    """A file of one sample a line."""
+    return Signal(read_table(path)[:, 0], fs=RATE, unit=unit)
+
+
+def iter_zip(path: Path, task: str, fs: float) -> Iterator[Frame]:
+    """Yield the .jpg members `<any>/<task>/<any>.jpg` of a zip file in natural order, 1 / `fs` s apart.
+
+    Nothing is unpacked to the disk. VideoError for a file that is missing, damaged or encrypted, holds no such picture,
+    holds one of more than 32 MB, or has names that lead out of it.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for index, member in enumerate(_pictures(archive, path, task)):
+                with archive.open(member) as file:
+                    data = np.frombuffer(file.read(LARGEST + 1), np.uint8)
+                yield ZipFrame(data, f"'{member.filename}' in '{path}'", index / fs)
+    except FileNotFoundError:
+        raise VideoError(f"'{path}' does not exist. {AGAIN}") from None
+    except VideoError:
+        raise
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, NotImplementedError, ValueError) as error:
+        raise VideoError(f"'{path}' cannot be read as a zip file: {error}. {AGAIN}") from None
+
+
+def _pictures(archive: zipfile.ZipFile, path: Path, task: str) -> list[zipfile.ZipInfo]:
+    found = []
+    for member in archive.infolist():
+        name = PurePosixPath(member.filename)
+        if name.is_absolute() or ".." in name.parts or "\\" in member.filename:
+            raise VideoError(f"'{path}' has a member {member.filename!r} that leads out of it. {AGAIN}")
+        if name.suffix.lower() == ".jpg" and len(name.parts) > 2 and name.parts[1] == task:
+            if member.file_size > LARGEST:
+                raise VideoError(f"'{member.filename}' in '{path}' is no picture: {member.file_size} bytes. {AGAIN}")
+            found.append(member)
+    if not found:
+        raise VideoError(f"'{path}' holds no picture of {task}. {AGAIN}")
+    return sorted(found, key=lambda member: natural_key(member.filename))
+
+
+class ZipFrame(Frame):
+    """A picture in memory, decoded at the first look."""
+
+    def __init__(self, data: np.ndarray, name: str, time: float):
+        """`data` (L,) uint8 are the bytes of the file, `name` stands for it in messages."""
+        self.time = time
+        self._data, self._name = data, name
+        self._pixels: np.ndarray | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(H, W)."""
+        return self._bgr().shape[:2]
+
+    def rgb(self, box: Box | None = None) -> np.ndarray:
+        """The part inside `box`."""
+        return cv2.cvtColor(cut(self._bgr(), box), cv2.COLOR_BGR2RGB)
+
+    def _bgr(self) -> np.ndarray:
+        if self._pixels is None:
+            self._pixels = decode_image(self._data, self._name)
+        return self._pixels

@@ -1,0 +1,80 @@
+"""What several data sets need: look for folders and files, read tables, and say clearly what is missing or wrong."""
+
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dataset.data_loader.base import natural_sort
+
+
+def require_root(root: Path, name: str) -> Path:
+    """`root` as a path; FileNotFoundError when it is no folder."""
+    root = Path(root)
+    if not root.is_dir():
+        raise FileNotFoundError(f"DATA_PATH '{root}' of {name} is not a folder. Set it to where the data set lies.")
+    return root
+
+
+def require_some(found: list[Any], root: Path, name: str, layout: str) -> list[Any]:
+    """`found` itself; FileNotFoundError with the expected `layout` when it is empty."""
+    if not found:
+        raise FileNotFoundError(f"'{root}' holds no recording of {name}. Expected there: {layout}.")
+    return found
+
+
+def first_file(folder: Path, pattern: str) -> Path:
+    """The first file in natural order that matches; FileNotFoundError when there is none."""
+    found = natural_sort(folder.glob(pattern))
+    if not found:
+        raise FileNotFoundError(f"'{folder}' holds no {pattern}. Copy the recording again, or leave it out.")
+    return found[0]
+
+
+def wants_motion(options: dict[str, Any]) -> bool:
+    """Whether DATA_AUG asks for the motion-augmented .npy videos instead of the originals."""
+    augmentations = options.get("DATA_AUG") or ["None"]
+    return "Motion" in augmentations and "None" not in augmentations
+
+
+def refuse_motion(options: dict[str, Any], name: str) -> None:
+    """ValueError where motion-augmented videos are asked of a data set that has none."""
+    if wants_motion(options):
+        raise ValueError(
+            f"PREPROCESS.DATA_AUG is ['Motion'], but {name} is read from its own videos only. Use ['None']."
+        )
+
+
+def passes_filtering(recording_id: str, tasks: Iterable[str], data: dict[str, Any]) -> bool:
+    """Whether FILTERING of the DATA node keeps this recording, one of whose `tasks` TASK_LIST has to name."""
+    filtering = data["FILTERING"]
+    if filtering["USE_EXCLUSION_LIST"] and recording_id in filtering["EXCLUSION_LIST"]:
+        return False
+    return not filtering["SELECT_TASKS"] or any(task in filtering["TASK_LIST"] for task in tasks)
+
+
+def read_table(path: Path, skip: int = 0, delimiter: str | None = ",") -> np.ndarray:
+    """The numbers of a text file as (rows, columns) float64, without its first `skip` lines.
+
+    FileNotFoundError when it is missing; ValueError when it is empty, or holds anything but rows of equal length.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that a file is empty is said below
+            table = np.loadtxt(path, delimiter=delimiter, skiprows=skip, ndmin=2, comments=None, encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise FileNotFoundError(f"'{path}' does not exist. Copy the recording again, or leave it out.") from None
+    except ValueError as error:
+        raise ValueError(f"'{path}' is no table of numbers: {error}. Copy it again, or leave it out.") from None
+    if not table.size:
+        raise ValueError(f"'{path}' holds no numbers. Copy it again, or leave the recording out.")
+    return table
+
+
+def column(table: np.ndarray, index: int, path: Path) -> np.ndarray:
+    """Column `index` of what `read_table` returned; ValueError when there are fewer."""
+    if table.shape[1] <= index:
+        raise ValueError(f"'{path}' has {table.shape[1]} columns; column {index + 1} is needed. Copy it again.")
+    return table[:, index]

@@ -1,0 +1,136 @@
+"""Any videos: every video file and every folder of images under DATA_PATH is a recording; labels are optional.
+
+    DATA_PATH/clip.mp4                   subject `clip`
+    DATA_PATH/anna/morning.mov           subject `anna` (the first folder), id `anna_morning`
+    DATA_PATH/anna/frames/0001.png ...   a folder of images: id `anna_frames`; set FS, images do not know their rate
+    DATA_PATH/clip.csv or clip.txt       labels beside it: columns `time` (s) and `ppg`, or one column spread evenly
+
+DATA_PATH may also be one video file.
+"""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_key, natural_sort
+from dataset.data_loader.files import require_some
+from dataset.video import Frame, iter_frames, iter_images
+from registry import DATASETS
+
+VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ts")
+IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+LABELS = (".csv", ".txt")
+TIME_NAMES = ("time", "times", "t", "timestamp", "seconds")
+VALUE_NAMES = ("ppg", "bvp", "pulse")
+
+
+@DATASETS.register("Folder")
+class FolderLoader(BaseLoader):
+    """Recordings as they lie there; `FS` is needed for images only."""
+
+    signals = ("ppg",)
+    OPTIONS = {"FS": 0}
+
+    def __init__(self, options: dict[str, Any] | None = None):
+        """Take the rate of images from `FS`."""
+        super().__init__(options)
+        self.fs = float(self.options.get("FS") or 0) or None
+
+    def recordings(self, root: Path) -> list[Recording]:
+        """Every video file and image folder in natural order; FileNotFoundError when there is none."""
+        root = Path(root)
+        if root.is_file():
+            return [Recording(id=root.stem, subject=root.stem, path=root)]
+        if not root.is_dir():
+            raise FileNotFoundError(f"DATA_PATH '{root}' does not exist. Set it to a video or a folder of videos.")
+        found = sorted(_find(root), key=lambda path: _order(path.relative_to(root)))
+        require_some(found, root, "videos", f"files ending in {', '.join(VIDEOS)}, or folders of images")
+        names = ["_".join((*p.relative_to(root).parts[:-1], p.name if p.is_dir() else p.stem)) for p in found]
+        twice = {name for name, count in Counter(names).items() if count > 1}
+        return [
+            Recording(
+                id="_".join(path.relative_to(root).parts) if name in twice else name,
+                subject=path.relative_to(root).parts[0] if path.parent != root else path.stem,
+                path=path,
+            )
+            for path, name in zip(found, names, strict=True)
+        ]
+
+    def read_video(self, recording: Recording) -> Iterator[Frame]:
+        """Frames of the file, or of the images in natural order."""
+        if recording.path.is_dir():
+            return iter_images(natural_sort(_images(recording.path)))
+        return iter_frames(recording.path)
+
+    def read_wave(self, recording: Recording) -> dict[str, Signal]:
+        """`ppg` where a label file lies beside the video; empty otherwise."""
+        stem = recording.path.name if recording.path.is_dir() else recording.path.stem
+        for suffix in LABELS:
+            path = recording.path.with_name(stem + suffix)
+            if path.is_file():
+                return {"ppg": read_label(path)}
+        return {}
+
+
+def read_label(path: Path) -> Signal:
+    """A label file: columns time (s) and value, or values alone; a header line may name the columns."""
+    rows = _read_table(path)
+    header = [] if _is_number(rows[0][0]) else [name.strip().lower() for name in rows.pop(0)]
+    try:
+        table = np.array(rows, dtype=float)
+    except ValueError as error:
+        raise ValueError(f"'{path}' is no table of numbers: {error}. Mend it or take it away.") from None
+    if not len(table):
+        raise ValueError(f"'{path}' holds no values. Mend it or take it away.")
+    if table.shape[1] == 1:
+        return Signal(table[:, 0])
+    time = next((column for column, name in enumerate(header) if name in TIME_NAMES), 0)
+    value = next(
+        (column for column, name in enumerate(header) if name in ("ppg", "bvp", "pulse")), 1 if time == 0 else 0
+    )
+    return Signal(table[:, value], times=table[:, time])
+
+
+def _read_table(path: Path) -> list[list[str]]:
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    delimiter = next((mark for mark in ";\t," if mark in text.partition("\n")[0]), " ")
+    lines = (re.sub(r" +", " ", line.strip()) for line in text.splitlines() if line.strip())
+    rows = list(csv.reader(lines, delimiter=delimiter))
+    if not rows:
+        raise ValueError(f"'{path}' is empty. Mend it or take it away.")
+    return rows
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _order(path: Path) -> list[Any]:
+    """Natural order by folder, then by the name without its ending: face before face2."""
+    return [natural_key(part) for part in (*path.parts[:-1], path.stem, path.suffix)]
+
+
+def _find(root: Path) -> Iterator[Path]:
+    """Video files and folders of images, hidden ones left out."""
+    for path in root.iterdir():
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            yield from _find(path)
+            if _images(path):
+                yield path
+        elif path.suffix.lower() in VIDEOS:
+            yield path
+
+
+def _images(folder: Path) -> list[Path]:
+    return [file for file in folder.iterdir() if file.suffix.lower() in IMAGES and not file.name.startswith(".")]

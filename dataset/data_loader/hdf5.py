@@ -1,0 +1,85 @@
+"""HDF5 files, MATLAB 7.3 among them: signals and videos, read piece by piece, and nothing outside the file."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from dataset.data_loader.matlab import to_uint8
+from dataset.video import AGAIN, ArrayFrame, VideoError
+
+DEFLATE = 1032  # the most that one stored byte can expand to
+LARGEST = 10**8  # values of a signal
+BYTES = 1 << 24  # of a video held at once, unless the chunks of the file are larger
+
+
+@contextlib.contextmanager
+def open_file(path: Path) -> Iterator[h5py.File]:
+    """`path` for reading; ValueError or FileNotFoundError naming it for whatever goes wrong inside the block."""
+    if not path.is_file():
+        raise FileNotFoundError(f"'{path}' does not exist. Copy the recording again, or leave it out.")
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            yield file
+    except VideoError:
+        raise
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise VideoError(f"'{path}' cannot be read as an HDF5 file: {error}. {AGAIN}") from None
+
+
+def signal(file: h5py.File, name: str) -> np.ndarray:
+    """The numbers of dataset `name`, flattened as MATLAB would; VideoError when there is none or it is no signal."""
+    found = _dataset(file, name)
+    if found.size > LARGEST or found.dtype.kind not in "iufb":
+        raise VideoError(f"'{file.filename}': {name!r} {found.shape} of {found.dtype} is no signal. {AGAIN}")
+    return found[()].reshape(-1).astype(np.float64)
+
+
+def has(file: h5py.File, name: str) -> bool:
+    """Whether dataset `name` is there."""
+    return isinstance(file.get(name, getlink=True), h5py.HardLink) and isinstance(file[name], h5py.Dataset)
+
+
+def iter_video(path: Path, name: str) -> Iterator[ArrayFrame]:
+    """Yield the frames of a MATLAB 7.3 array (T, H, W, 3): floats 0-1 become round(255 x), integers are 0-255.
+
+    MATLAB counts columns first: in the file the array is (3, W, H, T), and T varies fastest. Only some frames are held
+    at once. VideoError when the file is missing or damaged, or its video is of another kind.
+    """
+    with open_file(path) as file:
+        video = _dataset(file, name)
+        if video.ndim != 4 or video.shape[0] != 3 or 0 in video.shape or video.dtype.kind not in "iuf":
+            shape = video.shape[::-1]
+            raise VideoError(f"'{path}': {name!r} {shape} of {video.dtype} is no video (T, H, W, 3). {AGAIN}")
+        float_type = video.dtype.newbyteorder("=") if video.dtype.kind == "f" else None
+        step = _frames_at_once(video)
+        for start in range(0, video.shape[3], step):
+            block = video[..., start : start + step]
+            levels = to_uint8(block, float_type, f"{name!r} of '{path}'").transpose(3, 2, 1, 0)
+            for frame in np.ascontiguousarray(levels):
+                yield ArrayFrame(frame)
+
+
+def _frames_at_once(video: h5py.Dataset) -> int:
+    """As many as fit, in whole chunks: a chunk is inflated once and not for every frame in it."""
+    fitting = max(1, BYTES // max(1, video.nbytes // video.shape[3]))
+    chunk = video.chunks[3] if video.chunks else 1
+    return max(chunk, fitting // chunk * chunk)
+
+
+def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
+    link = file.get(name, getlink=True)
+    if link is None:
+        raise VideoError(
+            f"'{file.filename}' has no {name!r} (there are: {', '.join(list(file)[:20]) or 'none'}). {AGAIN}"
+        )
+    found = file[name] if isinstance(link, h5py.HardLink) else None
+    if not isinstance(found, h5py.Dataset) or found.is_virtual or found.external:
+        raise VideoError(f"'{file.filename}': {name!r} is not an array inside this file. {AGAIN}")
+    if found.size and found.nbytes > found.id.get_storage_size() * DEFLATE:
+        raise VideoError(
+            f"'{file.filename}': {name!r} states {found.shape}, but stores {found.id.get_storage_size()} bytes. {AGAIN}"
+        )
+    return found

@@ -1,0 +1,132 @@
+"""iBVP: 33 subjects, several sessions each, RGB and thermal video with PPG whose quality was graded sample by sample.
+
+Joshi and Cho, "iBVP Dataset: RGB-Thermal rPPG Dataset with High Resolution Signal Quality Labels", Electronics 13(7),
+2024.
+
+    DATA_PATH/p01_a/p01_a_rgb/*.bmp   640x480 at 30 fps
+    DATA_PATH/p01_a/p01_a_t/*.raw     thermal, 640x512 uint16 little-endian: value x 0.04 - 273.15 degrees Celsius
+    DATA_PATH/p01_a/p01_a_bvp.csv     one header line; first column PPG, fourth column quality (SQ2)
+
+Frames with a quality of at most 0.3 are left out of video and label, as rPPG-Toolbox does: the others keep their times,
+and `quality` keeps the grades of all frames. Motion-augmented videos are the first .npy file of p01_a/p01_a. The layout
+is that of rPPG-Toolbox's reader; it has been tested on rendered files, not on the original ones.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
+from dataset.data_loader.files import column, first_file, read_table, require_root, require_some, wants_motion
+from dataset.labels import stretch
+from dataset.video import AGAIN, Frame, VideoError, iter_array, iter_images
+from registry import DATASETS
+
+NAME = re.compile(r"(\w+?)_(\w+)")
+LOWEST_QUALITY = 0.3  # frames at or below it are left out
+THERMAL = (512, 640)  # rows, columns
+
+
+@DATASETS.register("iBVP")
+class IBVPLoader(BaseLoader):
+    """Ids are the names of the folders without the underscore: p01_a -> p01a; the first three characters: subject."""
+
+    fs = 30.0
+    signals = ("ppg",)
+
+    def __init__(self, options: dict[str, Any] | None = None):
+        """ValueError for a DATA_MODE other than RGB."""
+        super().__init__(options)
+        mode = self.options.get("DATA_MODE", "RGB")
+        if mode != "RGB":
+            raise ValueError(
+                f"PREPROCESS.IBVP.DATA_MODE is {mode!r}, but the face cache of this version holds colour frames only. "
+                f"Use RGB; IBVPLoader.read_thermal gives the thermal frames."
+            )
+
+    def recordings(self, root: Path) -> list[Recording]:
+        """One per folder `p<nn>_<x>`, in natural order; FileNotFoundError when there is none."""
+        root = require_root(root, "iBVP")
+        folders = natural_sort(f for f in root.glob("*_*") if f.is_dir() and NAME.fullmatch(f.name))
+        require_some(folders, root, "iBVP", "p01_a/p01_a_rgb/*.bmp and p01_a/p01_a_bvp.csv, p01_b/...")
+        names = [folder.name.replace("_", "") for folder in folders]
+        return [Recording(id=name, subject=name[:3], path=path) for name, path in zip(names, folders, strict=True)]
+
+    def read_video(self, recording: Recording) -> Iterator[Frame]:
+        """The BMP files in natural order without those of poor quality, with their times in seconds."""
+        kept = np.flatnonzero(self.kept(recording))
+        if not len(kept):
+            raise VideoError(
+                f"No frame of '{recording.path}' has a quality (SQ2) above {LOWEST_QUALITY}. Leave it out."
+            )
+        if wants_motion(self.options):
+            return self._moved(recording, set(kept.tolist()))
+        images = self._images(recording)
+        return iter_images([images[index] for index in kept], kept / self.fs)
+
+    def read_wave(self, recording: Recording) -> dict[str, Signal]:
+        """`ppg` (a.u.) at the frames that are kept and `quality` at all frames, with times in seconds."""
+        table, path = self._table(recording)
+        quality, kept = self.quality(recording), self.kept(recording)
+        times = np.arange(len(quality)) / self.fs
+        ppg = stretch(column(table, 0, path), len(quality))
+        return {"ppg": Signal(ppg[kept], times=times[kept]), "quality": Signal(quality, times=times, unit="")}
+
+    def describe(self, recording: Recording) -> dict[str, Any]:
+        """How many frames there are and how many were left out."""
+        kept = self.kept(recording)
+        return {"all_frames": len(kept), "low_quality_frames": int(np.count_nonzero(~kept))}
+
+    def quality(self, recording: Recording) -> np.ndarray:
+        """SQ2 at each frame of the file (T,)."""
+        table, path = self._table(recording)
+        return stretch(column(table, 3, path), self._frame_count(recording))
+
+    def kept(self, recording: Recording) -> np.ndarray:
+        """Which frames of the file are used (T,) bool."""
+        return ~(self.quality(recording) <= LOWEST_QUALITY)
+
+    def read_thermal(self, recording: Recording) -> Iterator[np.ndarray]:
+        """Yield all thermal frames (512, 640) float32 in degrees Celsius; VideoError when one is missing or cut."""
+        folder = recording.path / f"{recording.path.name}_t"
+        files = natural_sort(folder.glob("*.raw"))
+        if not files:
+            raise VideoError(f"'{folder}' holds no .raw file. {AGAIN}")
+        count = THERMAL[0] * THERMAL[1]
+        for file in files:
+            counts = np.fromfile(file, "<u2", count=count)
+            if len(counts) != count:
+                raise VideoError(f"'{file}' ends early: {len(counts)} of {count} values. {AGAIN}")
+            yield counts.reshape(THERMAL).astype(np.float32) * np.float32(0.04) - np.float32(273.15)
+
+    def _moved(self, recording: Recording, kept: set[int]) -> Iterator[Frame]:
+        for index, frame in enumerate(iter_array(self._array(recording))):
+            if index in kept:
+                frame.time = index / self.fs
+                yield frame
+
+    def _array(self, recording: Recording) -> Path:
+        return first_file(recording.path / recording.path.name, "*.npy")
+
+    def _images(self, recording: Recording) -> list[Path]:
+        folder = recording.path / f"{recording.path.name}_rgb"
+        images = natural_sort(folder.glob("*.bmp"))
+        if not images:
+            raise VideoError(f"'{folder}' holds no BMP file. {AGAIN}")
+        return images
+
+    def _frame_count(self, recording: Recording) -> int:
+        if not wants_motion(self.options):
+            return len(self._images(recording))
+        path = self._array(recording)
+        try:
+            return len(np.load(path, mmap_mode="r", allow_pickle=False))
+        except (OSError, ValueError, EOFError, TypeError) as error:
+            raise VideoError(f"'{path}' cannot be read as an array: {error}. {AGAIN}") from None
+
+    def _table(self, recording: Recording) -> tuple[np.ndarray, Path]:
+        path = recording.path / f"{recording.path.name}_bvp.csv"
+        return read_table(path, skip=1), path

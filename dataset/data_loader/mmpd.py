@@ -1,0 +1,106 @@
+"""MMPD: 33 subjects filmed by a phone, up to 20 recordings of a minute each in different light and motion.
+
+Tang et al., "MMPD: Multi-Domain Mobile Video Physiology Dataset", EMBC 2023.
+
+    DATA_PATH/subject1/p1_0.mat, p1_1.mat ...   MATLAB up to version 7
+        video        (T, 320, 240, 3) colours from 0 to 1 at 30 fps (Mini-MMPD: 80x60)
+        GT_ppg       (1, T) finger PPG
+        light, motion, exercise, gender, glasser, hair_cover, makeup   words; skin_color   Fitzpatrick type
+
+INFO of the DATA node chooses recordings by the codes below, which are rPPG-Toolbox's. The layout is that of its reader;
+it has been tested on rendered files, not on the original ones.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
+from dataset.data_loader.files import refuse_motion, require_root, require_some
+from dataset.data_loader.matlab import iter_video, read_variables
+from dataset.video import Frame
+from registry import DATASETS
+
+YES_NO = {"True": 1, "False": 2}
+CODES = {  # field of the file -> code of each word; INFO has the field's name in capitals
+    "light": {"LED-low": 1, "LED-high": 2, "Incandescent": 3, "Nature": 4},
+    # Older files say 'Watching Videos' where 'Walking' is meant.
+    "motion": {
+        "Stationary": 1,
+        "Stationary (after exercise)": 1,
+        "Rotation": 2,
+        "Talking": 3,
+        "Walking": 4,
+        "Watching Videos": 4,
+    },
+    "exercise": YES_NO,
+    "skin_color": {"3": 3, "4": 4, "5": 5, "6": 6},
+    "gender": {"male": 1, "female": 2},
+    "glasser": YES_NO,
+    "hair_cover": YES_NO,
+    "makeup": YES_NO,
+}
+
+
+@DATASETS.register("MMPD")
+class MMPDLoader(BaseLoader):
+    """Ids are the names of the files: recordings of one subject may share all codes."""
+
+    fs = 30.0
+    signals = ("ppg",)
+
+    def __init__(self, options: dict[str, Any] | None = None):
+        """ValueError when motion-augmented videos are asked for."""
+        super().__init__(options)
+        refuse_motion(self.options, "MMPD")
+
+    def recordings(self, root: Path) -> list[Recording]:
+        """One per .mat file in the folders `subject*`, in natural order; FileNotFoundError when there is none."""
+        root = require_root(root, "MMPD")
+        folders = natural_sort(folder for folder in root.glob("subject*") if folder.is_dir())
+        files = [file for folder in folders for file in natural_sort(folder.glob("*.mat"))]
+        require_some(files, root, "MMPD", "subject1/p1_0.mat, subject1/p1_1.mat, subject2/...")
+        return [Recording(id=file.stem, subject=file.parent.name, path=file) for file in files]
+
+    def read_video(self, recording: Recording) -> Iterator[Frame]:
+        """The frames of `video`."""
+        return iter_video(recording.path, "video")
+
+    def read_wave(self, recording: Recording) -> dict[str, Signal]:
+        """`ppg` (a.u.), spread evenly over the video."""
+        return {"ppg": Signal(_numbers(recording.path, "GT_ppg"))}
+
+    def describe(self, recording: Recording) -> dict[str, Any]:
+        """The codes of the recording, as `info_<field>`; ValueError for a word that has none."""
+        found = read_variables(recording.path, CODES)
+        return {f"info_{field}": _code(field, found[field], recording.path) for field in CODES}
+
+    def select(self, recording: Recording, data: dict[str, Any]) -> bool:
+        """Whether INFO names each of the recording's codes; KeyError while nothing says what they are."""
+        codes = recording.info
+        if "info_light" not in codes:
+            try:
+                codes = self.describe(recording)  # a look at a few bytes: the video is not read
+            except (OSError, ValueError) as error:
+                raise KeyError(f"codes of {recording.id}") from error  # reading the recording will say why
+        return all(codes[f"info_{field}"] in data["INFO"][field.upper()] for field in CODES)
+
+
+def _code(field: str, value: np.ndarray, path: Path) -> int:
+    word = str(np.asarray(value).reshape(-1)[0]).strip() if np.size(value) else ""
+    code = CODES[field].get(word.removesuffix(".0"))
+    if code is None:
+        raise ValueError(
+            f"'{path}': {field} is {word!r}; known: {', '.join(CODES[field])}. Mend the file or leave it out."
+        )
+    return code
+
+
+def _numbers(path: Path, name: str) -> np.ndarray:
+    """Variable `name` in the order of its columns, as floats."""
+    values = read_variables(path, [name])[name]
+    if values.dtype.kind not in "iufb":
+        raise ValueError(f"'{path}': {name} holds {values.dtype} instead of numbers. Copy it again, or leave it out.")
+    return values.T.reshape(-1).astype(np.float64)

@@ -1,0 +1,103 @@
+"""PhysDrive: 48 drivers on the road, several sessions each, aligned face images and PPG.
+
+Wang et al., "PhysDrive: A Multimodal Remote Physiological Measurement Dataset for In-vehicle Driver Monitoring", 2025.
+
+    DATA_PATH/AFH1/A1/Align/*.png      face images at 30 fps
+    DATA_PATH/AFH1/A1/Label/BVP.mat    variable BVP (MATLAB up to version 7)
+
+<subject>/<session>; a folder `processed` is left alone. Motion-augmented videos are the first .npy file of a session's
+folder. As in rPPG-Toolbox, clips whose label scores below 0.5 are left out when a network reads them; they keep their
+numbers. The layout is that of its reader; it has been tested on rendered files, not on the original ones.
+"""
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
+from dataset.data_loader.files import first_file, require_root, require_some, wants_motion
+from dataset.data_loader.matlab import read_variables
+from dataset.video import Frame, VideoError, iter_array, iter_images
+from registry import DATASETS
+
+LOWEST_QUALITY = 0.5  # of a clip's label
+
+
+@DATASETS.register("PhysDrive")
+class PhysDriveLoader(BaseLoader):
+    """Ids are subject and session, such as `AFH1_A1`."""
+
+    fs = 30.0
+    signals = ("ppg",)
+
+    @staticmethod
+    def keep_clip(label: np.ndarray, fs: float) -> bool:
+        """Whether the label (T,) of a clip scores 0.5 or more, or cannot be scored: NeuroKit2 is optional."""
+        try:
+            return not clip_quality(label, fs) < LOWEST_QUALITY
+        except ModuleNotFoundError:
+            warnings.warn(
+                "PhysDrive: clips with poor labels stay in. To leave them out: pip install neurokit2", stacklevel=2
+            )
+            return True
+
+    def recordings(self, root: Path) -> list[Recording]:
+        """One per folder with `Align` or `Label`, in natural order; FileNotFoundError when there is none."""
+        root = require_root(root, "PhysDrive")
+        sessions = [
+            session
+            for subject in natural_sort(_folders(root))
+            if subject.name != "processed"
+            for session in natural_sort(_folders(subject))
+            if (session / "Align").is_dir() or (session / "Label").is_dir()
+        ]
+        require_some(sessions, root, "PhysDrive", "AFH1/A1/Align/*.png and AFH1/A1/Label/BVP.mat, AFH1/A2/...")
+        return [Recording(id=f"{s.parent.name}_{s.name}", subject=s.parent.name, path=s) for s in sessions]
+
+    def read_video(self, recording: Recording) -> Iterator[Frame]:
+        """The PNG files in natural order."""
+        if wants_motion(self.options):
+            return iter_array(first_file(recording.path, "*.npy"))
+        images = natural_sort((recording.path / "Align").glob("*.png"))
+        if not images:
+            raise VideoError(
+                f"'{recording.path / 'Align'}' holds no PNG file. Copy the recording again, or leave it out."
+            )
+        return iter_images(images)
+
+    def read_wave(self, recording: Recording) -> dict[str, Signal]:
+        """`ppg` (a.u.), spread evenly over the video."""
+        path = recording.path / "Label" / "BVP.mat"
+        values = read_variables(path, ["BVP"])["BVP"]
+        if values.dtype.kind not in "iufb":
+            raise ValueError(f"'{path}': BVP holds {values.dtype} instead of numbers. Copy it again, or leave it out.")
+        return {"ppg": Signal(values.reshape(-1).astype(np.float64))}
+
+
+def clip_quality(label: np.ndarray, fs: float) -> float:
+    """How alike the beats of a clip's label (T,) are, 0 to 1; 0 without beats, NaN where they cannot be compared.
+
+    Elgendi's peaks and template matching as NeuroKit2 has them, which is what rPPG-Toolbox's choice of clips rests on.
+    Raises ModuleNotFoundError when neurokit2 is not installed.
+    """
+    import neurokit2  # optional: only this choice needs it
+
+    label = np.asarray(label, dtype=float)
+    if len(label) < 10 or (label == label[0]).all():
+        return 0.0
+    try:
+        _, found = neurokit2.ppg_peaks(label, sampling_rate=fs, method="elgendi")
+        peaks = found["PPG_Peaks"]
+        if not len(peaks):
+            return 0.0
+        quality = neurokit2.ppg_quality(label, peaks, sampling_rate=fs, method="templatematch")
+    except ValueError:
+        return 0.0
+    quality = np.asarray(quality, dtype=float)
+    return float(np.nanmean(quality)) if np.isfinite(quality).any() else float("nan")
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]

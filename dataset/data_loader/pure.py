@@ -1,0 +1,117 @@
+"""PURE: 10 subjects, up to 6 recordings of a minute each (still, talking, moving), finger PPG at 60 Hz.
+
+Stricker et al., "Non-contact video-based pulse rate measurement on a mobile service robot", RO-MAN 2014.
+
+    DATA_PATH/01-01/01-01/Image<ns>.png  640x480 at 30 fps, lossless; the name is the time stamp in nanoseconds
+    DATA_PATH/01-01/01-01.json           /Image: time stamps of the frames; /FullPackage: time stamps, waveform, pulse
+                                         rate and oxygen saturation of the oximeter on the same clock
+
+The part before the dash is the subject. Motion-augmented videos are the first .npy file of the inner folder. The layout
+is that of the published description; it has been tested on rendered files, not on the original ones.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
+from dataset.data_loader.files import first_file, require_root, require_some, wants_motion
+from dataset.video import Frame, VideoError, iter_array, iter_images
+from registry import DATASETS
+
+NAME = re.compile(r"(\d+)-(\d+)")
+SIDE_SIGNALS = {"hr": ("pulseRate", "bpm"), "spo2": ("o2saturation", "%")}
+
+
+@DATASETS.register("PURE")
+class PURELoader(BaseLoader):
+    """Ids are the numbers of subject and session without the dash, as rPPG-Toolbox names its files: 01-02 -> 102."""
+
+    fs = 30.0
+    signals = ("ppg",)
+
+    def recordings(self, root: Path) -> list[Recording]:
+        """One per folder `ss-tt`, in natural order; FileNotFoundError when there is none."""
+        root = require_root(root, "PURE")
+        folders = natural_sort(f for f in root.glob("*-*") if f.is_dir() and NAME.fullmatch(f.name))
+        require_some(folders, root, "PURE", "01-01/01-01/*.png and 01-01/01-01.json, 01-02/...")
+        return [
+            Recording(
+                id=str(int(folder.name.replace("-", ""))), subject=str(int(folder.name.split("-")[0])), path=folder
+            )
+            for folder in folders
+        ]
+
+    def read_video(self, recording: Recording) -> Iterator[Frame]:
+        """The PNG files in the order of their time stamps, with their times in seconds."""
+        folder = recording.path / recording.path.name
+        if wants_motion(self.options):
+            return iter_array(first_file(folder, "*.npy"))
+        images = natural_sort(folder.glob("*.png"))
+        if not images:
+            raise VideoError(f"'{folder}' holds no PNG file. Copy the recording again, or leave it out.")
+        return iter_images(images, image_times(images, _read_json(recording.path)))
+
+    def read_wave(self, recording: Recording) -> dict[str, Signal]:
+        """`ppg` (a.u.), `hr` (bpm) and `spo2` (%), in seconds after the first frame."""
+        content = _read_json(recording.path)
+        packages = content.get("/FullPackage")
+        try:
+            stamps = np.array([package["Timestamp"] for package in packages], dtype=np.int64)
+            values = [package["Value"] for package in packages]
+            ppg = np.array([value["waveform"] for value in values], dtype=float)
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise ValueError(
+                f"The JSON of '{recording.path}' has no /FullPackage with Timestamp and Value.waveform ({error!r}). "
+                f"Copy the recording again, or leave it out."
+            ) from None
+        times = (stamps - self._start(recording, content, stamps)) * 1e-9
+        signals = {"ppg": Signal(ppg, times=times)}
+        for name, (key, unit) in SIDE_SIGNALS.items():
+            if all(isinstance(value.get(key), (int, float)) for value in values):
+                signals[name] = Signal(np.array([value[key] for value in values], float), times=times, unit=unit)
+        return signals
+
+    def _start(self, recording: Recording, content: dict[str, Any], stamps: np.ndarray) -> int:
+        """Time stamp (ns) of the first frame; of the first sample when the frames have none."""
+        images = natural_sort((recording.path / recording.path.name).glob("*.png"))
+        frames = image_stamps(images, content)
+        return int(stamps[0]) if frames is None else frames[0]
+
+
+def image_times(images: list[Path], content: dict[str, Any]) -> np.ndarray | None:
+    """Seconds of each image after the first; None when time stamps are missing."""
+    stamps = image_stamps(images, content)
+    return None if stamps is None else (np.array(stamps, np.int64) - stamps[0]) * 1e-9
+
+
+def image_stamps(images: list[Path], content: dict[str, Any]) -> list[int] | None:
+    """Time stamp (ns) of each image: by name from the JSON, from its own name, or by order from the JSON; else None."""
+    rows = [row for row in content.get("/Image") or () if isinstance(row, dict)]
+    listed = {str(row.get("Source")): row.get("Timestamp") for row in rows}
+    stamps = [listed.get(image.stem, _stamp_in(image.stem)) for image in images]
+    if None in stamps and len(rows) == len(images):
+        stamps = [row.get("Timestamp") for row in rows]
+    return stamps if stamps and all(isinstance(stamp, int) for stamp in stamps) else None
+
+
+def _stamp_in(name: str) -> int | None:
+    digits = re.search(r"\d{16,19}$", name)
+    return int(digits.group()) if digits else None
+
+
+def _read_json(folder: Path) -> dict[str, Any]:
+    path = folder / f"{folder.name}.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"'{path}' does not exist. Copy the recording again, or leave it out.") from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"'{path}' is no JSON file: {error}. Copy it again, or leave the recording out.") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"'{path}' holds no JSON object. Copy it again, or leave the recording out.")
+    return content

@@ -1,0 +1,86 @@
+"""UBFC-rPPG (DATASET_2): 42 subjects, one webcam video each, finger PPG sampled once per frame.
+
+Bobbia et al., "Unsupervised skin tissue segmentation for remote photoplethysmography", PRL 2017.
+
+    DATA_PATH/subject1/vid.avi           640x480 at about 30 fps, uncompressed (bottom-up BGR)
+    DATA_PATH/subject1/ground_truth.txt  line 1: PPG (a.u.), line 2: heart rate (bpm), line 3: time (s)
+
+DATA_PATH may also be the folder above DATASET_2. Motion-augmented videos are the first .npy file of a subject's folder.
+The layout is that of the published description; it has been tested on rendered files, not on the original ones.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
+from dataset.data_loader.files import first_file, require_root, require_some, wants_motion
+from dataset.video import Frame, frame_count, iter_array, iter_frames, with_times
+from registry import DATASETS
+
+
+@DATASETS.register("UBFC-rPPG")
+class UBFCrPPGLoader(BaseLoader):
+    """One recording per subject; ids are the names of the folders."""
+
+    fs = 30.0
+    signals = ("ppg",)
+
+    def recordings(self, root: Path) -> list[Recording]:
+        """One per folder `subject*`, in natural order; FileNotFoundError when there is none."""
+        root = require_root(root, "UBFC-rPPG")
+        for place in (root, root / "DATASET_2"):
+            folders = natural_sort(folder for folder in place.glob("subject*") if folder.is_dir())
+            if folders:
+                break
+        require_some(folders, root, "UBFC-rPPG", "subject1/vid.avi and subject1/ground_truth.txt, subject2/...")
+        return [Recording(id=folder.name, subject=folder.name, path=folder) for folder in folders]
+
+    def read_video(self, recording: Recording) -> Iterator[Frame]:
+        """The frames of `vid.avi` at the times of line 3 where it has one per frame, else at those of the container."""
+        if wants_motion(self.options):
+            return iter_array(first_file(recording.path, "*.npy"))
+        path = recording.path / "vid.avi"
+        frames = iter_frames(path)
+        times = _frame_times(recording.path / "ground_truth.txt")
+        # An AVI knows no gaps: the times that were written down while recording do.
+        return frames if times is None or frame_count(path) != len(times) else with_times(frames, times)
+
+    def read_wave(self, recording: Recording) -> dict[str, Signal]:
+        """`ppg` (a.u.) and, where the file has it, `hr` (bpm), with their times in seconds."""
+        path = recording.path / "ground_truth.txt"
+        rows = _read_rows(path)
+        times = rows[2] - rows[2][0] if len(rows) > 2 else None
+        signals = {"ppg": Signal(rows[0], times=times)}
+        if len(rows) > 1:
+            signals["hr"] = Signal(rows[1], times=times, unit="bpm")
+        return signals
+
+
+def _frame_times(path: Path) -> np.ndarray | None:
+    """Line 3, counted from its first value; None where it is missing, broken or not rising."""
+    try:
+        rows = _read_rows(path)
+    except (OSError, ValueError):
+        return None  # read_wave says so
+    usable = len(rows) > 2 and np.isfinite(rows[2]).all() and (np.diff(rows[2]) >= 0).all()
+    return rows[2] - rows[2][0] if usable else None
+
+
+def _read_rows(path: Path) -> list[np.ndarray]:
+    """Up to three rows of numbers of one length."""
+    try:
+        lines = [line.split() for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
+    except FileNotFoundError:
+        raise FileNotFoundError(f"'{path}' does not exist. Copy the recording again, or leave it out.") from None
+    try:
+        rows = [np.array(line, dtype=float) for line in lines if line][:3]
+    except ValueError as error:
+        raise ValueError(f"'{path}' is not rows of numbers: {error}. Copy it again, or leave it out.") from None
+    if not rows:
+        raise ValueError(f"'{path}' is empty. Copy the recording again, or leave it out.")
+    if len({len(row) for row in rows}) > 1:
+        lengths = ", ".join(str(len(row)) for row in rows)
+        raise ValueError(f"The lines of '{path}' have {lengths} numbers; they must agree. Copy it again.")
+    return rows

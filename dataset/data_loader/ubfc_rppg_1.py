@@ -1,0 +1,59 @@
+"""UBFC-rPPG, first part (DATASET_1): 8 webcam videos of people sitting still, finger PPG with its own clock.
+
+Bobbia et al., "Unsupervised skin tissue segmentation for remote photoplethysmography", PRL 2017.
+
+    DATA_PATH/5-gt/vid.avi      640x480 at about 29 fps, uncompressed
+    DATA_PATH/5-gt/gtdump.xmp   comma-separated: time (ms), heart rate (bpm), oxygen saturation (%), PPG (a.u.)
+
+Any folder name will do (`after-exercise` is one). DATA_PATH may also be the folder above DATASET_1. rPPG-Toolbox has no
+reader for this part. The layout is that of the authors' description; it has been tested on rendered files, not on the
+original ones.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
+from dataset.data_loader.files import column, first_file, read_table, require_root, require_some, wants_motion
+from dataset.video import Frame, iter_array, iter_frames
+from registry import DATASETS
+
+FILES = ("vid.avi", "gtdump.xmp")
+
+
+@DATASETS.register("UBFC-rPPG-1")
+class UBFCrPPG1Loader(BaseLoader):
+    """One recording per subject; ids are the names of the folders, the frame rate is that of each video."""
+
+    signals = ("ppg",)
+
+    def recordings(self, root: Path) -> list[Recording]:
+        """One per folder with a video or its labels, in natural order; FileNotFoundError when there is none."""
+        root = require_root(root, "UBFC-rPPG-1")
+        folders: list[Path] = []
+        for place in (root, root / "DATASET_1"):
+            if place.is_dir() and not folders:
+                folders = natural_sort(f for f in place.iterdir() if any((f / name).is_file() for name in FILES))
+        folders = [folder for folder in folders if not folder.name.startswith(".")]
+        require_some(folders, root, "UBFC-rPPG-1", "5-gt/vid.avi and 5-gt/gtdump.xmp, 6-gt/...")
+        return [Recording(id=folder.name, subject=folder.name, path=folder) for folder in folders]
+
+    def read_video(self, recording: Recording) -> Iterator[Frame]:
+        """The frames of `vid.avi` at the times of the container."""
+        if wants_motion(self.options):
+            return iter_array(first_file(recording.path, "*.npy"))
+        return iter_frames(recording.path / "vid.avi")
+
+    def read_wave(self, recording: Recording) -> dict[str, Signal]:
+        """`ppg` (a.u.), `hr` (bpm) and `spo2` (%) with their times in seconds."""
+        path = recording.path / "gtdump.xmp"
+        table = read_table(path)
+        ppg = column(table, 3, path)
+        times = np.asarray(table[:, 0]) / 1000
+        return {
+            "ppg": Signal(ppg, times=times),
+            "hr": Signal(table[:, 1], times=times, unit="bpm"),
+            "spo2": Signal(table[:, 2], times=times, unit="%"),
+        }

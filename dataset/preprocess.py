@@ -1,0 +1,463 @@
+"""One recording in, one cache entry out: decode, find the face, cut, resize, store, frame by frame.
+
+Nothing here ever holds a whole video, and nothing imports torch: each worker is small and its memory stays flat.
+"""
+
+import contextlib
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky.process_executor import BrokenProcessPool
+from tqdm import tqdm
+
+from dataset.cache import Cache, CacheError, EntryWriter, Status
+from dataset.data_loader.base import BaseLoader, Recording, Signal
+from dataset.face import get_detector
+from dataset.face.boxes import Box, clip_box, enlarge, full_frame, largest, median_box, schedule
+from dataset.video import Frame, VideoError, as_frame, decoding
+
+SEARCH_SECONDS = 5.0  # how long a video may last before its first face
+SEARCH_STEP = 5  # frames between looks while searching
+WATCH_MARGIN = 1.5  # the region that is watched, relative to the detected face
+ASSUMED_FS = 30.0  # frames per second where only the pace of looking for faces depends on it
+
+
+class NoFaceError(VideoError):
+    """No face where one is needed."""
+
+
+class SkipRecording(Exception):
+    """Raised by a loader for a recording that is deliberately not used; the text is the reason."""
+
+
+@dataclass(frozen=True)
+class FaceCrop:
+    """How faces are found, cut out and resized: plain values.
+
+    size       (width, height) of the stored faces          do_crop    False: the whole frame is resized
+    backend    name of the detector                          large_box  whether boxes grow by large_coef
+    dynamic    look every `frequency` frames, not once       median     one box: the median of all that were found
+    no_face    "search": the first face within 5 s, else the recording fails; later gaps keep the box before
+               "full_frame": the whole frame stands in for a face that is not found
+    decoder    "pyav" or "opencv"
+    """
+
+    size: tuple[int, int] = (128, 128)
+    do_crop: bool = True
+    backend: str = "HC"
+    large_box: bool = True
+    large_coef: float = 1.5
+    dynamic: bool = False
+    frequency: int = 30
+    median: bool = False
+    no_face: str = "search"
+    decoder: str = "pyav"
+
+
+# --- One recording ---------------------------------------------------------------------------------------------------
+
+
+def preprocess_recording(loader: BaseLoader, recording: Recording, crop: FaceCrop, cache: Cache) -> None:
+    """Decode, crop and store one recording. Safe to repeat and to run anywhere: the entry appears whole or not at all.
+
+    Raises VideoError (unreadable video, no face), ValueError (unusable signal), whatever the loader raises, and
+    CacheError when the cache cannot be written.
+    """
+    with decoding(crop.decoder) as noticed, cache.write(recording) as entry:
+        waves = loader.read_wave(recording)
+        check_signals(waves, loader.signals)
+        finder = FaceFinder(crop, get_detector(crop.backend) if crop.do_crop else None, loader.fs or ASSUMED_FS)
+        for face, box, time in finder.faces(lambda: map(as_frame, loader.read_video(recording))):
+            entry.append(face, box, time)
+        entry.signals, entry.fs = waves, loader.fs
+        entry.info |= loader.describe(recording)
+        entry.flags = {
+            **finder.flags(),
+            **time_flags(entry.frame_times()),
+            **length_flags(waves, entry),
+            **noticed.notes,
+        }
+
+
+class FaceFinder:
+    """Finds the box for every frame of one recording and remembers how often there was a face to find."""
+
+    def __init__(self, crop: FaceCrop, detector: Any, fs: float):
+        """`fs` paces the looks where frames have no times."""
+        self.crop, self.detector, self.fs = crop, detector, fs
+        self.looks: list[tuple[float, bool]] = []  # weight of a look in seconds, whether there was a face
+        self.several = 0  # looks that found more than one face
+        self.moved = 0.0  # seconds with a face, but not in the fixed box
+        self.first_face: float | None = None  # seconds, when not in the first frame
+        self._found: Box | None = None  # as detected, before it grows
+        self._next_look = 0.0
+
+    def faces(self, read: Callable[[], Iterable[Frame]]) -> Iterator[tuple[np.ndarray, Box, float | None]]:
+        """Yield (face (H, W, 3) uint8 as stored, box, time) of every frame; `read` opens the video, again if need be.
+
+        A face is valid until the next one is asked for.
+        """
+        frames = iter(read())
+        first = next(frames, None)
+        if first is None:
+            raise VideoError("The video has no frames. Copy or download it again, or leave the recording out.")
+        crop = self.crop
+        box = self._start(first, read) if crop.do_crop else full_frame(first.shape)
+        following = crop.do_crop and crop.dynamic and not crop.median
+        watching = crop.do_crop and not crop.dynamic
+        shape, inside = None, box
+        for index, frame in enumerate(itertools.chain([first], frames)):
+            if following and index and schedule(index, True, crop.frequency):
+                box, shape = self._detect(frame) or self._without_face(frame, box), None
+            if frame.shape != shape:
+                shape = frame.shape
+                inside = clip_box(box, shape) if crop.do_crop else full_frame(shape)
+            if watching:
+                self._watch(index, frame)
+            yield cv2.resize(frame.rgb(inside), crop.size, interpolation=cv2.INTER_AREA), inside, frame.time
+
+    def flags(self) -> dict[str, Any]:
+        """`face_coverage` (share of the looks with a face; None without looks) and what else was unusual."""
+        seconds = sum(weight for weight, _ in self.looks)
+        seen = sum(weight for weight, there in self.looks if there)
+        flags: dict[str, Any] = {"face_coverage": round(seen / seconds, 4) if seconds else None}
+        if self.several:
+            flags["several_faces"] = self.several
+        if self.first_face:
+            flags["first_face_s"] = round(self.first_face, 3)
+        if seconds and self.moved:
+            flags["face_left_box"] = round(self.moved / seconds, 4)
+        return flags
+
+    def _start(self, first: Frame, read: Callable[[], Iterable[Frame]]) -> Box:
+        """Box of the first frame, or of all frames."""
+        if self.crop.dynamic and self.crop.median:
+            return self._median(read)
+        box = self._detect(first, count=self.crop.dynamic)
+        if box is not None:
+            if not self.crop.dynamic:  # this look spares the first of the watch
+                self.looks.append((2.0, True))
+                self._next_look = 2.0 - 1e-6
+            return box
+        return self._grown(full_frame(first.shape)) if self.crop.no_face == "full_frame" else self._search(read)
+
+    def _median(self, read: Callable[[], Iterable[Frame]]) -> Box:
+        found = []
+        for index, frame in enumerate(read()):
+            if schedule(index, True, self.crop.frequency):
+                box = self._detect(frame)
+                if box is None and self.crop.no_face == "full_frame":
+                    box = self._grown(full_frame(frame.shape))
+                found += [] if box is None else [box]
+        return median_box(found) if found else self._search(read)
+
+    def _search(self, read: Callable[[], Iterable[Frame]]) -> Box:
+        for index, frame in enumerate(read()):
+            time = index / self.fs if frame.time is None else frame.time
+            if time > SEARCH_SECONDS:
+                break
+            if index % SEARCH_STEP == 0:
+                box = self._detect(frame, count=False)
+                if box is not None:
+                    self.first_face = time
+                    return box
+        raise NoFaceError(
+            f"No face in the first {SEARCH_SECONDS:g} s (detector {self.crop.backend}). Leave the recording out, or "
+            f"set CROP_FACE.NO_FACE: full_frame or DO_CROP_FACE: False to use whole frames."
+        )
+
+    def _detect(self, frame: Frame, count: bool = True) -> Box | None:
+        """The box of the widest face in `frame`, grown as set; None without a face."""
+        found = self.detector.detect(frame.rgb())
+        self.several += len(found) > 1
+        if count:
+            self.looks.append((1.0, len(found) > 0))
+        face = largest(found)
+        if face is None:
+            return None
+        self._found = face
+        return self._grown(face)
+
+    def _grown(self, box: Box) -> Box:
+        return enlarge(box, self.crop.large_coef) if self.crop.large_box else box
+
+    def _without_face(self, frame: Frame, before: Box) -> Box:
+        return self._grown(full_frame(frame.shape)) if self.crop.no_face == "full_frame" else before
+
+    def _watch(self, index: int, frame: Frame) -> None:
+        """Now and then, see whether the face is still in the fixed box: every 2 s at first, every 5 s after 10 s."""
+        time = index / self.fs if frame.time is None else frame.time
+        if time < self._next_look or self._found is None:
+            return
+        weight = 2.0 if time < 10 else 5.0
+        self._next_look = time + weight - 1e-6
+        there = self._face_in_place(frame)
+        if not there and len(self.detector.detect(frame.rgb())):
+            self.moved += weight
+            there = True
+        self.looks.append((weight, there))
+
+    def _face_in_place(self, frame: Frame) -> bool:
+        region = frame.rgb(clip_box(enlarge(self._found, WATCH_MARGIN), frame.shape))
+        near = getattr(self.detector, "near", None)
+        return near(region) if near else len(self.detector.detect(region)) > 0
+
+
+# --- What is unusual -------------------------------------------------------------------------------------------------
+
+
+def check_signals(waves: dict[str, Signal], needed: Sequence[str]) -> None:
+    """ValueError for a signal without samples, with times of another length, or with NaN where the signal is needed."""
+    for name, signal in waves.items():
+        values = np.asarray(signal.values)
+        if not values.size:
+            raise ValueError(f"The signal {name!r} is empty. Mend its file, or leave the recording out.")
+        if signal.times is not None and len(signal.times) != len(values):
+            raise ValueError(
+                f"The signal {name!r} has {len(values)} values but {len(signal.times)} times. Mend its file, or leave "
+                f"the recording out."
+            )
+        bad = int(np.count_nonzero(~np.isfinite(values))) if values.dtype.kind == "f" else 0
+        if signal.times is not None:
+            bad += int(np.count_nonzero(~np.isfinite(signal.times)))
+        if bad and name in needed:
+            raise ValueError(
+                f"The signal {name!r} has {bad} values that are NaN or infinite, of {len(values)}. Mend its file, or "
+                f"leave the recording out."
+            )
+
+
+def time_flags(times: np.ndarray | None) -> dict[str, Any]:
+    """Frames that the frame times (T,) in seconds show to be dropped, doubled or out of order."""
+    if times is None or len(times) < 3:
+        return {}
+    steps = np.diff(times)
+    ordinary = np.median(steps[steps > 0]) if (steps > 0).any() else 0.0
+    if not ordinary:
+        return {"times_out_of_order": len(steps)}
+    gaps = steps[steps > 1.5 * ordinary]
+    counts = {
+        "dropped_frames": int(np.sum(np.rint(gaps / ordinary) - 1)),
+        "doubled_frames": int(np.count_nonzero((steps >= 0) & (steps < 0.25 * ordinary))),
+        "times_out_of_order": int(np.count_nonzero(steps < 0)),
+    }
+    return {name: count for name, count in counts.items() if count}
+
+
+def length_flags(waves: dict[str, Signal], entry: EntryWriter) -> dict[str, Any]:
+    """Signals that are shorter or longer than the video (by 1 s or 2 %), with the numbers; and NaN in side signals."""
+    flags = {}
+    times = entry.frame_times()
+    for name, signal in waves.items():
+        values = np.asarray(signal.values)
+        bad = int(np.count_nonzero(np.isnan(values))) if values.dtype.kind == "f" else 0
+        if bad:
+            flags[f"{name}_nan"] = bad
+        note = _length_note(signal, len(entry), times, entry.fs)
+        if note:
+            flags[f"{name}_length"] = note
+    return flags
+
+
+def _length_note(signal: Signal, frames: int, times: np.ndarray | None, fs: float | None) -> str:
+    if times is None and not fs:
+        return ""
+    video = float(times[-1] - times[0]) if times is not None else frames / fs
+    if signal.times is not None:
+        length = float(signal.times[-1] - signal.times[0])
+    elif signal.fs:
+        length = len(signal.values) / signal.fs
+    else:
+        return ""
+    if abs(length - video) <= max(1.0, 0.02 * video):
+        return ""
+    return f"{length:.1f} s of signal for {video:.1f} s of video"
+
+
+# --- All recordings --------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Outcome:
+    """What became of every recording of a call, and how many were there before."""
+
+    statuses: dict[str, Status] = field(default_factory=dict)
+    before: int = 0
+
+
+def preprocess_all(
+    loader: BaseLoader,
+    recordings: Sequence[Recording],
+    crop: FaceCrop,
+    cache: Cache,
+    workers: int = -1,
+    overwrite: bool = False,
+    frame_trace: bool = False,
+) -> dict[str, Status]:
+    """Make the entries of `recordings` that are not in the cache (all with `overwrite`); the state of each by id.
+
+    `workers` processes share the recordings (-1: as many as fit); one works in this process. A recording that fails, or
+    that kills its process, is reported and costs no other. `frame_trace` adds the mean colour of the whole frames.
+    Raises CacheError when the cache cannot be written, ValueError or KeyError for a detector that is not there.
+    """
+    if crop.do_crop:
+        get_detector(crop.backend)
+    todo = [recording for recording in recordings if overwrite or not _is_done(cache, recording, frame_trace)]
+    outcome = Outcome({recording.id: Status("done") for recording in recordings}, len(recordings) - len(todo))
+    jobs = _Jobs(loader, crop, cache, overwrite, frame_trace)
+    with tqdm(total=len(todo), desc="Preprocessing", unit="recording", disable=None if todo else True) as bar:
+        for name, status in _run(jobs, todo, _worker_count(workers, len(todo))):
+            outcome.statuses[name] = status
+            bar.update()
+    for line in summary(outcome):
+        print(line)
+    if (cache.root / "recordings.json").is_file():
+        cache.write_manifest()
+    return outcome.statuses
+
+
+def summary(outcome: Outcome) -> list[str]:
+    """Lines that account for every recording: counts, then each that is not done with its reason."""
+    states = [status.state for status in outcome.statuses.values()]
+    done = states.count("done")
+    head = (
+        f"Preprocessed {len(states)} recordings: {done} done ({done - outcome.before} new, {outcome.before} in the "
+        f"cache before), {states.count('failed')} failed, {states.count('skipped')} skipped."
+    )
+    rest = [(name, status) for name, status in outcome.statuses.items() if status.state != "done"]
+    return [head, *(f"  {status.state} {name}: {status.reason}" for name, status in rest)]
+
+
+@dataclass(frozen=True)
+class _Jobs:
+    """What a worker needs to know of all recordings; small enough to be sent with each."""
+
+    loader: BaseLoader
+    crop: FaceCrop
+    cache: Cache
+    overwrite: bool
+    frame_trace: bool
+
+    def __call__(self, recording: Recording) -> tuple[str, Status]:
+        """Preprocess one recording; a failure becomes a status, an unwritable cache raises CacheError."""
+        with _one_thread():
+            try:
+                if self.overwrite or self.cache.status(recording.id).state != "done":
+                    preprocess_recording(self.loader, recording, self.crop, self.cache)
+                if self.frame_trace:
+                    add_frame_trace(self.loader, recording, self.crop, self.cache)
+                return recording.id, Status("done")
+            except CacheError:
+                raise
+            except SkipRecording as reason:
+                status = Status("skipped", str(reason))
+            except Exception as error:  # any fault of one recording must leave the others alone
+                status = Status("failed", _reason(error))
+        self.cache.set_status(recording.id, status)
+        return recording.id, status
+
+
+def add_frame_trace(loader: BaseLoader, recording: Recording, crop: FaceCrop, cache: Cache) -> None:
+    """Add the mean RGB (T, 3) of the whole frames to a finished entry that lacks it: another pass over the video."""
+    entry = cache.entry(recording.id)
+    if entry.frame_trace is not None:
+        return
+    with decoding(crop.decoder):
+        means = [cv2.mean(as_frame(frame).rgb())[:3] for frame in loader.read_video(recording)]
+    if len(means) != len(entry.trace):
+        raise VideoError(f"{len(means)} frames where the cache has {len(entry.trace)}: the video has changed.")
+    cache.write_frame_trace(recording.id, np.array(means))
+
+
+def _is_done(cache: Cache, recording: Recording, frame_trace: bool) -> bool:
+    if cache.status(recording.id).state != "done":
+        return False
+    entry = cache.entry(recording.id)  # raises for another format or other settings: never a silent reuse
+    cache.confirm(recording.id)
+    return not frame_trace or entry.frame_trace is not None
+
+
+def _run(jobs: _Jobs, todo: list[Recording], workers: int) -> Iterator[tuple[str, Status]]:
+    """Run `jobs` over `todo`; after a worker died, the suspects run again, each alone in a process of its own."""
+    if workers == 1:
+        yield from map(jobs, todo)
+        return
+    waiting = {recording.id: recording for recording in todo}
+    while waiting:
+        try:
+            pool = Parallel(n_jobs=workers, return_as="generator_unordered", pre_dispatch="2*n_jobs", batch_size=1)
+            for name, status in pool(delayed(jobs)(recording) for recording in list(waiting.values())):
+                del waiting[name]
+                yield name, status
+        except BrokenProcessPool:
+            finished = [name for name in waiting if _finished(jobs, name)]
+            suspects = [name for name in waiting if name not in finished and jobs.cache.is_writing(name)]
+            for name in [*finished, *(suspects or list(waiting)[:1])]:
+                yield name, (jobs.cache.status(name) if name in finished else _run_alone(jobs, waiting[name]))
+                del waiting[name]
+
+
+def _finished(jobs: _Jobs, name: str) -> bool:
+    """Whether a worker finished this recording in time, though its answer was lost with the pool."""
+    return not jobs.overwrite and not jobs.frame_trace and jobs.cache.status(name).state == "done"
+
+
+def _run_alone(jobs: _Jobs, recording: Recording) -> tuple[str, Status] | Status:
+    executor = get_reusable_executor(max_workers=1, kill_workers=True, reuse=False)
+    try:
+        return executor.submit(jobs, recording).result()[1]
+    except BrokenProcessPool as error:
+        reason = f"the process that read it died ({_exit_code(error)}): a crash of the decoder, or killed for memory"
+        status = Status("failed", reason)
+        jobs.cache.set_status(recording.id, status)
+        return status
+    finally:
+        executor.shutdown(wait=True, kill_workers=True)
+
+
+def _exit_code(error: BaseException) -> str:
+    text = str(error)
+    at = text.find("{")
+    return text[at : text.find("}", at) + 1].strip("{}") if at >= 0 else "no exit code"
+
+
+def _worker_count(workers: int, jobs: int) -> int:
+    """Processes to use: never more than recordings; -1 means one per core, as far as 0.4 GB of memory each allow."""
+    if workers == 0 or workers < -1:
+        raise ValueError(f"PREPROCESS_WORKERS is {workers}: use 1 or more, or -1 for as many as fit.")
+    if workers == -1:
+        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        workers = min(workers, max(1, int(_free_memory() / 0.4e9)))
+    return max(1, min(workers, jobs))
+
+
+def _free_memory() -> float:
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            lines = dict(line.split(":", 1) for line in file)
+        return float(lines["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError, IndexError):
+        return float("inf")
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep OpenCV on one thread: workers would otherwise take each other's cores."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}"

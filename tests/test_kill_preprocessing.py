@@ -1,0 +1,30 @@
+"""A killed preprocessing, run again, ends with the bytes of an uninterrupted one."""
+
+import numpy as np
+import pytest
+
+from tests.video_tools import moving_face, write_video
+from tools.kill_preprocessing import kill_trials
+
+
+def raw_data(root, recordings, frames):
+    """Small videos in the layout of UBFC-rPPG."""
+    for number in range(1, recordings + 1):
+        folder = root / f"subject{number}"
+        write_video(folder / "vid.avi", moving_face(frames, seed=number), "mjpg")
+        np.savetxt(folder / "ground_truth.txt", np.tile(np.arange(frames) / 30, (3, 1)))
+    return root
+
+
+def test_kills_inside_write_and_rename_leave_no_trace(tmp_path):
+    """One kill in each of a write of faces, before and after a rename, and a status file."""
+    results = kill_trials(raw_data(tmp_path / "raw", 2, 40), tmp_path / "work", trials=0, workers=1)
+    assert [(trial.killed, trial.equal) for trial in results] == [(True, True)] * 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ten_kills_at_random_moments_leave_no_trace(tmp_path, workers):
+    """Uniform over the duration of a whole run."""
+    results = kill_trials(raw_data(tmp_path / "raw", 6, 400), tmp_path / "work", trials=10, workers=workers)
+    assert all(trial.equal for trial in results) and sum(trial.killed for trial in results) >= 10
