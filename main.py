@@ -155,7 +155,7 @@ def video_run(file: str | None, video: str, changes: list[str]) -> tuple[str, li
     whole |= {
         "EXP_DATA_NAME": "",
         "FILE_LIST_PATH": settings.DEFAULT_FILE_LIST,
-        "FOLD": "{FOLD_NAME: '', FOLD_PATH: ''}",
+        "FOLD": "{FOLD_NAME: '', FOLD_PATH: '', SUBJECTS: []}",
     }
     return file, [*changes, *(f"{section}.DATA.{key}={value}" for key, value in whole.items())]
 

@@ -346,7 +346,7 @@ def _above_experiment(data: Any) -> Path:
 def cache_settings(data: Any, loader: BaseLoader) -> dict[str, Any]:
     """All that the stored frames depend on, as plain values."""
     return {
-        "RESIZE": _plain(data.PREPROCESS.RESIZE),
+        "RESIZE": _plain(face_size(data)),
         "CROP_FACE": _plain(data.PREPROCESS.CROP_FACE),
         "DECODER": data.PREPROCESS.get("DECODER", "pyav"),
         "IBVP": data.PREPROCESS.IBVP.DATA_MODE,
@@ -363,11 +363,23 @@ def _identity(data: Any, loader: BaseLoader) -> dict[str, Any]:
     return {key: _plain(data[key]) for key in sorted(loader.OPTIONS) if key in data and key != "SPLIT_UNIT"}
 
 
+def face_size(data: Any) -> dict[str, int]:
+    """W and H of the stored faces: RESIZE, or BigSmall's big size in a section that names types for its big frames.
+
+    Its small frames are made of the big ones when they are read.
+    """
+    preprocess = data.PREPROCESS
+    if any(preprocess.BIGSMALL.BIG_DATA_TYPE):
+        return {"W": preprocess.BIGSMALL.RESIZE.BIG_W, "H": preprocess.BIGSMALL.RESIZE.BIG_H}
+    return preprocess.RESIZE
+
+
 def face_crop(data: Any) -> FaceCrop:
     """The face settings of a DATA node as plain values."""
+    size = face_size(data)
     crop, detection = data.PREPROCESS.CROP_FACE, data.PREPROCESS.CROP_FACE.DETECTION
     return FaceCrop(
-        size=(data.PREPROCESS.RESIZE.W, data.PREPROCESS.RESIZE.H),
+        size=(size["W"], size["H"]),
         do_crop=crop.DO_CROP_FACE,
         backend=crop.BACKEND,
         large_box=crop.USE_LARGE_FACE_BOX,

@@ -1,6 +1,6 @@
 """Which clips make which batch, in every process: a function of (seed, epoch) alone, so any position can be resumed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,7 +63,12 @@ def windows(plan: list[Micro], steps: int) -> list[list[Micro]]:
 
 
 class PlannedBatches(Sampler[list[int]]):
-    """The batch sampler of a loader whose workers live on from epoch to epoch: set `plan`, then iterate the loader."""
+    """The batch sampler of a loader whose workers live on from epoch to epoch: set `plan`, then iterate the loader.
+
+    `place` may turn the number of a clip into one that also says where to cut it: workers know nothing of epochs.
+    """
+
+    place: Callable[[int], int] | None = None
 
     def __init__(self, plan: Sequence[Micro] = ()):
         """Start with `plan`."""
@@ -71,7 +76,8 @@ class PlannedBatches(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         """Clip numbers of each batch."""
-        return (list(micro.indices) for micro in self.plan)
+        place = self.place or int
+        return ([place(index) for index in micro.indices] for micro in self.plan)
 
     def __len__(self) -> int:
         """Number of batches."""

@@ -46,11 +46,15 @@ class History:
 
     def validated(self, value: float) -> None:
         """Enter the validation value of the epoch that has just ended into its last row."""
+        self.note({"validation": value})
+
+    def note(self, columns: Mapping[str, float | str]) -> None:
+        """Enter what is known once an epoch, after its last update, into its last row; names hold a `/`."""
         if self.rows:
-            self.rows[-1]["validation"] = value
-            self._columns += [] if "validation" in self._columns else ["validation"]
+            self.rows[-1] |= columns
+            self._columns += [name for name in columns if name not in self._columns]
             self._rewrite()
-            self._show({"validation": value}, len(self.rows))
+            self._show(columns, len(self.rows))
 
     def epoch_losses(self, term: str = "loss") -> list[float]:
         """Mean of a loss term over the samples of each epoch."""
@@ -65,9 +69,9 @@ class History:
         return [row["lr"] for row in self.rows]
 
     def terms(self) -> list[str]:
-        """Names of the loss terms that are recorded."""
+        """Names of the loss terms that are recorded; a name with a `/` is a statistic of an epoch."""
         known = {"epoch", "update", "samples", "lr", "seconds", "validation", "skipped"}
-        return [name for name in self._columns if name not in known]
+        return [name for name in self._columns if name not in known and "/" not in name]
 
     def close(self) -> None:
         """Finish the TensorBoard file."""

@@ -5,6 +5,7 @@ import os
 import platform
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from dataset import prepare as preparation
 from dataset.clips import resample_grid
 from dataset.prepare import Prepared
 from evaluation.evaluate import RecordingResult
-from neural_methods import distributed, testing
+from neural_methods import distributed, heads, testing
 from neural_methods.checkpoint import write_atomically
-from neural_methods.testing import Names
+from neural_methods.folds import add_fold_table, fold_config, make_folds, merged, subjects_of
+from neural_methods.testing import Names, Tested
 from neural_methods.trainer.base import Predictions, Trainer
 from registry import METHODS
 from unsupervised_methods.run import Sample
@@ -27,36 +29,68 @@ from unsupervised_methods.run import Sample
 def train_and_test(config: Any) -> Path | None:
     """Train MODEL.NAME on TRAIN.DATA, test it on TEST.DATA; returns the report's path (None in helper processes).
 
-    Raises ValueError for settings that cannot work, and the data's own errors, before the first step.
+    With SPLIT.KIND it does so for every fold, and the report is that of all test recordings together. Raises ValueError
+    for settings that cannot work, and the data's own errors, before the first step.
     """
-    settings, trainer = testing.read_settings(config), make_trainer(config)
     try:
-        sections = ["train", "valid", "test"] if trainer.settings.validates else ["train", "test"]
-        prepared = {name: prepare(config, name) for name in sections}
-        overlaps = preparation.judge_overlaps(list(prepared.values()), selects_epoch=not config.TEST.USE_LAST_EPOCH)
-        notes = [str(overlap) for overlap in overlaps]
-        clips = {name: prepared[name].clips() for name in sections}
-        folder = write_run_files(config, trainer)
-        for note in notes:
-            distributed.say(f"Warning: {note}")
-        fitted = trainer.fit(
-            clips["train"],
-            clips.get("valid"),
-            folder,
-            restart=bool(config.get("RESTART", False)),
-            plots=plot_folder(config),
-        )
-        distributed.say("===Testing===")
-        which = "last epoch" if trainer.settings.use_last_epoch else "best epoch selected using model validation"
-        distributed.say(f"Testing uses {which} as non-pretrained model!")
-        network = trainer.load(fitted.path)
-        train = prepared["train"]
-        entries = () if train.legacy else map(train.entry, train.recordings)
-        rate = testing.mean_rate(entries, settings)
-        return test(config, trainer, network, prepared["test"], clips["test"], rate, notes)
+        split = config.get("SPLIT")
+        tested = cross_validate(config) if split and split.KIND else train_once(config)
+        return tested.path if tested else None
     finally:
         if sys.exc_info()[0] is None:  # after an error nobody may wait for the others
             distributed.stop()
+
+
+def train_once(config: Any) -> Tested | None:
+    """One training and its test; None in helper processes."""
+    settings, trainer = testing.read_settings(config), make_trainer(config)
+    sections = ["train", "valid", "test"] if trainer.settings.validates else ["train", "test"]
+    prepared = {name: prepare(config, name) for name in sections}
+    overlaps = preparation.judge_overlaps(list(prepared.values()), selects_epoch=not config.TEST.USE_LAST_EPOCH)
+    notes = [str(overlap) for overlap in overlaps]
+    clips = {name: prepared[name].clips(**trainer.clip_options(name)) for name in sections}
+    folder = write_run_files(config, trainer)
+    for note in notes:
+        distributed.say(f"Warning: {note}")
+    fitted = trainer.fit(
+        clips["train"],
+        clips.get("valid"),
+        folder,
+        restart=bool(config.get("RESTART", False)),
+        plots=plot_folder(config),
+    )
+    distributed.say("===Testing===")
+    which = "last epoch" if trainer.settings.use_last_epoch else "best epoch selected using model validation"
+    distributed.say(f"Testing uses {which} as non-pretrained model!")
+    network = trainer.load(fitted.path)
+    train = prepared["train"]
+    entries = () if train.legacy else map(train.entry, train.recordings)
+    rate = testing.mean_rate(entries, settings)
+    return test(config, trainer, network, prepared["test"], clips["test"], rate, notes)
+
+
+def cross_validate(config: Any) -> Tested | None:
+    """One training and test per fold of SPLIT, each in its own run folder, then one report; None in helper processes.
+
+    A fold whose training is finished is only tested again.
+    """
+    settings, trainer = testing.read_settings(config), make_trainer(config)
+    pool = prepare(config, "train")
+    folds = make_folds(subjects_of(pool), config.SPLIT.KIND, int(config.SPLIT.FOLDS), trainer.settings.validates)
+    write_run_files(config, trainer)
+    done = []
+    for fold in folds:
+        distributed.say(f"\n=== {fold} ===")
+        changed = fold_config(config, fold)
+        done.append((fold, changed, train_once(changed)))
+    if not distributed.is_main():
+        return None
+    distributed.say(f"\n=== All {len(folds)} folds ===")
+    tested = merged([(fold, tested) for fold, _, tested in done], pool)
+    names = replace(names_of(config), title=f"{config.MODEL.NAME} on {config.TRAIN.DATA.DATASET}, {len(folds)} folds")
+    tested = testing.publish(tested, settings, names, config.INFERENCE.BLAND_ALTMAN_CORRECTION)
+    add_fold_table(tested.path, [(fold, run_folder(changed), tested) for fold, changed, tested in done])
+    return tested
 
 
 def only_test(config: Any) -> Path | None:
@@ -68,9 +102,10 @@ def only_test(config: Any) -> Path | None:
         distributed.say("Testing uses pretrained model!")
         network = trainer.load(config.INFERENCE.MODEL_PATH)
         prepared = prepare(config, "test")
-        clips = prepared.clips()
+        clips = prepared.clips(**trainer.clip_options("test"))
         write_run_files(config, trainer)
-        return test(config, trainer, network, prepared, clips)
+        tested = test(config, trainer, network, prepared, clips)
+        return tested.path if tested else None
     finally:
         if sys.exc_info()[0] is None:  # after an error nobody may wait for the others
             distributed.stop()
@@ -115,7 +150,7 @@ def test(
     clips: Any,
     training_rate: float | None = None,
     notes: Sequence[str] = (),
-) -> Path | None:
+) -> Tested | None:
     """Predict every clip once, save the outputs, then evaluate them; None in helper processes."""
     trainer.use_data(config.TEST.DATA)
     distributed.say("Running model evaluation on the testing dataset!")
@@ -124,12 +159,20 @@ def test(
         return None
     if not predictions:
         raise ValueError("There is not one clip to test on: check TEST.DATA.BEGIN, END and CHUNK_LENGTH.")
-    names = names_of(config)
-    testing.save_outputs(predictions, str(config.TEST.DATA.PREPROCESS.LABEL_TYPE), prepared.fs, names)
+    names, settings, label_type = (
+        names_of(config),
+        testing.read_settings(config),
+        config.TEST.DATA.PREPROCESS.LABEL_TYPE,
+    )
+    testing.save_outputs(predictions, str(label_type), prepared.fs, names)
+    wanted = heads.specs(trainer, settings)
+    for spec in wanted:
+        heads.save(predictions, spec, str(label_type), prepared.fs, names.outputs, names.id)
     results, samples = joined(config, prepared, predictions)
+    others = heads.evaluate(wanted, results, predictions, prepared, heads.Reading.of(config.TEST.DATA))
     failed = [(recording.id, reason) for recording, reason in prepared.failed]
     return testing.report(
-        trainer.name, results, samples, failed, testing.read_settings(config), names,
+        trainer.name, results, samples, failed, settings, names, others=others,
         training_rate=training_rate, correction=config.INFERENCE.BLAND_ALTMAN_CORRECTION,
         notes=[*notes, *([trainer.device_note] if trainer.device_note else [])],
     )  # fmt: skip

@@ -14,6 +14,7 @@ from dataset import labels
 from dataset.data_loader.base import Signal
 from evaluation import bland_altman, console, pictures
 from evaluation.evaluate import RecordingResult, Table, constant_mean, evaluate, rows, table
+from evaluation.heads import PPG_BOX
 from evaluation.metrics import check_names, is_plot
 from evaluation.outputs import write_outputs
 from evaluation.presets import METHODS as ESTIMATORS
@@ -21,6 +22,8 @@ from evaluation.presets import preset, presets
 from evaluation.report import incomplete, write_report
 from evaluation.tables import completeness
 from evaluation.vitals import vitals_table, write_vitals
+from neural_methods import heads
+from neural_methods.heads import Head
 from registry import UNSUPERVISED
 from unsupervised_methods.run import Sample, Settings, describe_flags, label_rows, native_rows
 
@@ -61,13 +64,13 @@ def read_settings(config: Any) -> Settings:
 
 def save_outputs(predictions: Mapping[str, Clips], label_type: str, fs: float, names: Names) -> Path:
     """Write rPPG-Toolbox's output pickle before anything else can fail: recording -> clip -> wave (T,)."""
-    waves = {name: {clip: heads["ppg"] for clip, heads in clips.items()} for name, clips in predictions.items()}
-    truth = {name: {clip: _label(heads) for clip, heads in clips.items()} for name, clips in predictions.items()}
+    waves = {name: {clip: outputs["ppg"] for clip, outputs in clips.items()} for name, clips in predictions.items()}
+    truth = {name: {clip: _label(outputs) for clip, outputs in clips.items()} for name, clips in predictions.items()}
     return write_outputs(names.outputs / f"{names.id}_outputs.pickle", waves, truth, label_type, fs)
 
 
-def _label(heads: Mapping[str, np.ndarray]) -> np.ndarray:
-    return heads["label"] if "label" in heads else np.full(len(heads["ppg"]), np.nan, dtype=np.float32)
+def _label(outputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    return outputs["label"] if "label" in outputs else np.full(len(outputs["ppg"]), np.nan, dtype=np.float32)
 
 
 def recording_result(
@@ -84,9 +87,8 @@ def recording_result(
     holds the frames' times (s) where clips were read at another rate than stored.
     """
     ordered = [clips[number] for number in sorted(clips)]
-    starts = [number * (chunk_length or 0) for number in sorted(clips)]
-    waves = [np.ravel(heads["ppg"]) for heads in ordered]
-    frames = np.concatenate([start + np.arange(len(wave)) for start, wave in zip(starts, waves, strict=True)])
+    waves = [np.ravel(outputs["ppg"]) for outputs in ordered]
+    frames = heads.frames_of(clips, chunk_length)
     rate = float(fs or entry.fs)
     times = entry.times if grid is None else grid
     reference = entry.signals.get("ppg")
@@ -95,13 +97,13 @@ def recording_result(
         times = np.asarray(times, dtype=float)[frames]
     elif gaps:  # frames are missing between clips, so time must be spelt out; the reference then starts with the video
         times, reference = frames / rate, _from_zero(reference)
-    has_label = all("label" in heads and np.isfinite(heads["label"]).all() for heads in ordered)
+    has_label = all("label" in outputs and np.isfinite(outputs["label"]).all() for outputs in ordered)
     return RecordingResult(
         id=entry.id,
         subject=entry.subject,
         fs=rate,
         prediction=np.concatenate(waves),
-        label=np.concatenate([np.ravel(heads["label"]) for heads in ordered]) if has_label else None,
+        label=np.concatenate([np.ravel(outputs["label"]) for outputs in ordered]) if has_label else None,
         label_type=label_type,
         reference=reference,
         times=times,
@@ -113,8 +115,8 @@ def recording_result(
 def chunk_result(name: str, clips: Clips, label_type: str, fs: float) -> RecordingResult:
     """The clips of one recording of rPPG-Toolbox's chunks, which know neither subject nor time."""
     ordered = [clips[number] for number in sorted(clips)]
-    waves = [np.ravel(heads["ppg"]) for heads in ordered]
-    label = np.concatenate([np.ravel(_label(heads)) for heads in ordered])
+    waves = [np.ravel(outputs["ppg"]) for outputs in ordered]
+    label = np.concatenate([np.ravel(_label(outputs)) for outputs in ordered])
     return RecordingResult(
         name, name, fs, np.concatenate(waves), label, label_type, clips=[len(wave) for wave in waves]
     )  # fmt: skip
@@ -140,6 +142,18 @@ def classical_sample(entry: Any, result: RecordingResult, align: str) -> Sample:
     return Sample(entry.id, entry.subject, trace[:length], float(entry.fs), times, label, signal, flags)
 
 
+@dataclass(frozen=True)
+class Tested:
+    """What a test leaves: the report's path, tables by method, (id, reason) of what failed, a typical recording."""
+
+    path: Path
+    tables: dict[str, list[Table]]
+    failed: list[tuple[str, str]]
+    typical: RecordingResult | None = None
+    notes: tuple[str, ...] = ()
+    heads: tuple[Head, ...] = ()  # what the network gives beside the pulse
+
+
 def report(
     method: str,
     results: Sequence[RecordingResult],
@@ -151,24 +165,39 @@ def report(
     training_rate: float | None = None,
     correction: bool = True,
     notes: Sequence[str] = (),
-) -> Path:
-    """Print rPPG-Toolbox's lines of the chosen preset, write report, tables and plots; returns report.md's path."""
+    others: Sequence[Head] = (),
+) -> Tested:
+    """Print rPPG-Toolbox's lines of the chosen preset, write report, tables and plots. Without labels: only rates."""
     if not any(result.reference is not None or result.label is not None for result in results):
-        return _vitals(method, results, samples, failed, settings, names)
+        return Tested(_vitals(method, results, samples, failed, settings, names), {}, list(failed), notes=tuple(notes))
     chosen = list(dict.fromkeys([settings.exact, settings.preset]))
     own = evaluate(method, results, chosen, settings.estimator, settings.window_seconds, settings.metrics)
-    print(console.header(own[-1]))
-    print(*console.lines(own[-1], settings.metrics, settings.estimator), sep="\n")
     tables = {method: own} | {name: _classical(name, samples, settings) for name in COMPARED if samples}
     tables["constant mean"] = [constant_mean(one, training_rate) for one in own]
     typical = pictures.pick_example(own[0], results)
+    tested = Tested(names.folder / "report.md", tables, list(failed), typical, tuple(notes), tuple(others))
+    return publish(tested, settings, names, correction)
+
+
+def publish(tested: Tested, settings: Settings, names: Names, correction: bool = True) -> Tested:
+    """Print and write the tables of a test; those of the network come first among them."""
+    method, own = next(iter(tested.tables.items()))
+    if tested.heads:
+        print(*PPG_BOX, sep="\n")
+    print(console.header(own[-1]))
+    print(*console.lines(own[-1], settings.metrics, settings.estimator), sep="\n")
+    for head in tested.heads:
+        heads.say(head)
     path = write_report(
-        names.folder, names.title, tables, failed,
-        examples={method: typical} if typical else {}, correction=correction, notes=notes,
+        names.folder, names.title, tested.tables, tested.failed,
+        examples={method: tested.typical} if tested.typical else {}, correction=correction, notes=tested.notes,
+        sections=[head.section for head in tested.heads],
     )  # fmt: skip
     _bland_altman(own[-1], settings, names, correction)
-    _say_comparison(tables, failed, path)
-    return path
+    for head in tested.heads:
+        heads.plots(head, names.plots, names.id, correction)
+    _say_comparison(tested.tables, tested.failed, path)
+    return replace(tested, path=path)
 
 
 def _classical(name: str, samples: Sequence[Sample], settings: Settings) -> list[Table]:

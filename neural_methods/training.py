@@ -107,7 +107,9 @@ class Training:
         train_mode(session.network, self.settings.norm)
         self.trainer.before_epoch(session.network, epoch)
         self._updates(session)
-        self.trainer.after_epoch(session.network, epoch)
+        columns = self.trainer.after_epoch(session.network, epoch)
+        if columns and distributed.is_main():
+            self.history.note(columns)
         if session.schedule_per == "epoch":
             session.scheduler.step()
         self._save_weights(session, epoch)
@@ -119,8 +121,7 @@ class Training:
 
     def _updates(self, session: Session) -> None:
         progress, steps = session.progress, self.settings.accumulation_steps
-        if hasattr(self.train, "set_epoch"):
-            self.train.set_epoch(progress.epoch)
+        self.batches.place = self.trainer.augmentation.placing(self.train, progress.epoch)
         plan = self._plan(progress.epoch)
         todo = windows(plan, steps)[progress.update :]
         self.batches.plan = plan[progress.update * steps :]
@@ -264,6 +265,8 @@ class Training:
             f"effective batch {effective} ({settings.batch_size} x {settings.accumulation_steps}), "
             f"{self.updates_per_epoch} updates per epoch, {settings.epochs} epochs."
         )
+        if changes := trainer.augmentation.describe():
+            distributed.say(f"Training clips are changed at random: {changes}.")
         for note in (
             *([trainer.device_note] if trainer.device_note else []),
             *trainer.notes,

@@ -1,7 +1,7 @@
 """The demo behind `make demo`: the whole chain on rendered faces, then where to look.
 
-Two ordinary runs of main.py: classical methods on the preset `easy`, and a PhysNet trained on some subjects of the preset
-`standard` and tested on others. Nothing here is special to the demo but the two file names.
+Two ordinary runs of main.py: classical methods on the preset `easy`, and a PhysNet trained on some people of the
+preset `standard` and tested on others. Nothing here is special to the demo but the two file names.
 """
 
 import subprocess

@@ -7,6 +7,8 @@ Measurements", WACV 2024, https://arxiv.org/abs/2303.11573
 import torch
 import torch.nn.functional as F
 
+from neural_methods.loss.mse import known_mse
+
 # Action unit -> how much its rarer presence weighs: frames without it over frames with it, in BP4D+.
 ACTION_UNITS = {
     "AU01": 9.64,
@@ -38,9 +40,10 @@ def action_unit_loss(logits: torch.Tensor, present: torch.Tensor) -> torch.Tenso
 def big_small_loss(outputs: dict[str, torch.Tensor], labels: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The unweighted sum as "loss" and its parts; outputs and labels "au" (B, T, 12), "ppg" and "resp" (B, T).
 
-    A label that is not there (a data set without it) leaves its part out.
+    A label that is not there (a data set without it) leaves its part out; clips whose respiration is NaN count 0 in it.
     """
-    parts = {name: F.mse_loss(outputs[name], labels[name]) for name in ("ppg", "resp") if name in labels}
+    errors = {"ppg": F.mse_loss, "resp": known_mse}
+    parts = {name: error(outputs[name], labels[name]) for name, error in errors.items() if name in labels}
     if "au" in labels:
         parts["au"] = action_unit_loss(outputs["au"], labels["au"])
     # Outputs without a label take part with weight 0: several processes must agree on which weights get a gradient.

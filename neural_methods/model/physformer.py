@@ -8,6 +8,7 @@ Output  ppg    (B, T), no unit; and the attention maps (B, heads, P, P) of the l
         P = T/4 * H/32 * W/32 tokens
 Unusual: the scores are divided by a fixed temperature (2.0) instead of the square root of the head width. Query and
 key are temporal-difference convolutions on the token grid, and the grid's size is read off the input.
+Extensions (see `neural_methods.extensions`) sit in the stem.
 """
 
 import torch
@@ -24,6 +25,8 @@ class PhysFormer(nn.Module):
     `patch_size` is the edge of a token in time and space (after the stem). The head doubles the frame rate twice, so
     only 4 gives as many samples as frames; `temperature` divides the attention scores.
     """
+
+    ALIGNED = (2, 3)  # stages whose convolution may be deformable
 
     def __init__(
         self,
@@ -50,12 +53,12 @@ class PhysFormer(nn.Module):
         self.upsample2 = double_rate(dim, dim // 2)
         self.ConvBlockLast = nn.Conv1d(dim // 2, 1, 1)
         self.apply(_initialise)
+        self.gates = nn.ModuleDict()  # by stem stage, from 1; empty in the published network
 
     def forward(self, video: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         """(B, 3, T, H, W) -> ppg (B, T) and three attention maps (B, heads, P, P); ValueError on an uneven grid."""
         self._check_input(video)
-        x = self.Stem2(self.Stem1(self.Stem0(video)))  # (B, dim, T, H/8, W/8)
-        x = self.patch_embedding(x)  # (B, dim, T/4, H/32, W/32)
+        x = self.patch_embedding(self._shrink(video))  # (B, dim, T/4, H/32, W/32)
         grid = tuple(x.shape[2:])
         tokens = x.flatten(2).transpose(1, 2)  # (B, P, dim)
         tokens, score1 = self.transformer1(tokens, grid)
@@ -65,6 +68,19 @@ class PhysFormer(nn.Module):
         x = self.upsample2(self.upsample(x))  # (B, dim/2, T, H/32, W/32)
         ppg = self.ConvBlockLast(x.mean(dim=(3, 4))).squeeze(1)
         return ppg, score1, score2, score3
+
+    @property
+    def stages(self) -> dict[int, nn.Sequential]:
+        """The stem stages, which extensions may change, from 1: convolution, norm, activation, pooling."""
+        return {1: self.Stem0, 2: self.Stem1, 3: self.Stem2}
+
+    def _shrink(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, 3, T, H, W) -> (B, dim, T, H/8, W/8)."""
+        for number, stage in self.stages.items():
+            x = stage(x)
+            if str(number) in self.gates:
+                x = self.gates[str(number)](x)
+        return x
 
     def _check_input(self, video: torch.Tensor) -> None:
         frames, height, width = video.shape[2:]

@@ -6,7 +6,7 @@ BMVC 2019, https://arxiv.org/abs/1905.02419
 Input   video  (B, 3, T, H, W), DiffNormalized; T divisible by 4, H and W at least 16 (72 or 128 in publications)
 Output  ppg    (B, T), no unit; then the video and the feature maps after blocks 5 and 7, for viewing
 Differs from the paper: max pooling in the encoder, ELU in the decoder (as in the released weights).
-768,577 parameters whatever T, H and W.
+768,577 parameters whatever T, H and W; extensions (see `neural_methods.extensions`) add theirs at the end.
 """
 
 import torch
@@ -15,6 +15,8 @@ from torch import nn
 
 class PhysNet(nn.Module):
     """Nine 3-D convolutions that shrink time by 4 and space by 16, two transposed ones that restore time."""
+
+    ALIGNED = (2, 4)  # stages whose convolution may be deformable
 
     def __init__(self):
         """Fresh weights."""
@@ -33,18 +35,31 @@ class PhysNet(nn.Module):
         self.ConvBlock10 = nn.Conv3d(64, 1, kernel_size=1)
         self.halve_space = nn.MaxPool3d((1, 2, 2))
         self.halve_both = nn.MaxPool3d((2, 2, 2))
+        self.gates = nn.ModuleDict()  # by block number; empty in the published network
 
     def forward(self, video: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         """Video (B, 3, T, H, W) -> ppg (B, T), the video, and the features after blocks 5 and 7."""
-        x = self.halve_space(self.ConvBlock1(video))  # (B, 16, T, H/2, W/2)
-        x = self.halve_both(self.ConvBlock3(self.ConvBlock2(x)))  # (B, 64, T/2, H/4, W/4)
-        half = self.ConvBlock5(self.ConvBlock4(x))
+        x = self.halve_space(self._blocks(video, 1))  # (B, 16, T, H/2, W/2)
+        x = self.halve_both(self._blocks(x, 2, 3))  # (B, 64, T/2, H/4, W/4)
+        half = self._blocks(x, 4, 5)
         x = self.halve_both(half)  # (B, 64, T/4, H/8, W/8)
-        quarter = self.ConvBlock7(self.ConvBlock6(x))
-        x = self.ConvBlock9(self.ConvBlock8(self.halve_space(quarter)))  # (B, 64, T/4, H/16, W/16)
+        quarter = self._blocks(x, 6, 7)
+        x = self._blocks(self.halve_space(quarter), 8, 9)  # (B, 64, T/4, H/16, W/16)
         x = self.upsample2(self.upsample(x))  # (B, 64, T, H/16, W/16)
         x = x.mean(dim=(3, 4), keepdim=True)
         return self.ConvBlock10(x).flatten(1), video, half, quarter
+
+    @property
+    def stages(self) -> dict[int, nn.Sequential]:
+        """The blocks that extensions may change, by number: convolution, norm, activation."""
+        return {number: getattr(self, f"ConvBlock{number}") for number in range(1, 10)}
+
+    def _blocks(self, x: torch.Tensor, *numbers: int) -> torch.Tensor:
+        for number in numbers:
+            x = getattr(self, f"ConvBlock{number}")(x)
+            if str(number) in self.gates:
+                x = self.gates[str(number)](x)
+        return x
 
 
 def _block(channels_in: int, channels_out: int, kernel: tuple[int, int, int] = (3, 3, 3)) -> nn.Sequential:

@@ -6,12 +6,14 @@ clipping, several processes, best and last epoch, resuming after a kill, history
 
 The batch that reaches the hooks (`prepare`, `predict`, `loss`, ...) lies on the device and holds
     video      (B, C, T, H, W) float32, normalised as DATA_TYPE says, C = 3 for each type, T cut to `time_multiple`
-    ppg        (B, T) float32, the label as LABEL_TYPE says (other signals of `needs.signals` likewise)
+    ppg        (B, T) float32, the label as LABEL_TYPE says
+    others     of `needs.signals` and, where the data have them, `needs.optional`, (B, T) or (B, T, columns) float32:
+               waves (by `heads`) as LABEL_TYPE says, others as recorded; NaN, or -1 for classes, where one is missing
     recording, subject  lists of names;  clip, fs  (B,)
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from neural_methods import checkpoint, distributed
+from neural_methods.augment import Augmentation
 from neural_methods.batches import Micro, PlannedBatches, clip_lengths, evaluation_plan, loader
 from neural_methods.settings import Settings, choose_device, make_deterministic, worker_count
 from neural_methods.training import Fitted, Training, replace_norm
@@ -39,6 +42,7 @@ class Needs:
 
     signals: tuple[str, ...] = ("ppg",)
     optional: tuple[str, ...] = ()  # further signals, used where the data have them
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # signals that are the columns of a label
     inputs: tuple[str, ...] = ("video",)
     channels: int | None = None  # of the normalised video; None: any
     square: bool = False  # frames must be as high as wide
@@ -79,8 +83,8 @@ class Trainer:
         return False
 
     def augment(self, batch: Batch, epoch: int) -> Batch:
-        """Change the stored uint8 video of a training batch, by (seed, epoch, sample) alone; unchanged by default."""
-        return batch
+        """Change the stored video of a training batch, by (seed, epoch, sample) alone; as TRAIN.AUGMENT says."""
+        return self.augmentation.frames(batch, epoch)
 
     def normalise(self, batch: Batch) -> Batch:
         """Turn the stored uint8 video of a batch on the device into the normalised float video."""
@@ -106,8 +110,12 @@ class Trainer:
 
     def optimizers(self, model: nn.Module, steps_per_epoch: int) -> tuple[torch.optim.Optimizer, Any, str]:
         """Optimiser, scheduler, and 'update' or 'epoch' for when it steps; `steps_per_epoch` counts updates."""
-        optimizer = torch.optim.AdamW(model.parameters(), lr=self.settings.lr, weight_decay=0.0)
+        optimizer = torch.optim.AdamW(self.parameter_groups(model), lr=self.settings.lr, weight_decay=0.0)
         return optimizer, self.one_cycle(optimizer, steps_per_epoch), "update"
+
+    def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
+        """The parameters as optimisers take them: groups with rates of their own come after the main one."""
+        return [{"params": list(model.parameters())}]
 
     def validation_rows(self, outputs: Outputs, batch: Batch) -> list[Any]:
         """What validation keeps of one batch; by default (number of clips, loss of the last epoch's weights)."""
@@ -125,8 +133,21 @@ class Trainer:
     def before_epoch(self, network: nn.Module, epoch: int) -> None:
         """Called before each training epoch, after `network.train()`; a place to freeze layers."""
 
-    def after_epoch(self, network: nn.Module, epoch: int) -> None:
-        """Called after each training epoch."""
+    def after_epoch(self, network: nn.Module, epoch: int) -> Mapping[str, float | str] | None:
+        """Called after each training epoch, in every process; returns columns for the epoch's last row in the history.
+
+        Their names hold a `/`, which tells them from the terms of the loss.
+        """
+
+    def clip_options(self, section: str) -> dict[str, Any]:
+        """Changes of `dataset.clips.ClipOptions` for the clips of "train", "valid" or "test": the labels it learns."""
+        from dataset.clips import Side  # here, so that networks need no data set code
+
+        names = [name for name in self.needs.labels if name != "ppg"]
+        sides = (
+            Side(n, self.heads.get(n, "wave"), self.needs.parts.get(n, ()), n in self.needs.signals) for n in names
+        )
+        return {"sides": tuple(sides)}
 
     def checkpoint_options(self) -> dict[str, Any]:
         """Options a weight file must agree with; by default all that `OPTIONS` declares."""
@@ -143,6 +164,7 @@ class Trainer:
         self.config = config
         self.options = config.MODEL
         self.settings = Settings.of(config)
+        self.augmentation = Augmentation.of(config)
         self.name = str(config.MODEL.NAME)
         self.device_note = ""
         if device is None:
@@ -166,7 +188,7 @@ class Trainer:
         """The one-cycle schedule of the published recipes, its constants written out."""
         return torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
-            max_lr=self.settings.lr,
+            max_lr=[group["lr"] for group in optimizer.param_groups],
             epochs=self.settings.epochs,
             steps_per_epoch=steps_per_epoch,
             pct_start=0.3,
@@ -254,6 +276,7 @@ class Trainer:
                 f"The loss of {self.name} as configured compares the clips of a batch with each other, so "
                 "accumulated batches are not one large batch: set TRAIN.ACCUMULATION_STEPS: 1."
             )
+        self.augmentation.check(train, self.heads)
 
     def build(self) -> nn.Module:
         """The network on the device, initialised from the seed, with the norm layers that MODEL.NORM asks for."""
@@ -261,7 +284,7 @@ class Trainer:
             torch.manual_seed(self.settings.seed)
             network = replace_norm(self.build_model(), self.settings.norm)
         if self.cpu_layout is not None and self.device.type == "cpu":
-            network = network.to(memory_format=self.cpu_layout)
+            _lay_out(network, self.cpu_layout)
         return network.to(self.device)
 
     def checkpoint_path(self, epoch: int) -> Path:
@@ -280,15 +303,21 @@ class Trainer:
     def enter(self, batch: Batch, epoch: int | None = None) -> Batch:
         """A collated batch as `predict` and `loss` get it: moved, normalised, cut to `time_multiple`, prepared.
 
-        With the number of a training epoch it is augmented first.
+        With the number of a training epoch it is augmented on the way.
         """
         moved = {
             key: value.to(self.device, non_blocking=True) if isinstance(value, torch.Tensor) else value
             for key, value in batch.items()
         }
-        if epoch is not None:
-            moved = self.augment(moved, epoch)
-        return self.prepare(self._cut(self.normalise(moved)))
+        if epoch is None:
+            return self.prepare(self._cut(self.normalise(moved)))
+        return self.prepare(self._change_rates(self._cut(self.normalise(self.augment(moved, epoch))), epoch))
+
+    def _change_rates(self, batch: Batch, epoch: int) -> Batch:
+        if not self.augmentation.rate:
+            return batch
+        differential = self.label_type == "DiffNormalized"
+        return self.augmentation.rates(batch, epoch, self.needs.labels, frame_rates(batch, self.fs), differential)
 
     def _cut(self, batch: Batch) -> Batch:
         frames = batch["video"].shape[2]
@@ -379,6 +408,18 @@ class Trainer:
         return rows
 
 
+def frame_rates(batch: Batch, fallback: float) -> torch.Tensor:
+    """Frames per second of each clip (B,), on the CPU: the clip's own, or `fallback` where it has none.
+
+    ValueError when neither is known.
+    """
+    found = torch.as_tensor(batch.get("fs", [0.0] * len(batch["ppg"]))).cpu().double()
+    rates = torch.where(found > 0, found, torch.full_like(found, fallback))
+    if not bool((rates > 0).all()):
+        raise ValueError("The loss needs the frame rate of the clips: set DATA.FS (frames per second).")
+    return rates
+
+
 def other_networks(config: Any) -> dict[str, nn.Module]:
     """The network of every registered method without memory for its weights, to compare names and shapes."""
     from registry import METHODS
@@ -392,6 +433,14 @@ def other_networks(config: Any) -> dict[str, nn.Module]:
         except Exception as error:  # a method that cannot be built with these settings is no candidate
             del error
     return networks
+
+
+def _lay_out(network: nn.Module, layout: torch.memory_format) -> None:
+    """Change the memory format of the kernels that have it; `Module.to` refuses networks that mix 2-D and 3-D ones."""
+    rank = 5 if layout == torch.channels_last_3d else 4
+    for parameter in network.parameters():
+        if parameter.dim() == rank:
+            parameter.data = parameter.data.contiguous(memory_format=layout)
 
 
 def _cuda_devices(device: torch.device) -> list[int]:

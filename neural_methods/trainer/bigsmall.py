@@ -1,10 +1,12 @@
 """BigSmall: pulse, respiration and action units from groups of three frames at two sizes."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from neural_methods.loss.big_small import big_small_loss
+from neural_methods.loss.big_small import ACTION_UNITS, big_small_loss
 from neural_methods.model.big_small import GROUP, SHRINK, BigSmall
 from neural_methods.trainer.base import Batch, Losses, Needs, Outputs, Trainer
 from registry import METHODS
@@ -20,7 +22,7 @@ class BigSmallTrainer(Trainer):
     """
 
     OPTIONS = {"BIGSMALL": {"FRAME_DEPTH": 3}}
-    needs = Needs(channels=6, optional=("resp", "au"))
+    needs = Needs(channels=6, optional=("resp", "au"), parts={"au": tuple(ACTION_UNITS)})
     heads = {"ppg": "wave", "resp": "wave", "au": "classes"}
 
     def use_data(self, data) -> None:
@@ -84,6 +86,11 @@ class BigSmallTrainer(Trainer):
     def finish(self, outputs: Outputs, batch: Batch) -> Outputs:
         """Action units as probabilities."""
         return {**outputs, "au": torch.sigmoid(outputs["au"])}
+
+    def clip_options(self, section: str) -> dict[str, Any]:
+        """As usual; tested against the measured pulse, also where pseudo labels are trained on (the published way)."""
+        options = super().clip_options(section)
+        return {**options, "pseudo": False} if section == "test" else options
 
     def checkpoint_options(self) -> dict:
         """None: FRAME_DEPTH does not change the network."""

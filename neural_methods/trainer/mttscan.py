@@ -3,7 +3,7 @@
 from torch import nn
 
 from neural_methods import distributed
-from neural_methods.loss.mse import mse
+from neural_methods.loss.mse import known_mse, mse
 from neural_methods.model.mtts_can import MTTSCAN
 from neural_methods.trainer.base import Batch, Losses, Needs, Outputs, Trainer
 from registry import METHODS
@@ -50,7 +50,7 @@ class MTTSCANTrainer(Trainer):
             self._say_once()
             # Weight 0, not left out: several processes must agree on which weights get a gradient.
             return {"loss": pulse + 0.0 * outputs["resp"].sum()}
-        respiration = mse(outputs["resp"], batch["resp"])
+        respiration = known_mse(outputs["resp"], batch["resp"])
         loss = pulse + float(self.options.MTTSCAN.RESP_WEIGHT) * respiration
         return {"loss": loss, "ppg": pulse, "resp": respiration}
 

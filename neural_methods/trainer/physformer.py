@@ -7,10 +7,12 @@ import torch
 from torch import nn
 
 from neural_methods import distributed
+from neural_methods.extensions import DEFORM_OPTIONS, SE_OPTIONS
 from neural_methods.loss.physformer import CURRICULA, curriculum, label_rates, physformer_loss
 from neural_methods.loss.spectrum import CE_FORMS, LD_FORMS, standardise
 from neural_methods.model.physformer import PhysFormer
-from neural_methods.trainer.base import Batch, Losses, Needs, Outputs, Trainer
+from neural_methods.trainer.base import Batch, Losses, Needs, Outputs, frame_rates
+from neural_methods.trainer.extended import ExtendedTrainer
 from registry import METHODS
 
 NETWORK_OPTIONS = {"PATCH_SIZE": 4, "DIM": 96, "FF_DIM": 144, "NUM_HEADS": 4, "NUM_LAYERS": 12, "THETA": 0.7}
@@ -18,7 +20,7 @@ CHOICES = {"PROFILE": CURRICULA, "CE": CE_FORMS, "LD": LD_FORMS, "VALIDATION": (
 
 
 @METHODS.register("PhysFormer")
-class PhysFormerTrainer(Trainer):
+class PhysFormerTrainer(ExtendedTrainer):
     """PROFILE chooses optimiser, schedule and the weights of the loss over the epochs.
 
     toolbox (rPPG-Toolbox): Adam, weight decay 5e-5, rate halved every 50 epochs. paper, paper_formula: the same with
@@ -27,7 +29,11 @@ class PhysFormerTrainer(Trainer):
     VALIDATION: the root mean square error of the heart rate (bpm), or the loss with the weights of the last epoch.
     """
 
-    OPTIONS = {"PHYSFORMER": {**NETWORK_OPTIONS, **{key: known[0] for key, known in CHOICES.items()}}}
+    OPTIONS = {
+        "PHYSFORMER": {**NETWORK_OPTIONS, **{key: known[0] for key, known in CHOICES.items()}},
+        "SE": {**SE_OPTIONS, "STAGES": [2, 3]},
+        "DEFORM": {**DEFORM_OPTIONS, "STAGE": 3},
+    }
     needs = Needs(channels=3)
     prefix_module = True
 
@@ -47,10 +53,11 @@ class PhysFormerTrainer(Trainer):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """The oddities of the published recipe that are in use."""
+        """The extensions, and the oddities of the published recipe that are in use."""
         if (self.ce, self.ld) == ("proper", "log"):
-            return ()
+            return super().notes
         return (
+            *super().notes,
             f"the spectral losses put an already normalised spectrum through a soft-max, as published "
             f"(MODEL.PHYSFORMER.CE: {self.ce!r}, LD: {self.ld!r}; 'proper' and 'log' do not).",
         )
@@ -58,7 +65,7 @@ class PhysFormerTrainer(Trainer):
     def build_model(self) -> nn.Module:
         """PhysFormer with MODEL.DROP_RATE dropout; the token grid follows the clips."""
         sizes = {key.lower(): value for key, value in self.sizes.items()}
-        return PhysFormer(dropout=float(self.options.DROP_RATE), **sizes)
+        return self.extended(PhysFormer(dropout=float(self.options.DROP_RATE), **sizes))
 
     def predict(self, model: nn.Module, batch: Batch) -> Outputs:
         """Video (B, 3, T, H, W) -> {"ppg": (B, T)}."""
@@ -71,13 +78,13 @@ class PhysFormerTrainer(Trainer):
         rates = label_rates(batch["ppg"], fs)
         losses = physformer_loss(outputs["ppg"], batch["ppg"], rates, fs, weights, self.ce, self.ld)
         self.clamped += count_clamped(losses, len(fs))
-        return {**losses, "a": weights[0], "b": weights[1]}
+        return self.with_extensions({**losses, "a": weights[0], "b": weights[1]}, outputs, batch)
 
     def optimizers(self, model: nn.Module, steps_per_epoch: int) -> tuple[torch.optim.Optimizer, Any, str]:
         """As PROFILE says."""
         if self.profile == "rf":
             return super().optimizers(model, steps_per_epoch)
-        optimizer = torch.optim.Adam(model.parameters(), lr=self.settings.lr, weight_decay=5e-5)
+        optimizer = torch.optim.Adam(self.parameter_groups(model), lr=self.settings.lr, weight_decay=5e-5)
         return optimizer, torch.optim.lr_scheduler.StepLR(optimizer, step_size=50, gamma=0.5), "epoch"
 
     def validation_rows(self, outputs: Outputs, batch: Batch) -> list[Any]:
@@ -94,25 +101,14 @@ class PhysFormerTrainer(Trainer):
             return super().validation_score(rows)
         return math.sqrt(sum((predicted - true) ** 2 for predicted, true in rows) / len(rows))
 
-    def after_epoch(self, network: nn.Module, epoch: int) -> None:
-        """Say how many labels lay outside the bins of the spectrum."""
+    def after_epoch(self, network: nn.Module, epoch: int) -> dict[str, float | str]:
+        """Also: say how many labels lay outside the bins of the spectrum."""
         self.clamped = say_clamped(self.clamped, epoch)
+        return super().after_epoch(network, epoch)
 
     def checkpoint_options(self) -> dict[str, Any]:
         """The sizes of the network; how it was trained does not matter to its weights."""
-        return {"PHYSFORMER": self.sizes}
-
-
-def frame_rates(batch: Batch, fallback: float) -> torch.Tensor:
-    """Frames per second of each clip (B,), on the CPU: the clip's own, or `fallback` where it has none.
-
-    ValueError when neither is known.
-    """
-    found = torch.as_tensor(batch.get("fs", [0.0] * len(batch["ppg"]))).cpu().double()
-    rates = torch.where(found > 0, found, torch.full_like(found, fallback))
-    if not bool((rates > 0).all()):
-        raise ValueError("The loss needs the frame rate of the clips: set DATA.FS (frames per second).")
-    return rates
+        return {"PHYSFORMER": self.sizes, **self.extension_options()}
 
 
 def count_clamped(losses: Losses, clips: int) -> float:

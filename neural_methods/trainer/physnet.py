@@ -3,17 +3,23 @@
 import torch
 from torch import nn
 
+from neural_methods.extensions import DEFORM_OPTIONS, SE_OPTIONS
 from neural_methods.loss.neg_pearson import neg_pearson
 from neural_methods.model.physnet import PhysNet
-from neural_methods.trainer.base import Batch, Losses, Needs, Outputs, Trainer
+from neural_methods.trainer.base import Batch, Losses, Needs, Outputs
+from neural_methods.trainer.extended import ExtendedTrainer
 from registry import METHODS
 
 
 @METHODS.register("Physnet")
-class PhysNetTrainer(Trainer):
+class PhysNetTrainer(ExtendedTrainer):
     """Adam, one-cycle rate, negative Pearson correlation along time."""
 
-    OPTIONS = {"PHYSNET": {"FRAME_NUM": 64}}
+    OPTIONS = {
+        "PHYSNET": {"FRAME_NUM": 64},
+        "SE": {**SE_OPTIONS, "STAGES": [3, 5, 7, 9]},
+        "DEFORM": {**DEFORM_OPTIONS, "STAGE": 4},
+    }
     needs = Needs(channels=3)
     cpu_layout = torch.channels_last_3d  # a third less time per update
 
@@ -24,7 +30,7 @@ class PhysNetTrainer(Trainer):
 
     def build_model(self) -> nn.Module:
         """PhysNet; it takes any clip length, so FRAME_NUM is read and not needed."""
-        return PhysNet()
+        return self.extended(PhysNet())
 
     def predict(self, model: nn.Module, batch: Batch) -> Outputs:
         """Video (B, 3, T, H, W) -> {"ppg": (B, T)}."""
@@ -32,13 +38,13 @@ class PhysNetTrainer(Trainer):
 
     def loss(self, outputs: Outputs, batch: Batch, epoch: int) -> Losses:
         """1 - Pearson correlation, the mean over clips."""
-        return {"loss": neg_pearson(outputs["ppg"], batch["ppg"])}
+        return self.with_extensions({"loss": neg_pearson(outputs["ppg"], batch["ppg"])}, outputs, batch)
 
     def optimizers(self, model: nn.Module, steps_per_epoch: int) -> tuple[torch.optim.Optimizer, object, str]:
         """Adam with the one-cycle rate, stepped once per update."""
-        optimizer = torch.optim.Adam(model.parameters(), lr=self.settings.lr)
+        optimizer = torch.optim.Adam(self.parameter_groups(model), lr=self.settings.lr)
         return optimizer, self.one_cycle(optimizer, steps_per_epoch), "update"
 
     def checkpoint_options(self) -> dict:
-        """None: the weights work for any clip length."""
-        return {}
+        """The extensions alone: the weights work for any clip length."""
+        return self.extension_options()

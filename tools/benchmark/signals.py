@@ -1,6 +1,6 @@
 """Time of the signal code: each classical method on 60 s of colour, and all figures of a 30 s window.
 
-    python -m tools.benchmark.signals
+python -m tools.benchmark.signals
 """
 
 import statistics

@@ -2,7 +2,8 @@
 
     python -m tools.benchmark.whole_runs [--folder DIR]
 
-All seven classical methods, and PhysNet 72x72 (4 train, 2 test, 2 epochs, batch 4): seconds and peak memory of all processes.
+All seven classical methods, and PhysNet 72x72 (4 train, 2 test, 2 epochs, batch 4): seconds, and the peak memory of all
+processes together.
 """
 
 import argparse
@@ -15,6 +16,8 @@ from dataset.synthetic.settings import resolve
 from tools.benchmark.measure import Measured, measure
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+VIDEOS = {"PRESET": "standard", "SUBJECTS": 6, "SECONDS": 30, "WIDTH": 640, "HEIGHT": 480, "CODEC": "mjpg"}
+SECTIONS = ("TRAIN", "VALID", "TEST", "UNSUPERVISED")
 CLASSICAL = "configs/infer_configs/UBFC-rPPG_UNSUPERVISED.yaml"
 PHYSNET = "configs/train_configs/PURE_PURE_UBFC-rPPG_PHYSNET_BASIC.yaml"
 
@@ -29,7 +32,9 @@ def main() -> None:
 def section(folder: Path) -> str:
     """Markdown rows of both runs; the videos are rendered first and are not part of the time."""
     videos = folder / "UBFC-rPPG"
-    settings = resolve({"PRESET": "standard", "SUBJECTS": 6, "SECONDS": 30, "WIDTH": 640, "HEIGHT": 480, "CODEC": "mjpg"})
+    settings = resolve(
+        {"PRESET": "standard", "SUBJECTS": 6, "SECONDS": 30, "WIDTH": 640, "HEIGHT": 480, "CODEC": "mjpg"}
+    )
     write_layout("UBFC-rPPG", videos, settings)
     lines = ["| run | s | peak memory (GB) |", "| --- | --- | --- |"]
     for title, overrides in (("seven classical methods", classical(videos)), ("PhysNet, 2 epochs", physnet(videos))):
@@ -42,7 +47,7 @@ def section(folder: Path) -> str:
 def run(overrides: list[str], empty: Path) -> Measured:
     """One run with cache and outputs in an `empty` folder, so that nothing is reused."""
     command = [sys.executable, str(ROOT / "main.py"), *overrides, f"LOG.PATH={empty / 'runs'}"]
-    command += [f"{section}.DATA.CACHED_PATH={empty / 'cache'}" for section in ("TRAIN", "VALID", "TEST", "UNSUPERVISED")]
+    command += [f"{section}.DATA.CACHED_PATH={empty / 'cache'}" for section in SECTIONS]
     return measure(command, cwd=empty)
 
 
@@ -53,8 +58,8 @@ def classical(videos: Path) -> list[str]:
 
 def physnet(videos: Path) -> list[str]:
     """Arguments of the PhysNet run: the first four subjects train, the other two test."""
-    paths = [f"{section}.DATA.DATA_PATH={videos}" for section in ("TRAIN", "VALID", "TEST")]
-    names = [f"{section}.DATA.DATASET=UBFC-rPPG" for section in ("TRAIN", "VALID", "TEST")]
+    paths = [f"{section}.DATA.DATA_PATH={videos}" for section in SECTIONS[:3]]
+    names = [f"{section}.DATA.DATASET=UBFC-rPPG" for section in SECTIONS[:3]]
     ranges = ["TRAIN.DATA.BEGIN=0.0", "TRAIN.DATA.END=0.67", "TEST.DATA.BEGIN=0.67", "TEST.DATA.END=1.0"]
     rest = ["TRAIN.EPOCHS=2", "TRAIN.BATCH_SIZE=4", "DEVICE=cpu"]
     return ["--config_file", str(ROOT / PHYSNET), *paths, *names, *ranges, *rest]
