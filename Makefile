@@ -11,7 +11,7 @@ demo: $(VENV)/installed
 	$(RUN) -m tools.demo
 
 test: $(VENV)/installed-dev
-	$(RUN) -m pytest -q
+	$(RUN) -m pytest -q -n auto --durations=10
 
 test-slow: $(VENV)/installed-dev
 	$(RUN) -m pytest -q -m slow

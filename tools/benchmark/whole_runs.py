@@ -31,6 +31,7 @@ def main() -> None:
 
 def section(folder: Path) -> str:
     """Markdown rows of both runs; the videos are rendered first and are not part of the time."""
+    folder.mkdir(parents=True, exist_ok=True)
     videos = folder / "UBFC-rPPG"
     settings = resolve(
         {"PRESET": "standard", "SUBJECTS": 6, "SECONDS": 30, "WIDTH": 640, "HEIGHT": 480, "CODEC": "mjpg"}
