@@ -1,0 +1,97 @@
+"""The demos of the neural methods: one for each, one training step and a test of each, and (slow) all of each."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import main
+from config import load_config, run_folder
+from evaluation.outputs import read_outputs
+from registry import METHODS
+
+ROOT = Path(__file__).resolve().parent.parent
+FILES = sorted((ROOT / "configs" / "demo").glob("*.yaml"))
+LOADED = {file.stem: load_config(file) for file in FILES}
+TRAINED = [
+    name
+    for name, config in LOADED.items()
+    if config.TOOLBOX_MODE == "train_and_test" and not config.get("SPLIT", {}).get("KIND", "")
+]
+FRAMES = 80  # a clip that every method can cut to its multiple
+
+
+@pytest.fixture(scope="session")
+def raw(tmp_path_factory) -> Path:
+    """Where two people are rendered, once for all demos."""
+    return tmp_path_factory.mktemp("demo_faces")
+
+
+def places(raw: Path, folder: Path) -> list[str]:
+    """Overrides that keep everything a run writes in `folder`, and the rendered faces in `raw`."""
+    keys = {"DATA_PATH": raw, "CACHED_PATH": folder / "cache"}
+    data = [f"{section}.DATA.{key}={value}" for section in ("TRAIN", "TEST") for key, value in keys.items()]
+    return [*data, f"LOG.PATH={folder / 'runs'}", "DEVICE=cpu"]
+
+
+def tiny(raw: Path, folder: Path) -> list[str]:
+    """Overrides by which a demo trains one step on one person of six seconds and is tested on another."""
+    faces = {"PRESET": "standard", "SEED": 5, "SUBJECTS": 2, "SECONDS": 6.0}
+    changes = [
+        f"{section}.DATA.SYNTHETIC.{key}={value}" for section in ("TRAIN", "TEST") for key, value in faces.items()
+    ]
+    changes += [f"{section}.DATA.PREPROCESS.CHUNK_LENGTH={FRAMES}" for section in ("TRAIN", "TEST")]
+    changes += ["TRAIN.DATA.BEGIN=0.0", "TRAIN.DATA.END=0.5", "TEST.DATA.BEGIN=0.5", "TEST.DATA.END=1.0"]
+    return [*places(raw, folder), *changes, "TRAIN.EPOCHS=1", "TRAIN.BATCH_SIZE=2", "PREPROCESS_WORKERS=1"]
+
+
+def updates(config) -> list[dict[str, str]]:
+    """The rows of a run's history."""
+    return list(csv.DictReader((Path(run_folder(config)) / "history.csv").open()))
+
+
+def test_every_method_has_a_demo():
+    """Also the two extensions."""
+    shown = {LOADED[name].MODEL.NAME for name in TRAINED}
+    assert {name for name in METHODS.names() if METHODS[name].__module__.startswith("neural_methods.")} <= shown
+    models = [LOADED[name].MODEL for name in TRAINED]
+    assert any(model.get("SE", {}).get("ENABLE") for model in models)
+    assert any(model.get("DEFORM", {}).get("ENABLE") for model in models)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_one_step_and_a_test_of(name, raw, tmp_path):
+    """A finite loss, weights, finite predictions of whole clips, and the method's row in the table."""
+    file, changes = ROOT / "configs" / "demo" / f"{name}.yaml", tiny(raw, tmp_path)
+    assert main.main(["--config_file", str(file), *changes]) == 0
+    config = load_config(file, changes)
+    (update,) = updates(config)
+    assert np.isfinite(float(update["loss"])) and update["samples"] == "2"
+    assert len(list((tmp_path / "runs").rglob("*_Epoch0.pth"))) == 1
+    (outputs,) = (tmp_path / "runs").rglob(f"{config.TRAIN.MODEL_FILE_NAME}_outputs.pickle")
+    (waves,) = read_outputs(outputs)["predictions"].values()
+    assert len(waves) == 2
+    for wave in waves.values():
+        assert FRAMES - 10 < len(wave) <= FRAMES and np.isfinite(np.asarray(wave)).all()
+    tables = json.loads((Path(run_folder(config)) / "metrics.json").read_text())["tables"]
+    assert config.MODEL.NAME in {table["method"] for table in tables}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TRAINED)
+def test_the_whole_of(name, raw, tmp_path):
+    """As a user runs it; the loss of the last epoch is below that of the first."""
+    file, changes = ROOT / "configs" / "demo" / f"{name}.yaml", places(raw, tmp_path)
+    subprocess.run([sys.executable, "main.py", "--config_file", file, *changes], cwd=ROOT, check=True, timeout=900)
+    config = load_config(file, changes)
+    rows = updates(config)
+    first, last = (
+        np.mean([float(row["loss"]) for row in rows if row["epoch"] == str(epoch)])
+        for epoch in (0, config.TRAIN.EPOCHS - 1)
+    )
+    assert last < first
+    assert (Path(run_folder(config)) / "report.md").is_file()
