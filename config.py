@@ -1027,7 +1027,8 @@ def _median_of_one(config: CfgNode) -> Iterator[str]:
 
 
 def _judged_by_pseudo_labels(config: CfgNode) -> Iterator[str]:
-    if "TEST" in used_sections(config) and config.TEST.DATA.PREPROCESS.USE_PSUEDO_PPG_LABEL:
+    measured = config.MODEL.NAME == "BigSmall"  # is always tested against the measured pulse, as in rPPG-Toolbox
+    if "TEST" in used_sections(config) and config.TEST.DATA.PREPROCESS.USE_PSUEDO_PPG_LABEL and not measured:
         yield (
             "TEST.DATA.PREPROCESS.USE_PSUEDO_PPG_LABEL is True: the preset toolbox judges by POS instead of measured "
             "pulses. Other presets use the measured ones where there are any."

@@ -39,10 +39,28 @@ def agreement(label: np.ndarray, prediction: np.ndarray, correction: bool = Fals
     return Agreement(bias, spread, bias - reach, bias + reach)
 
 
+class Quantity(NamedTuple):
+    """What is compared: the words on the axes and the range (per minute) that a scatter plot shows."""
+
+    truth: str = "GT PPG HR"
+    prediction: str = "rPPG HR"
+    unit: str = "bpm"
+    visible: tuple[float, float] = VISIBLE
+
+
+PULSE = Quantity()
+
+
 def plots(
-    label: np.ndarray, prediction: np.ndarray, folder: Path, id: str, method: str = "FFT", correction: bool = True
+    label: np.ndarray,
+    prediction: np.ndarray,
+    folder: Path,
+    id: str,
+    method: str = "FFT",
+    correction: bool = True,
+    quantity: Quantity = PULSE,
 ) -> list[Path]:
-    """Write scatter and difference plot of rates (n,) in bpm to `folder`, as PDF and PNG; returns the files written.
+    """Write scatter and difference plot of rates (n,) per minute to `folder`, as PDF and PNG; the files written.
 
     `method` is "FFT" or "peak detection". Names: <id>_{FFT|Peak}_BlandAltman_{ScatterPlot|DifferencePlot}.pdf.
     Never raises: a plot that cannot be drawn is a warning. The inputs stay as they are.
@@ -53,7 +71,9 @@ def plots(
     for kind, size, draw in (("ScatterPlot", (5, 5), draw_scatter), ("DifferencePlot", (6.4, 4.8), draw_difference)):
         dpi = 300 if kind == "ScatterPlot" else 100
         written += (
-            figures.attempt(name + kind, _write, folder, name + kind, size, dpi, draw, label, prediction, correction)
+            figures.attempt(
+                name + kind, _write, folder, name + kind, size, dpi, draw, label, prediction, correction, quantity
+            )
             or []
         )
     return written
@@ -73,31 +93,38 @@ def _write(folder: Path, name: str, size: tuple[float, float], dpi: int, draw: C
     return files
 
 
-def draw_scatter(axes: Any, label: np.ndarray, prediction: np.ndarray, correction: bool = False) -> None:
-    """Predicted over reference rates (n,) in bpm on matplotlib `axes`; drawn with jitter, coloured by density."""
+def draw_scatter(
+    axes: Any, label: np.ndarray, prediction: np.ndarray, correction: bool = False, quantity: Quantity = PULSE
+) -> None:
+    """Predicted over reference rates (n,) on matplotlib `axes`; drawn with jitter, coloured by density."""
+    low, high = quantity.visible
     x, y = jittered(label, prediction)
     axes.scatter(x, y, c=density(x, y), s=30)
-    axes.plot(VISIBLE, VISIBLE, "k--", linewidth=1)
-    axes.set(xlim=VISIBLE, ylim=VISIBLE, xlabel="GT PPG HR [bpm]", ylabel="rPPG HR [bpm]")
-    outside = int(((np.minimum(x, y) < VISIBLE[0]) | (np.maximum(x, y) > VISIBLE[1])).sum())
+    axes.plot([low, high], [low, high], "k--", linewidth=1)
+    axes.set(xlim=(low, high), ylim=(low, high), xlabel=f"{quantity.truth} [{quantity.unit}]")
+    axes.set_ylabel(f"{quantity.prediction} [{quantity.unit}]")
+    outside = int(((np.minimum(x, y) < low) | (np.maximum(x, y) > high)).sum())
     if outside:
         axes.text(0.02, 0.95, f"{outside} of {len(x)} points outside", transform=axes.transAxes, fontsize=8)
     axes.grid()
 
 
-def draw_difference(axes: Any, label: np.ndarray, prediction: np.ndarray, correction: bool) -> None:
-    """The difference plot of rates (n,) in bpm on matplotlib `axes`, exact points, mean and limits as lines."""
+def draw_difference(
+    axes: Any, label: np.ndarray, prediction: np.ndarray, correction: bool, quantity: Quantity = PULSE
+) -> None:
+    """The difference plot of rates (n,) on matplotlib `axes`, exact points, mean and limits as lines."""
     label, prediction = np.asarray(label, dtype=float), np.asarray(prediction, dtype=float)
     middle, difference = (label + prediction) / 2, label - prediction
     axes.scatter(middle, difference, c=density(middle, difference), s=30)
     found = agreement(label, prediction, correction)
     limits = "95 % limits x sqrt(2)" if correction else "95 % limits"
-    axes.axhline(found.bias, color="black", label=f"mean {found.bias:.2f} bpm")
+    axes.axhline(found.bias, color="black", label=f"mean {found.bias:.2f} {quantity.unit}")
     if np.isfinite(found.spread):
         axes.axhline(found.high, color="tab:red", linestyle="--", label=f"{limits} {found.low:.2f} to {found.high:.2f}")
         axes.axhline(found.low, color="tab:red", linestyle="--")
-    axes.set_xlabel("Average of rPPG HR and GT PPG HR [bpm]")
-    axes.set_ylabel("Difference between rPPG HR and GT PPG HR [bpm]")
+    compared = f"{quantity.prediction} and {quantity.truth} [{quantity.unit}]"
+    axes.set_xlabel(f"Average of {compared}")
+    axes.set_ylabel(f"Difference between {compared}")
     axes.legend(fontsize=8)
     axes.grid()
 

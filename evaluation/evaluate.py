@@ -206,20 +206,20 @@ def _with_rate(row: Row, wave: np.ndarray, fs: float, preset: Preset, method: st
     rate = estimate(wave, fs, preset, method)
     if not math.isfinite(rate):
         return replace(row, note="no rate in the prediction: fewer than two peaks or no bin in the band")
-    return replace(row, hr_pred=rate, quality=heart_rate.snr(wave, rate, fs, preset.band, _resolution(preset)))
+    return replace(row, hr_pred=rate, quality=_snr(wave, rate, fs, preset))
 
 
 def _with_truth(row: Row, wave: np.ndarray, truth: np.ndarray, rate: float, fs: float, preset: Preset) -> Row:
     """`row` with the true rate, the SNR at that rate and the correlation of the two waves."""
     if not math.isfinite(rate):
         return replace(row, note=row.note or "no rate in the label: fewer than two peaks or no bin in the band")
-    level = heart_rate.snr(wave, rate, fs, preset.band, _resolution(preset))
-    return replace(row, hr_true=rate, snr=level, macc=heart_rate.macc(wave, truth))
+    return replace(row, hr_true=rate, snr=_snr(wave, rate, fs, preset), macc=heart_rate.macc(wave, truth))
 
 
-def _resolution(preset: Preset) -> float | None:
-    """Finest bin (Hz) for SNR: a bin near every rate where the rate is not on the grid."""
-    return 0.02 if preset.spectral_peak else None
+def _snr(wave: np.ndarray, rate: float, fs: float, preset: Preset) -> float:
+    """SNR at `rate`; with a bin near every rate where the rate is not on the grid."""
+    exact = preset.spectral_peak
+    return heart_rate.snr(wave, rate, fs, preset.band, 0.02 if exact else None, count_twice=not exact)
 
 
 def _too_short(seconds: float, preset: Preset) -> str:
@@ -471,7 +471,7 @@ def constant_mean(like: Table, rate: float | None = None) -> Table:
     mean = rate if rate_is_given else float(np.mean([row.hr_true for row in used])) if used else math.nan
     found = [replace(row, hr_pred=mean, snr=math.nan, macc=math.nan, quality=math.nan, note="") for row in used]
     names = [name for name in like.scores if name in OF_RATES]
-    title = f"constant mean ({'training' if rate_is_given else 'test'} rates, {mean:.1f} bpm)"
+    title = f"constant mean ({'training' if rate_is_given else 'test'} rates, {mean:.1f} {like.preset.unit})"
     return replace(
         like, method=title, rows=found, scores=summary(found, names), subjects=per_subject(found, names), baseline=True
     )

@@ -61,19 +61,25 @@ def _vertex(power: np.ndarray) -> float:
 
 
 def snr(
-    ppg: np.ndarray, rate: float, fs: float, band: tuple[float, float] = (0.6, 3.3), resolution: float | None = None
+    ppg: np.ndarray,
+    rate: float,
+    fs: float,
+    band: tuple[float, float] = (0.6, 3.3),
+    resolution: float | None = None,
+    count_twice: bool = True,
 ) -> float:
     """Power of `ppg` (L,) around `rate` (bpm) and its double over the rest of `band`, in dB.
 
     0 when nothing is left in the band, minus infinity when no bin lies near the rate (very short
-    windows). `resolution` (Hz): pad with zeros to bins at least that fine.
+    windows). `resolution` (Hz): pad with zeros to bins at least that fine. Below 12 per minute the two ranges overlap;
+    `count_twice`: what lies in both counts twice, as in rPPG-Toolbox.
     de Haan and Jeanne, "Robust pulse rate from chrominance-based rPPG", IEEE TBME 60(10), 2013.
     """
     padded = None if resolution is None else next_power_of_2(max(len(ppg), int(np.ceil(fs / resolution))))
     freqs, power = periodogram(ppg, fs, padded)
     first, second = (np.abs(freqs - k * rate / 60.0) <= HARMONIC_HALF_WIDTH for k in (1, 2))
     rest = (freqs >= band[0]) & (freqs <= band[1]) & ~first & ~second
-    signal, noise = power[first].sum() + power[second].sum(), power[rest].sum()
+    signal, noise = power[first].sum() + power[second & (count_twice | ~first)].sum(), power[rest].sum()
     return 0.0 if noise == 0 else power_to_db(signal / noise)
 
 

@@ -97,6 +97,12 @@ UNITS = {"MAE": "bpm", "RMSE": "bpm", "MAPE": "%", "SNR": "dB"}
 OF_RATES = ("MAE", "RMSE", "MAPE", "Pearson")  # metrics that need no predicted wave: defined for baselines, too
 
 
+def unit_of(name: str, of_rates: str = "bpm") -> str:
+    """Unit of the metric `name` where rates are in `of_rates`; "" without one."""
+    unit = UNITS.get(name, "")
+    return of_rates if unit == "bpm" else unit
+
+
 def is_plot(name: str) -> bool:
     """Whether `name` in METRICS asks for Bland-Altman plots."""
     return "BA" in name

@@ -26,6 +26,7 @@ class Preset:
     min_seconds: float = 0.0  # shorter windows are listed, not evaluated
     whole_label: bool = False  # a prediction shorter than its label leaves the label whole (CHROM)
     refractory: float = 0.0  # s between beats in peak detection
+    unit: str = "bpm"  # of the rates: beats, or breaths, per minute
 
     def estimator(self, method: str) -> str:
         """The name of the estimator that runs when INFERENCE.EVALUATION_METHOD is `method`."""

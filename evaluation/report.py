@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from evaluation import console, figures, pictures, tables
 from evaluation.evaluate import RecordingResult, Score, Table
-from evaluation.metrics import UNITS
+from evaluation.metrics import unit_of
 from evaluation.presets import PRESETS, Preset
 
 LISTED = 20  # windows and recordings named in report.md; the CSV files name all
@@ -17,6 +18,16 @@ EXPLAINED = {
     "toolbox": "as rPPG-Toolbox computes them, bin rounding included: for comparison with its published tables",
     "neurips2023": "as rPPG-Toolbox computed them for its NeurIPS 2023 paper (narrower band)",
 }
+
+
+@dataclass(frozen=True)
+class Section:
+    """What a report says of one output beside the pulse: `content` for metrics.json, `files` by name, Markdown."""
+
+    name: str
+    content: dict[str, Any]
+    markdown: list[str]
+    files: dict[str, str]
 
 
 def write_report(
@@ -29,25 +40,31 @@ def write_report(
     examples: Mapping[str, RecordingResult] | None = None,
     notes: Sequence[str] = (),
     correction: bool = True,
+    sections: Sequence[Section] = (),
 ) -> Path:
     """Write the report of one or several methods to `folder` and return the path of report.md.
 
     `results`: method -> its tables, one per preset (`evaluate`, `constant_mean`); all methods stand in one table
     per preset. `failed`: (recording or id, reason) of what is missing; `total`: recordings there should be
     (default: evaluated + failed). `examples`: method -> the recording whose wave is drawn. `notes`: sentences
-    for the head, such as warnings of the run. Numbers are saved before anything is drawn; a plot never fails a run.
+    for the head, such as warnings of the run. `sections`: what a network gives beside the pulse. Numbers are saved
+    before anything is drawn; a plot never fails a run.
     """
     folder = Path(folder)
     every = tables.ordered(table for found in results.values() for table in found)
     lost = tables.as_failed(failed)
     complete = tables.completeness(every, lost, total)
     content = {"title": title, **complete, "notes": list(notes), "tables": [tables.as_dict(table) for table in every]}
+    if sections:
+        content["heads"] = {section.name: section.content for section in sections}
     tables.write_text(folder / "metrics.json", tables.json_text(content))
+    for name, text in [item for section in sections for item in section.files.items()]:
+        tables.write_text(folder / name, text)
     recordings = tables.recording_rows(every, lost)
     tables.write_text(folder / "per_recording.csv", tables.csv_text(tables.RECORDING_COLUMNS, recordings))
     tables.write_text(folder / "per_window.csv", tables.csv_text(tables.WINDOW_COLUMNS, tables.window_rows(every)))
     drawn = _draw(folder, every, dict(examples or {}), correction)
-    return tables.write_text(folder / "report.md", _markdown(title, every, complete, notes, drawn))
+    return tables.write_text(folder / "report.md", _markdown(title, every, complete, notes, drawn, sections))
 
 
 def incomplete(complete: Mapping[str, Any]) -> str:
@@ -87,11 +104,18 @@ def _draw(
 
 
 def _markdown(
-    title: str, every: Sequence[Table], complete: Mapping[str, Any], notes: Sequence[str], drawn: Mapping[str, str]
+    title: str,
+    every: Sequence[Table],
+    complete: Mapping[str, Any],
+    notes: Sequence[str],
+    drawn: Mapping[str, str],
+    sections: Sequence[Section],
 ) -> str:
     parts = [f"# {title}", *[f"> {note}" for note in notes], _scope(complete)]
     for preset in dict.fromkeys(table.preset for table in every):
-        parts += _preset_section(preset, [table for table in every if table.preset == preset], incomplete(complete))
+        parts += preset_section(preset, [table for table in every if table.preset == preset], incomplete(complete))
+    for section in sections:
+        parts += section.markdown
     if drawn:
         parts.append("## Pictures")
         parts += [f"![{caption}]({name})\n\n*{caption}*" for name, caption in drawn.items()]
@@ -107,19 +131,20 @@ def _scope(complete: Mapping[str, Any]) -> str:
     return words
 
 
-def _preset_section(preset: Preset, found: Sequence[Table], warning: str) -> list[str]:
+def preset_section(preset: Preset, found: Sequence[Table], warning: str = "", of: str = "") -> list[str]:
     """Heading, what was computed, the comparison table and the table in which each subject counts once."""
-    heading = f"## Results, preset `{preset.name}`"
+    heading = f"## {of or 'Results'}, preset `{preset.name}`"
     if not any(table.valid for table in found):
         return [heading, f"No window has both a predicted and a true rate under preset `{preset.name}`: no errors. "
                 "The predicted rates are in per_recording.csv."]  # fmt: skip
     names = list(dict.fromkeys(name for table in found for name in table.scores))
     head = f"**{warning}**" if warning else ""
     return [
-        heading, described(preset, found[0]), head, comparison(found, names),
+        heading, described(preset, found[0]), head, comparison(found, names, preset.unit),
         "± is the standard error over windows; in brackets the 95 % interval from resampling subjects (needs two). "
         "Doubled, halved: share of windows whose rate is within 5 % of twice or half the true one.",
-        head, "Each subject counting once (mean over subjects ± standard error):", by_subject(found, names),
+        head, "Each subject counting once (mean over subjects ± standard error):",
+        by_subject(found, names, preset.unit),
     ]  # fmt: skip
 
 
@@ -128,14 +153,15 @@ def described(preset: Preset, table: Table) -> str:
     low, high = preset.band
     window = f"{table.window_seconds:g} s windows" if table.window_seconds else "whole recordings"
     how = EXPLAINED.get(preset.name, "")
-    return f"Band {low:g}-{high:g} Hz ({60 * low:g}-{60 * high:g} bpm), {window}, estimator: {table.estimator}" + (
-        f"; {how}." if how else "."
+    return (
+        f"Band {low:g}-{high:g} Hz ({60 * low:g}-{60 * high:g} {preset.unit}), {window}, estimator: {table.estimator}"
+        + (f"; {how}." if how else ".")
     )
 
 
-def comparison(found: Sequence[Table], names: Sequence[str]) -> str:
+def comparison(found: Sequence[Table], names: Sequence[str], unit: str = "bpm") -> str:
     """Markdown: a line per method, a column per metric, with n, subjects and what was left out."""
-    heads = ["method", *[_head(name) for name in names], "n", "subjects", "excluded", "doubled", "halved"]
+    heads = ["method", *[_head(name, unit) for name in names], "n", "subjects", "excluded", "doubled", "halved"]
     lines = [
         [
             table.method,
@@ -148,21 +174,22 @@ def comparison(found: Sequence[Table], names: Sequence[str]) -> str:
         ]
         for table in found
     ]
-    return _markdown_table(heads, lines)
+    return markdown_table(heads, lines)
 
 
-def by_subject(found: Sequence[Table], names: Sequence[str]) -> str:
+def by_subject(found: Sequence[Table], names: Sequence[str], unit: str = "bpm") -> str:
     """Markdown: the same with each subject counting once."""
     lines = []
     for table in found:
         values = [table.subjects.get(name) for name in names]
         cells = ["–" if v is None else _plus_minus(v.value, v.standard_error) for v in values]
         lines.append([table.method, *cells, str(len({row.subject for row in table.valid}))])
-    return _markdown_table(["method", *[_head(name) for name in names], "subjects"], lines)
+    return markdown_table(["method", *[_head(name, unit) for name in names], "subjects"], lines)
 
 
-def _head(name: str) -> str:
-    return f"{name} [{UNITS[name]}]" if name in UNITS else name
+def _head(name: str, of_rates: str) -> str:
+    unit = unit_of(name, of_rates)
+    return f"{name} [{unit}]" if unit else name
 
 
 def _cell(score: Score | None) -> str:
@@ -182,7 +209,8 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f} %" if math.isfinite(share) else "–"
 
 
-def _markdown_table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+def markdown_table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, first column to the left."""
     rule = ["---", *["---:"] * (len(heads) - 1)]
     return "\n".join(
         "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in [heads, rule, *lines]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from evaluation.evaluate import UNLABELLED, Row, Table
-from evaluation.metrics import UNITS
+from evaluation.metrics import unit_of
 
 RECORDING_COLUMNS = (
     "recording", "subject", "method", "preset", "estimator", "window_s", "status", "windows", "excluded", "hr_true",
@@ -78,7 +78,7 @@ def as_dict(table: Table) -> dict[str, Any]:
 def _score(table: Table, name: str) -> dict[str, Any]:
     score, subject = table.scores[name], table.subjects.get(name)
     return {
-        "unit": UNITS.get(name, ""),
+        "unit": unit_of(name, table.preset.unit),
         "value": score.value,
         "standard_error": score.standard_error,
         "ci95": [score.low, score.high],
