@@ -51,6 +51,10 @@ class CacheError(RuntimeError):
     """The cache cannot be written, or what lies there cannot be used; the message says what to do."""
 
 
+class DamagedEntryError(CacheError):
+    """An entry that lost its content: the fault of one recording, not of the settings."""
+
+
 @dataclass(frozen=True)
 class Status:
     """What became of a recording: state is done, failed, skipped or missing; the reason is empty when done."""
@@ -233,11 +237,11 @@ class Cache:
             )
         problem = _damage(folder)
         if problem:
-            raise CacheError(f"'{folder}' is {problem}. Delete the folder; it is made again.")
+            raise DamagedEntryError(f"'{folder}' is {problem}. Delete the folder; it is made again.")
         try:
             return _read_entry(folder, content)
         except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
-            raise CacheError(f"'{folder}' is damaged ({error}). Delete the folder; it is made again.") from error
+            raise DamagedEntryError(f"'{folder}' is damaged ({error}). Delete the folder; it is made again.") from error
 
     def verify(self, recording_id: str) -> bool:
         """Whether all files of an entry have the checksums they were written with; reads them whole."""
@@ -267,6 +271,10 @@ class Cache:
     def is_writing(self, recording_id: str) -> bool:
         """Whether an unfinished entry of this recording lies about: someone writes it, or died over it."""
         return (self.root / WRITING / safe_name(recording_id)).exists()
+
+    def abandon(self, recording_id: str) -> None:
+        """Remove what a process that no longer runs has left of an unfinished entry."""
+        shutil.rmtree(self.root / WRITING / safe_name(recording_id), ignore_errors=True)
 
     def write_frame_trace(self, recording_id: str, trace: np.ndarray) -> None:
         """Add the mean RGB (T, 3) of the whole frames to a finished entry."""

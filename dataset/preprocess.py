@@ -396,6 +396,10 @@ def _run(jobs: _Jobs, todo: list[Recording], workers: int) -> Iterator[tuple[str
             for name, status in pool(delayed(jobs)(recording) for recording in list(waiting.values())):
                 del waiting[name]
                 yield name, status
+        except CacheError:  # the other workers were ended over their recordings: what they leave would fill the disk
+            for name in waiting:
+                jobs.cache.abandon(name)
+            raise
         except BrokenProcessPool:
             finished = [name for name in waiting if _finished(jobs, name)]
             suspects = [name for name in waiting if name not in finished and jobs.cache.is_writing(name)]
@@ -459,5 +463,8 @@ def _one_thread() -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
+    """One line; the kind of the error only where its words were not written for the user."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"'{error.filename}': {error.strerror}" if error.filename else error.strerror
     text = " ".join(str(error).split())
-    return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}"
+    return text if isinstance(error, (ValueError, OSError)) and text else f"{type(error).__name__}: {text}"

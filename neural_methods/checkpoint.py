@@ -18,6 +18,7 @@ from torch import nn
 
 State = dict[str, torch.Tensor]
 PREFIX = "module."
+PICKLE = b"\x80"  # the first byte of a pickle
 
 
 class WeightsError(ValueError):
@@ -55,12 +56,14 @@ def _open(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        if "GLOBAL" not in str(error) and not path.read_bytes()[:1] == PICKLE:  # torch says this of any bytes
+            raise WeightsError(f"'{path}' is damaged or no weight file: copy or train it again.") from error
         raise WeightsError(
             f"'{path}' holds more than tensors (Python objects or code), so it is not opened: loading it could run "
             "that code. Export the plain weights where the file comes from: torch.save(model.state_dict(), path)."
         ) from error
-    except (RuntimeError, EOFError, ValueError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except Exception as error:  # bytes of something else raise nearly anything
+        reason = str(error).split(". ")[0].splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(f"'{path}' is damaged or no weight file ({reason}): copy or train it again.") from error
 
 
