@@ -125,9 +125,21 @@ def run(asked: argparse.Namespace) -> int:
     show(loaded)
     if asked.synthesize:
         synthesize(loaded.config)
+    _require_folder(Path(loaded.config.LOG.PATH))
     module, function = RUN[loaded.config.TOOLBOX_MODE].split(":")
     code = getattr(importlib.import_module(module), function)(loaded.config)
     return code if isinstance(code, int) else 0
+
+
+def _require_folder(path: Path) -> None:
+    """ValueError, before hours of work, when results could not be written to `path`."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        problem = "" if os.access(path, os.W_OK) else "Permission denied"
+    except OSError as error:
+        problem = "it is a file" if path.is_file() else error.strerror
+    if problem:
+        raise ValueError(f"LOG.PATH '{path}' cannot be written: {problem}. Set it to a folder you may write to.")
 
 
 def show(loaded: settings.Loaded) -> None:

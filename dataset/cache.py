@@ -273,8 +273,15 @@ class Cache:
         return (self.root / WRITING / safe_name(recording_id)).exists()
 
     def abandon(self, recording_id: str) -> None:
-        """Remove what a process that no longer runs has left of an unfinished entry."""
-        shutil.rmtree(self.root / WRITING / safe_name(recording_id), ignore_errors=True)
+        """Remove what a process that no longer runs has left of an unfinished entry; another run's stays."""
+        folder = self.root / WRITING / safe_name(recording_id)
+        with contextlib.suppress(OSError):
+            lock = os.open(folder, os.O_RDONLY)
+            try:
+                if _locked(lock):
+                    shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(lock)
 
     def write_frame_trace(self, recording_id: str, trace: np.ndarray) -> None:
         """Add the mean RGB (T, 3) of the whole frames to a finished entry."""

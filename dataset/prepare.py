@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataset.cache import Cache, Entry, cache_folder
+from dataset.cache import Cache, DamagedEntryError, Entry, Status, cache_folder
 from dataset.data_loader.base import BaseLoader, Recording, natural_key
 from dataset.preprocess import FaceCrop, preprocess_all
 from dataset.splits import Overlap, Split, SplitError, by_fold, judge, read_fold, take
@@ -437,9 +437,9 @@ def _sorted_out(
     prepared = Prepared(name="", dataset=data.DATASET, root=Path(), fs=0.0, split=Split("", ()), cache=cache)
     prepared.excluded = list(excluded)
     for recording in chosen:
-        status = cache.status(recording.id)
+        status, info = _state(cache, recording)
         if status.state == "done":
-            full = replace(recording, info={**recording.info, **cache.entry(recording.id).info})
+            full = replace(recording, info={**recording.info, **info})
             if loader.select(full, data):
                 prepared.recordings.append(full)
             else:
@@ -449,6 +449,15 @@ def _sorted_out(
         else:
             prepared.failed.append((recording, status.reason or _why_missing(_has_raw(data, loader), data, recording)))
     return prepared
+
+
+def _state(cache: Cache, recording: Recording) -> tuple[Status, dict[str, Any]]:
+    """What became of a recording, and what its entry says of it; an entry that cannot be read costs no other."""
+    status = cache.status(recording.id)
+    try:
+        return status, cache.entry(recording.id).info if status.state == "done" else {}
+    except DamagedEntryError as error:
+        return Status("failed", str(error)), {}
 
 
 def _why_missing(has_raw: bool, data: Any, recording: Recording) -> str:

@@ -79,7 +79,7 @@ def errors(path: Path, tables: Sequence[Table]) -> Path:
     else:
         axes.set_xlabel("recording (order of per_recording.csv)")
     axes.grid(axis="y", alpha=0.4)
-    axes.legend(fontsize=8, ncols=2)
+    figure.legend(fontsize=8, ncols=3, loc="outside upper center")  # inside it would hide points
     return figures.save(figure, path)
 
 
@@ -111,6 +111,7 @@ def agreement(path: Path, tables: Sequence[Table], correction: bool) -> Path:
         panel.set_title(table.method, fontsize=9)
         panel.set_xlabel("mean of both rates [bpm]", fontsize=8)
         panel.set_ylabel("true - predicted [bpm]", fontsize=8)
+        panel.tick_params(labelbottom=True)  # shared axes name their ticks in the last row only, which may be empty
     for panel in axes[len(shown) :]:
         panel.set_visible(False)
     return figures.save(figure, path)

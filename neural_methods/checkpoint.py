@@ -63,8 +63,9 @@ def _open(path: Path) -> Any:
             "that code. Export the plain weights where the file comes from: torch.save(model.state_dict(), path)."
         ) from error
     except Exception as error:  # bytes of something else raise nearly anything
-        reason = str(error).split(". ")[0].splitlines()[0] if str(error) else type(error).__name__
-        raise WeightsError(f"'{path}' is damaged or no weight file ({reason}): copy or train it again.") from error
+        told = isinstance(error, (RuntimeError, OSError)) and str(error)
+        reason = f" ({told.split('. ')[0].splitlines()[0]})" if told else ""
+        raise WeightsError(f"'{path}' is damaged or no weight file{reason}: copy or train it again.") from error
 
 
 def _unwrapped(state: Any) -> Any:

@@ -294,9 +294,17 @@ def test_a_photo_gives_no_plot_and_no_example(tmp_path, prepare):
     prepare(Prepared({"photo": still}, allow=True))
     text = run(config(tmp_path, METHOD=["POS"])).read_text()
     assert "the prediction is constant" in text and not (tmp_path / "Made_exp").exists()
-    tiny = entry("tiny", seconds=0.5)
-    prepare(Prepared({"tiny": tiny}, allow=True))
-    assert "POS needs at least" in run(config(tmp_path, METHOD=["POS"])).read_text()
+
+
+def test_a_labelled_recording_too_short_for_a_rate_is_failed(tmp_path, prepare):
+    """It stops a run that must be complete, and heads the tables of one that need not be."""
+    entries = {"long": entry("long", 60), "tiny": entry("tiny", seconds=0.5)}
+    prepare(Prepared(entries))
+    with pytest.raises(IncompleteError):
+        run(config(tmp_path, METHOD=["POS"]))
+    prepare(Prepared(entries, allow=True))
+    text = run(config(tmp_path, METHOD=["POS"])).read_text()
+    assert "INCOMPLETE 1/2" in text and "tiny" in text
 
 
 def test_flags_are_said_in_words():

@@ -64,6 +64,8 @@ def run(config: Any) -> Path:
     prepared = _prepare(config)
     samples = read_samples(prepared, config.UNSUPERVISED.DATA)
     labelled = any(sample.label is not None or sample.reference is not None for sample in samples)
+    if labelled:
+        samples = long_enough(samples, prepared, settings.exact)
     if labelled or not samples:
         prepared.check()
     failed = [(recording.id, reason) for recording, reason in prepared.failed]
@@ -125,6 +127,15 @@ def read_samples(prepared: Any, data: Any) -> list[Sample]:
             failed[recording.id] = str(error)
     _move_failed(prepared, failed)
     return samples
+
+
+def long_enough(samples: Sequence[Sample], prepared: Any, exact: Preset) -> list[Sample]:
+    """The samples that last long enough for a rate; the other recordings move to `failed`."""
+    lengths = {} if prepared.legacy else {sample.id: len(sample.trace) / sample.fs for sample in samples}
+    short = {name: seconds for name, seconds in lengths.items() if seconds < exact.min_seconds}
+    words = "{:.1f} s are too short for a rate: {:g} s needed. Leave the recording out."
+    _move_failed(prepared, {name: words.format(seconds, exact.min_seconds) for name, seconds in short.items()})
+    return [sample for sample in samples if sample.id not in short]
 
 
 def _read(entry: Any, label_type: str, align: str, resample_fs: float) -> Sample:
