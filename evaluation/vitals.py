@@ -12,6 +12,7 @@ COLUMNS = (
     "recording", "subject", "method", "status", "window", "start_s", "seconds", "rate_bpm", "quality_db", "note",
     "flags",
 )  # fmt: skip
+DISAGREEMENT = 10.0  # bpm between the rates of two methods, beyond which at least one of them is wrong
 
 
 def failures(results: Sequence[Table]) -> dict[str, str]:
@@ -29,7 +30,7 @@ def vitals_rows(
     results: Sequence[Table], failed: Sequence[tuple[str, str]], flags: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     """One line per recording, method and window; failed recordings last, with the reason."""
-    lost = {**failures(results), **dict(failed)}
+    lost, flags = {**failures(results), **dict(failed)}, with_doubts(results, flags)
     found = [
         {
             "recording": row.id, "subject": row.subject, "method": table.method,
@@ -50,16 +51,37 @@ def vitals_rows(
 
 def vitals_table(results: Sequence[Table], failed: Sequence[tuple[str, str]], flags: Mapping[str, str]) -> str:
     """Text for the screen: a line per recording, a column per method (bpm, mean over windows), then what failed."""
-    lost = {**failures(results), **dict(failed)}
+    lost, flags = {**failures(results), **dict(failed)}, with_doubts(results, flags)
     names = list(dict.fromkeys(row.id for table in results for row in table.rows if row.id not in lost))
     cells = []
     for name in names:
-        own = [[row for row in table.rows if row.id == name] for table in results]
-        rates = [tables.mean(row.hr_pred for row in rows) for rows in own]
-        best = max((row.quality for rows in own for row in rows if math.isfinite(row.quality)), default=math.nan)
+        rates, best = _rates(results, name)
         cells.append([name, *map(_number, rates), _number(best), flags.get(name, "")])
     text = console.text_table(["recording", *[table.method for table in results], "best dB", "flags"], cells)
     return "\n".join([text, *[f"FAILED {name}: {reason}" for name, reason in lost.items()]])
+
+
+def with_doubts(results: Sequence[Table], flags: Mapping[str, str]) -> dict[str, str]:
+    """`flags` of every recording, and a word of warning where no rate deserves trust.
+
+    The pulse is called weak where no method finds more power at its rate than in the rest of the band.
+    """
+    doubted = dict(flags)
+    for name in dict.fromkeys(row.id for table in results for row in table.rows):
+        rates, best = _rates(results, name)
+        known = [rate for rate in rates if math.isfinite(rate)]
+        doubts = ["weak pulse"] if best < 0 else []
+        doubts += ["methods disagree"] if known and max(known) - min(known) > DISAGREEMENT else []
+        if doubts:
+            doubted[name] = "; ".join([flags[name], *doubts] if flags.get(name) else doubts)
+    return doubted
+
+
+def _rates(results: Sequence[Table], name: str) -> tuple[list[float], float]:
+    """Mean rate (bpm) of a recording by each method, and its best quality (dB)."""
+    own = [[row for row in table.rows if row.id == name] for table in results]
+    best = max((row.quality for rows in own for row in rows if math.isfinite(row.quality)), default=math.nan)
+    return [tables.mean(row.hr_pred for row in rows) for rows in own], best
 
 
 def _number(value: float) -> str:

@@ -222,3 +222,14 @@ def test_vitals_without_anything(tmp_path):
     """No method, no recording: a report that says so, without INCOMPLETE and without a picture."""
     text = write_vitals(tmp_path, "Mine", []).read_text()
     assert "INCOMPLETE" not in text and "waveform" not in text
+
+
+def test_rates_that_deserve_no_trust_are_flagged():
+    """Methods that disagree on a weak pulse are flagged, beside what was flagged before; a clear pulse is not."""
+    clear = [evaluate(name, [recording(70, reference=None)], [PRESETS["exact"]], metrics=())[0] for name in "AB"]
+    assert vitals.with_doubts(clear, {}) == {}
+    doubtful = [evaluate(name, [recording(70, reference=None)], [PRESETS["exact"]], metrics=())[0] for name in "AB"]
+    for one, rate in zip(doubtful, (50.0, 95.0), strict=True):
+        one.rows[0] = row("r1", math.nan, rate, quality=-1.0)
+    flags = vitals.with_doubts(doubtful, {"r1": "several faces"})
+    assert flags == {"r1": "several faces; weak pulse; methods disagree"}
