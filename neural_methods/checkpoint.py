@@ -232,10 +232,18 @@ def _explain(
 
 
 def _owners(state: State, networks: Mapping[str, nn.Module]) -> list[str]:
-    """Methods whose networks have these entries: equal shapes first; else equal names."""
+    """Methods whose networks have these entries: equal shapes first; else equal names; else most names in common."""
     shapes = {key: value.shape for key, value in state.items()}
-    same = {
-        name: network.state_dict() for name, network in networks.items() if network.state_dict().keys() == state.keys()
+    known = {
+        name: {key: value.shape for key, value in network.state_dict().items()} for name, network in networks.items()
     }
-    exact = [name for name, own in same.items() if all(own[key].shape == shapes[key] for key in shapes)]
-    return exact or list(same)
+    same = [name for name, own in known.items() if own.keys() == shapes.keys()]
+    exact = [name for name in same if known[name] == shapes]
+    return exact or same or _nearest(set(shapes), known)
+
+
+def _nearest(keys: set[str], known: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Methods of which more than half the names are common, as with an option that adds or removes a block."""
+    shares = {name: len(keys & own.keys()) / len(keys | own.keys()) for name, own in known.items()}
+    best = max(shares.values(), default=0.0)
+    return [name for name, share in shares.items() if share == best] if best > 0.5 else []

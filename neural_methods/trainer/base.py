@@ -22,6 +22,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
+from yacs.config import CfgNode
 
 from neural_methods import checkpoint, distributed
 from neural_methods.augment import Augmentation
@@ -427,12 +428,23 @@ def other_networks(config: Any) -> dict[str, nn.Module]:
     networks = {}
     for name in METHODS.names():
         try:
-            trainer = METHODS[name](config, device="cpu")
+            trainer = METHODS[name](_as_published(config, name, METHODS[name].OPTIONS), device="cpu")
             with torch.device("meta"):
                 networks[name] = trainer.build_model()
         except Exception as error:  # a method that cannot be built with these settings is no candidate
             del error
     return networks
+
+
+def _as_published(config: Any, name: str, options: Mapping[str, Any]) -> Any:
+    """`config` with the default options of another method, which it need not declare; unchanged for its own."""
+    if name == config.MODEL.NAME:
+        return config
+    other = config.clone()
+    other.defrost()
+    for section, values in options.items():
+        other.MODEL[section] = CfgNode(values)
+    return other
 
 
 def _lay_out(network: nn.Module, layout: torch.memory_format) -> None:
