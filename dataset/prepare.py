@@ -423,7 +423,10 @@ def _preprocess(
 def _lacks(cache: Cache, recording: Recording, again: set[str], pseudo: bool) -> bool:
     """Whether something of this recording has to be made; pseudo labels need the colour of the whole frame, too."""
     state = cache.status(recording.id).state
-    return state in again or (pseudo and state == "done" and cache.entry(recording.id).frame_trace is None)
+    try:
+        return state in again or (pseudo and state == "done" and cache.entry(recording.id).frame_trace is None)
+    except DamagedEntryError:
+        return False  # said by name when the recordings are sorted out
 
 
 def _sorted_out(

@@ -75,8 +75,11 @@ def read_outputs(path: Path) -> dict[str, Any]:
     missing = [key for key in KEYS if not isinstance(content, dict) or key not in content]
     if missing:
         raise ValueError(f"'{path}' is no output pickle of a test run: {', '.join(missing)} missing.")
-    waves = {key: {str(name): _arrays(parts) for name, parts in content[key].items()} for key in KEYS[:2]}
-    return {**waves, "label_type": str(content["label_type"]), "fs": float(content["fs"])}
+    try:
+        waves = {key: {str(name): _arrays(parts) for name, parts in content[key].items()} for key in KEYS[:2]}
+        return {**waves, "label_type": str(content["label_type"]), "fs": float(content["fs"])}
+    except (TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise ValueError(f"'{path}' is no output pickle of a test run: {' '.join(str(error).split())}.") from error
 
 
 def _arrays(parts: Mapping[Any, Any]) -> dict[int, np.ndarray]:

@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from dataset.reading import read_json
+
 State = dict[str, torch.Tensor]
 PREFIX = "module."
 PICKLE = b"\x80"  # the first byte of a pickle
@@ -41,7 +43,17 @@ def read_weights(path: str | Path) -> State:
         raise WeightsError(
             f"'{path}' is not a state dict (name -> tensor), but {type(state).__name__}: export the weights alone."
         )
-    return {key.removeprefix(PREFIX): value for key, value in state.items()}
+    broken = [key for key, value in state.items() if not _finite(value)]
+    if broken:
+        raise WeightsError(
+            f"'{path}' holds NaN or infinite numbers in {len(broken)} of {len(state)} entries, first in '{broken[0]}': "
+            "it is damaged, or its training failed. Copy or train it again."
+        )
+    return {str(key).removeprefix(PREFIX): value for key, value in state.items()}
+
+
+def _finite(value: torch.Tensor) -> bool:
+    return not value.is_floating_point() or bool(torch.isfinite(value.to_dense()).all())
 
 
 def _open(path: Path) -> Any:
@@ -56,7 +68,9 @@ def _open(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if "GLOBAL" not in str(error) and not path.read_bytes()[:1] == PICKLE:  # torch says this of any bytes
+        with path.open("rb") as file:
+            pickled = file.read(1) == PICKLE
+        if "GLOBAL" not in str(error) and not pickled:  # torch says this of any bytes
             raise WeightsError(f"'{path}' is damaged or no weight file: copy or train it again.") from error
         raise WeightsError(
             f"'{path}' holds more than tensors (Python objects or code), so it is not opened: loading it could run "
@@ -118,14 +132,12 @@ def read_sidecar(path: str | Path) -> dict[str, Any]:
     """What lies beside a weight file; empty without it."""
     path = Path(path).with_suffix(".json")
     try:
-        sidecar = json.loads(path.read_text())
+        sidecar = read_json(path, remedy="Delete it to load the weights without it.")
     except FileNotFoundError:
         return {}
-    except ValueError as error:
-        raise WeightsError(
-            f"'{path}' is not readable JSON ({error}): delete it to load the weights without it."
-        ) from error
-    return sidecar if isinstance(sidecar, dict) and sidecar.get("format") == 1 else {}
+    except (OSError, ValueError) as error:
+        raise WeightsError(str(error)) from error
+    return sidecar if sidecar.get("format") == 1 else {}
 
 
 def write_state(path: str | Path, state: Mapping[str, Any]) -> None:

@@ -15,9 +15,11 @@ from typing import Any, BinaryIO
 import numpy as np
 import scipy.io
 
-from dataset.video import AGAIN, ArrayFrame, VideoError
+from dataset.reading import AGAIN, require_file, told
+from dataset.video import ArrayFrame, VideoError, require_size
 
 COMPRESSED, MATRIX = 15, 14  # element types
+COMPLEX = 0x800  # flag of an array whose imaginary part follows
 STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 FLOATS = {6: "f8", 7: "f4"}  # array classes double and single; the integer classes are 8 to 15
 INTEGERS = range(8, 16)
@@ -25,6 +27,7 @@ BLOCK = 1 << 20  # values converted at once
 FRAMES = 16  # frames taken out of the column-major array at once
 DEFLATE = 1032  # the most that one byte can expand to
 LARGEST = 10**7  # values of a small variable
+LARGEST_VIDEO = 1 << 31  # bytes that a video may take in memory: five minutes of MMPD
 
 
 def read_variables(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
@@ -33,8 +36,7 @@ def read_variables(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
     FileNotFoundError when the file is missing; ValueError when it is damaged, a variable is not there or not small.
     """
     names = list(names)
-    if not path.is_file():
-        raise FileNotFoundError(f"'{path}' does not exist. Copy the recording again, or leave it out.")
+    require_file(path)
     try:
         shapes = {name: shape for name, shape, _ in scipy.io.whosmat(str(path), appendmat=False)}
         _require(path, names, shapes)
@@ -42,7 +44,16 @@ def read_variables(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
     except _Refused as error:
         raise ValueError(f"'{path}': {error}. {AGAIN}") from None
     except Exception as error:  # SciPy's parser fails in many ways on damaged files: struct, zlib, Type, Memory ...
-        raise ValueError(f"'{path}' cannot be read as a MATLAB file: {error}. {AGAIN}") from None
+        raise ValueError(f"'{path}' cannot be read as a MATLAB file: {told(error)}. {AGAIN}") from None
+
+
+def read_numbers(path: Path, name: str) -> np.ndarray:
+    """Variable `name` of a .mat file as a row of floats, row by row; ValueError when it holds anything else."""
+    values = read_variables(path, [name])[name]
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "iufb":
+        kind = getattr(values, "dtype", type(values).__name__)
+        raise ValueError(f"'{path}': {name} holds {kind} instead of numbers. {AGAIN}")
+    return values.reshape(-1).astype(np.float64)
 
 
 class _Refused(ValueError):
@@ -73,12 +84,14 @@ def iter_video(path: Path, name: str) -> Iterator[ArrayFrame]:
 def read_video(path: Path, name: str) -> np.ndarray:
     """Variable `name` as (3, W, H, T) uint8: the order in which MATLAB stores a (T, H, W, 3) array."""
     try:
-        with open(path, "rb") as file:
+        with open(require_file(path), "rb") as file:
             return _find(file, path, name)
-    except FileNotFoundError:
-        raise VideoError(f"'{path}' does not exist. {AGAIN}") from None
-    except (struct.error, zlib.error, EOFError) as error:
-        raise VideoError(f"'{path}' ends early or is damaged: {error}. {AGAIN}") from None
+    except VideoError:
+        raise
+    except (OSError, ValueError) as error:
+        raise VideoError(str(error)) from None
+    except (struct.error, zlib.error, EOFError, OverflowError) as error:
+        raise VideoError(f"'{path}' ends early or is damaged: {told(error)}. {AGAIN}") from None
 
 
 def _find(file: BinaryIO, path: Path, name: str) -> np.ndarray:
@@ -163,13 +176,14 @@ class _Element:
 
 
 def _array_header(element: _Element) -> tuple[int, tuple[int, ...], str]:
-    """Class, size and name of an array."""
+    """Class (0: complex numbers), size and name of an array."""
     flags = struct.unpack(element.order + "I", element.part()[1][:4])[0]
     if flags & 0xFF == 17:  # an object of MATLAB's own: it has no size
         return 17, (), ""
     sizes = np.frombuffer(element.part()[1], np.dtype("i4").newbyteorder(element.order))
     title = element.part()[1].decode("latin-1")
-    return flags & 0xFF, tuple(int(size) for size in sizes), title
+    array_class = 0 if flags & COMPLEX else flags & 0xFF
+    return array_class, tuple(int(size) for size in sizes), title
 
 
 def _values(element: _Element, array_class: int, shape: tuple[int, ...], path: Path, name: str) -> np.ndarray:
@@ -178,6 +192,9 @@ def _values(element: _Element, array_class: int, shape: tuple[int, ...], path: P
     known = array_class in FLOATS or array_class in INTEGERS
     if len(shape) != 4 or shape[3] != 3 or min(shape) < 1 or not known or dtype is None or small is not None:
         raise VideoError(f"'{path}': {name!r} is no video (T, H, W, 3) of numbers, its size is {shape}. {AGAIN}")
+    require_size(shape[1], shape[2], f"{name!r} of '{path}'")
+    if math.prod(shape) > LARGEST_VIDEO:
+        raise VideoError(f"'{path}': {name!r} of the size {shape} takes more than {LARGEST_VIDEO} bytes. {AGAIN}")
     count, dtype = math.prod(shape), np.dtype(dtype).newbyteorder(element.order)
     if length != count * dtype.itemsize or length > element.limit:
         raise VideoError(f"'{path}': {name!r} of the size {shape} has {length} bytes. {AGAIN}")
