@@ -480,7 +480,10 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         """The mapping of `node`; ConfigError with both lines when a key is repeated."""
         lines: dict[Any, int] = {}
         for key_node, _ in node.value:
-            line, key = key_node.start_mark.line + 1, str(key_node.value)
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise ConfigError(f"line {line}: a key is a list or a mapping; keys are names.")
+            key = str(key_node.value)
             if key in lines and key_node.tag != "tag:yaml.org,2002:merge":
                 raise ConfigError(f"{key!r} appears twice, in lines {lines[key]} and {line}.")
             lines[key] = line

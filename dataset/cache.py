@@ -249,7 +249,9 @@ class Cache:
             return _read_entry(folder, content)
         except Exception as error:  # zip archives, headers and numbers fail in many ways
             reason = f"{folder.name}/signals.npz or entry.json: {told(error)}"
-            raise DamagedEntryError(f"'{folder}' is damaged ({reason}). Delete the folder; it is made again.") from error
+            raise DamagedEntryError(
+                f"'{folder}' is damaged ({reason}). Delete the folder; it is made again."
+            ) from error
 
     def verify(self, recording_id: str) -> bool:
         """Whether all files of an entry have the checksums they were written with; reads them whole."""

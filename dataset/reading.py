@@ -6,6 +6,7 @@ toolbox, so that everything that reads may use it.
 
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,8 +24,8 @@ LONGEST = 200  # characters of another library's words in a message
 def require_file(path: str | Path, largest: int | None = None, remedy: str = AGAIN) -> Path:
     """`path` when it is an ordinary file of at most `largest` bytes.
 
-    FileNotFoundError when it is missing, OSError when it cannot be reached, ValueError for a folder, a pipe, a device or
-    a larger file; each names it and ends with `remedy`.
+    FileNotFoundError when it is missing, OSError when it cannot be reached, ValueError for a folder, a pipe, a device
+    or a larger file; each names it and ends with `remedy`.
     """
     path = Path(path)
     try:
@@ -101,5 +102,6 @@ def open_array(path: str | Path, remedy: str = AGAIN) -> np.ndarray:
 def told(error: BaseException) -> str:
     """What a library said, on one line of bounded length and without the full stop."""
     text = getattr(error, "strerror", None) or str(error)  # PyAV has it, too
-    text = " ".join(text.split()).rstrip(".") or type(error).__name__
+    text = re.sub(r"<[^<>]* object at 0x[0-9a-f]+>", "code", " ".join(text.split())).rstrip(".")
+    text = text or type(error).__name__
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."

@@ -66,7 +66,9 @@ def load(path: Path) -> Split:
         stored["ids"] = tuple(stored["ids"])
         split = Split(**stored)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise SplitError(f"'{path}' is not a split of this toolbox ({told(error)}). Delete it; it is made again.") from error
+        raise SplitError(
+            f"'{path}' is not a split of this toolbox ({told(error)}). Delete it; it is made again."
+        ) from error
     if version != FORMAT:
         raise SplitError(f"'{path}' has format {version}; this version reads {FORMAT}. Delete it; it is made again.")
     if split.hash != claimed:

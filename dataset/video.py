@@ -167,7 +167,7 @@ def _opened(path: str | Path) -> Any:
 
 
 def _video_of(container: Any, path: Path) -> Any:
-    """Its first video stream; VideoError when there is none, its codec is unknown or its pictures cannot be so large."""
+    """Its first video stream; VideoError when there is none, its codec is unknown or its pictures are too large."""
     if not container.streams.video:
         raise VideoError(f"'{path}' has no video stream. {AGAIN}")
     stream = container.streams.video[0]

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from dataset.reading import require_file
 from evaluation.evaluate import RecordingResult
 
 KEYS = ("predictions", "labels", "label_type", "fs")
@@ -62,7 +63,7 @@ def read_outputs(path: Path) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        with path.open("rb") as file:
+        with require_file(path, remedy="Run the test again.").open("rb") as file:
             content = _RestrictedUnpickler(file).load()
     except FileNotFoundError:
         raise FileNotFoundError(

@@ -87,7 +87,11 @@ def make_good(name: str, root: Path, count: int) -> None:
 
 def _may_lack(name: str, file: Path) -> bool:
     """Whether nothing tells that this file has ever been there: one picture of many, an optional label."""
-    return file.suffix in PICTURES or file.suffix == ".mat" or any(file.match(pattern) for pattern in OPTIONAL.get(name, ()))
+    return (
+        file.suffix in PICTURES
+        or file.suffix == ".mat"
+        or any(file.match(pattern) for pattern in OPTIONAL.get(name, ()))
+    )
 
 
 def kinds(file: Path) -> list[Kind]:
@@ -152,7 +156,9 @@ def pictures(count: int, width: int, height: int) -> list[np.ndarray]:
     """`count` different pictures (H, W, 3) uint8."""
     rng = np.random.default_rng(5)
     coarse = cv2.resize(rng.integers(60, 200, (9, 12, 3), np.uint8), (width, height))
-    return [cv2.add(np.roll(coarse, shift, axis=1), rng.integers(0, 9, coarse.shape, np.uint8)) for shift in range(count)]
+    return [
+        cv2.add(np.roll(coarse, shift, axis=1), rng.integers(0, 9, coarse.shape, np.uint8)) for shift in range(count)
+    ]
 
 
 @contextlib.contextmanager
@@ -252,4 +258,3 @@ GENERAL = [
     Kind("a link to itself", instead(lambda path: path.symlink_to(path.name))),
     Kind("half a terabyte", grow, True),
 ]
-

@@ -1,7 +1,7 @@
 """What can be wrong inside a file of one format: headers that lie, bombs, values that are none, ways out of the folder.
 
-`of(file)` lists (name, change, harmless): `change(path)` replaces the file by a damaged one; a harmless change may leave
-a recording that can be used.
+`of(file)` lists (name, change, harmless): `change(path)` replaces the file by a damaged one; a harmless change may
+leave a recording that can be used.
 """
 
 import io
@@ -157,7 +157,11 @@ MP4 = [
 ]
 MKV = [
     row("of unknown size", lambda c: pack(c, c.index(b"\x18\x53\x80\x67") + 4, ">Q", 0x01FFFFFFFFFFFFFF), True),
-    row("with a block of 2^55 bytes", lambda c: pack(c, c.index(b"\x1f\x43\xb6\x75") + 4, ">Q", 0x017FFFFFFFFFFFFF), True),
+    row(
+        "with a block of 2^55 bytes",
+        lambda c: pack(c, c.index(b"\x1f\x43\xb6\x75") + 4, ">Q", 0x017FFFFFFFFFFFFF),
+        True,
+    ),
     row("of other pixels", lambda c: pack(c, c.index(b"\xb0\x81") + 2, "B", 255), True),
     row("of nested elements", lambda c: b"\x1a\x45\xdf\xa3\x01\xff\xff\xff\xff\xff\xff\xff" * 3000),
 ]
@@ -178,7 +182,11 @@ def _list_of(text: str) -> Change:
 
 PLAYLISTS = [
     ("that is a playlist of another file", _list_of("#EXTM3U\n#EXTINF:1,\n{file}\n#EXT-X-ENDLIST\n"), False),
-    ("that is a playlist of a server", _list_of("#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n"), False),
+    (
+        "that is a playlist of a server",
+        _list_of("#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n"),
+        False,
+    ),
     ("that is a list of files", _list_of("ffconcat version 1.0\nfile {near}\n"), False),
     ("that describes a stream", _list_of("v=0\no=- 0 0 IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\n"), False),
 ]
@@ -409,7 +417,12 @@ def inflating(name: str, shape: tuple[int, ...]) -> bytes:
     press = zlib.compressobj(1)  # nobody reads on to the checksum at the end, which is that of the zeros alone
     packed = press.compress(struct.pack("<II", 14, len(parts) + count) + parts) + press.flush(zlib.Z_FULL_FLUSH)
     packed += zeros(count)[2:]
-    return b"MATLAB 5.0 MAT-file".ljust(124) + struct.pack("<H2s", 0x0100, b"IM") + struct.pack("<II", 15, len(packed)) + packed
+    return (
+        b"MATLAB 5.0 MAT-file".ljust(124)
+        + struct.pack("<H2s", 0x0100, b"IM")
+        + struct.pack("<II", 15, len(packed))
+        + packed
+    )
 
 
 def _inflate(path: Path) -> None:
@@ -502,7 +515,11 @@ HDF5 = [
     ("of a null space", _hdf5(lambda f, n, v: f.create_dataset(n, data=h5py.Empty("f8"))), False),
     ("of one value", _hdf5(lambda f, n, v: f.__setitem__(n, 5.0)), True),
     ("that states 2^50 values", _hdf5(lambda f, n, v: f.create_dataset(n, (2**50,), "f8", chunks=(1000,))), False),
-    ("that states 2^40 frames", _hdf5(lambda f, n, v: f.create_dataset(n, (3, 72, 72, 2**40), "f8", chunks=True)), False),
+    (
+        "that states 2^40 frames",
+        _hdf5(lambda f, n, v: f.create_dataset(n, (3, 72, 72, 2**40), "f8", chunks=True)),
+        False,
+    ),
     ("of a chunk of 1.5 GB", _hdf5(_chunk_bomb), False),
     ("with a folder in its place", _hdf5(lambda file, name, values: file.create_group(name)), False),
     ("of another file's bytes", _hdf5(_external), False),
@@ -588,10 +605,18 @@ ZIP = [
     ("with a picture in BZIP2", _first(b"\xff\xd8" + bytes(9000), zipfile.ZIP_BZIP2), False),
     ("with an unknown method", lambda path: put(path, _directory("<H", 10, 77)(path.read_bytes())), False),
     ("with a locked picture", lambda path: put(path, _directory("<H", 8, 1)(path.read_bytes())), False),
-    ("with a picture of 4 GB", lambda path: put(path, _directory("<II", 20, 0xFFFFFFF0, 0xFFFFFFF0)(path.read_bytes())), False),
+    (
+        "with a picture of 4 GB",
+        lambda path: put(path, _directory("<II", 20, 0xFFFFFFF0, 0xFFFFFFF0)(path.read_bytes())),
+        False,
+    ),
     ("with a picture of 0 bytes", lambda path: put(path, _directory("<II", 20, 0, 0)(path.read_bytes())), False),
     ("with a wrong checksum", lambda path: put(path, _directory("<I", 16, 1)(path.read_bytes())), False),
-    ("with a picture beyond its end", lambda path: put(path, _directory("<I", 42, 0xFFFFFF00)(path.read_bytes())), False),
+    (
+        "with a picture beyond its end",
+        lambda path: put(path, _directory("<I", 42, 0xFFFFFF00)(path.read_bytes())),
+        False,
+    ),
     ("with 40000 members more", _zip(_crowd), True),
     ("of no members", _zip(lambda archive, members: None), False),
     ("of other tasks", _zip(lambda archive, members: archive.writestr("F001/T99/0001.jpg", b"x")), False),

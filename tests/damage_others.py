@@ -101,7 +101,9 @@ SIGNALS = {
     "whose header is code": _members(trace=npy("__import__('os').mkdir('code_ran')")),
     "without a trace": _arrays(lambda arrays: arrays.pop("trace")),
     "of words": _arrays(lambda arrays: {**arrays, "trace": np.array(["a"] * len(arrays["trace"]))}),
-    "of other boxes": _arrays(lambda arrays: {**arrays, "box_frames": np.array([5, 2]), "boxes": np.zeros((2, 4), int)}),
+    "of other boxes": _arrays(
+        lambda arrays: {**arrays, "box_frames": np.array([5, 2]), "boxes": np.zeros((2, 4), int)}
+    ),
     "of other times": _arrays(lambda arrays: {**arrays, "times": np.zeros(3)}),
 }
 FACES = {name: change for name, change, harmless in NPY if not harmless and "grey" not in name}
@@ -270,18 +272,35 @@ SIDECAR = {
     **{name: ANY[name] for name in ("empty", "noise", "a pipe", "an endless device", "a folder", "a link to itself")},
 }
 OUTPUTS = {
-    **{name: ANY[name] for name in ("empty", "cut to a third", "noise", "zeros from end to end", "a web page", "a folder", "a pipe", "an endless device")},
+    **{
+        name: ANY[name]
+        for name in (
+            "empty",
+            "cut to a third",
+            "noise",
+            "zeros from end to end",
+            "a web page",
+            "a folder",
+            "a pipe",
+            "an endless device",
+        )
+    },
     "with code in them": lambda path: put(path, pickle.dumps({"predictions": Bomb(path.with_name("code_ran"))})),
     "of lists": text(pickle.dumps({"predictions": [1], "labels": [], "label_type": "Raw", "fs": 30})),
     "of words": text(pickle.dumps({"predictions": {"a": {0: "wave"}}, "labels": {}, "label_type": "Raw", "fs": 30})),
-    "of clips called x": text(pickle.dumps({"predictions": {"a": {"x": [1]}}, "labels": {}, "label_type": "", "fs": 3})),
+    "of clips called x": text(
+        pickle.dumps({"predictions": {"a": {"x": [1]}}, "labels": {}, "label_type": "", "fs": 3})
+    ),
     "of no rate": text(pickle.dumps({"predictions": {}, "labels": {}, "label_type": "Raw", "fs": None})),
     "nested deeply": text(b"\x80\x02" + b"]" * 1 + b"(" * 200_000 + b"."),
     "of a string of 2^60 letters": text(b"\x80\x04\x8d" + (2**60).to_bytes(8, "little") + b"abc."),
     "of a list of 2^40": text(b"\x80\x02]" + b"(" + b"K\x01" * 100_000 + b"e" + b"\x8a\xff" + b"\xff" * 255 + b"."),
 }
 STATES = {
-    **{name: ANY[name] for name in ("empty", "cut to a third", "noise", "zeros from end to end", "bits flipped in the body")},
+    **{
+        name: ANY[name]
+        for name in ("empty", "cut to a third", "noise", "zeros from end to end", "bits flipped in the body")
+    },
     "without a network": saved(lambda path, state: {"progress": {}}),
     "of words": saved(lambda path, state: {**state, "progress": "far"}),
     "with code in it": saved(lambda path, state: {"progress": Bomb(path.with_name("code_ran"))}),

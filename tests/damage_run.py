@@ -21,7 +21,16 @@ ROOT = Path(__file__).resolve().parent.parent
 FILE = ROOT / "configs/infer_configs/UBFC-rPPG_UNSUPERVISED.yaml"
 SECONDS = 120  # for a whole group; a single input may take 60
 ADDRESSES = 6 << 30  # bytes a process may reserve: a bomb ends its process and not the machine
-CODES = {"LIGHT": 4, "MOTION": 4, "EXERCISE": 2, "SKIN_COLOR": 6, "GENDER": 2, "GLASSER": 2, "HAIR_COVER": 2, "MAKEUP": 2}
+CODES = {
+    "LIGHT": 4,
+    "MOTION": 4,
+    "EXERCISE": 2,
+    "SKIN_COLOR": 6,
+    "GENDER": 2,
+    "GLASSER": 2,
+    "HAIR_COVER": 2,
+    "MAKEUP": 2,
+}
 
 
 @dataclass(frozen=True)
@@ -179,7 +188,11 @@ def problems(damages: list[Damage], found: dict[int, dict[str, tuple[str, str]]]
         limit = len(own) if damage.file.suffix == ".zip" else 1  # one archive holds all tasks of a subject
         if len(failed) > limit:
             wrong.append(f"{damage.number} {damage.kind}: cost {sorted(failed)}")
-        wrong += [f"{damage.number} {damage.kind}: {fault}: {reason}" for reason in failed.values() for fault in faults(reason, damage.file)]
+        wrong += [
+            f"{damage.number} {damage.kind}: {fault}: {reason}"
+            for reason in failed.values()
+            for fault in faults(reason, damage.file)
+        ]
     for own in found.values():
         wrong += [f"good {name}: {told}" for name, told in own.items() if told[0] != "done"]
     return wrong
@@ -190,7 +203,9 @@ def faults(reason: str, file: Path) -> list[str]:
     found = []
     if "\n" in reason or len(reason) > 600:
         found.append("not one line")
-    if re.search(r"\b[A-Z]\w*(Error|Exception|Interrupt|Warning)\b|Traceback|<class|object at 0x|process .* died", reason):
+    if re.search(
+        r"\b[A-Z]\w*(Error|Exception|Interrupt|Warning)\b|Traceback|<class|object at 0x|process .* died", reason
+    ):
         found.append("a bare error")
     if file.name not in reason and not any(f"'{folder}'" in reason for folder in list(file.parents)[:2]):
         found.append("no file")

@@ -1,7 +1,6 @@
 """Hundreds of damaged inputs: each ends in one clear message, in time and in little memory; nobody else is harmed."""
 
 import os
-import pickle
 import re
 import shutil
 from collections.abc import Callable
@@ -121,7 +120,9 @@ def rerun(place: Path, capsys, *changes: str) -> tuple[int, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("file", "name", "change"), IN_THE_CACHE, ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("file", "name", "change"), IN_THE_CACHE, ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_damage_in_the_cache_is_mended_or_named(whole, place, capsys, file, name, change):
     """Made again with the same bytes, or one message; the other entries and everything outside stay as they were."""
     folder = cache_of(place)
@@ -151,7 +152,12 @@ def settings_of(folder: Path) -> dict:
 
 @pytest.mark.parametrize(
     ("file", "name"),
-    [("signals.npz", "that inflate"), ("signals.npz", "of 2^60 values"), ("entry.json", "of an endless shape"), ("faces.npy", "a pipe")],
+    [
+        ("signals.npz", "that inflate"),
+        ("signals.npz", "of 2^60 values"),
+        ("entry.json", "of an endless shape"),
+        ("faces.npy", "a pipe"),
+    ],
 )
 def test_damaged_entries_end_in_time(whole, place, capsys, file, name):
     """A bomb, headers that lie, a pipe that would never say a word."""
@@ -241,7 +247,8 @@ def test_damaged_configurations_are_named(name, tmp_path, capsys, monkeypatch):
         code = main.main(["--config_file", str(file)])
     printed = capsys.readouterr()
     assert code == 1 and "Traceback" not in printed.err
-    assert printed.err.startswith("Error: ") and "damaged.yaml" in printed.err and len(printed.err) < 2000
+    assert printed.err.startswith("Error: ") and len(printed.err) < 2000
+    assert "damaged.yaml" in printed.err or "passwd" in printed.err
     assert os.listdir(tmp_path) == ["damaged.yaml"]
 
 
@@ -312,7 +319,7 @@ def test_damaged_sidecars_are_named(name, network, tmp_path):
         try:
             load_weights(network, tmp_path / "weights.pth", expected={"method": "Linear", "options": {}})
         except WeightsError as error:
-            assert "weights." in str(error) and not faults(str(error), tmp_path / "weights.json")
+            assert "weights." in str(error) and set(faults(str(error), tmp_path / "weights.json")) <= {"no file"}
             return
     assert read_sidecar(tmp_path / "weights.pth") == {} and name == "that is a list"
 

@@ -94,7 +94,9 @@ def iter_zip(path: Path, task: str, fs: float) -> Iterator[Frame]:
     except VideoError:
         raise
     except Exception as error:  # zipfile and the decompressors below it fail in many ways on damaged files
-        reason = str(error) if str(path) in str(error) else f"'{path}' cannot be read as a zip file: {told(error)}. {AGAIN}"
+        reason = (
+            str(error) if str(path) in str(error) else f"'{path}' cannot be read as a zip file: {told(error)}. {AGAIN}"
+        )
         raise VideoError(reason) from None
 
 

@@ -66,7 +66,8 @@ class PURELoader(BaseLoader):
             ppg = np.array([value["waveform"] for value in values], dtype=float)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(
-                f"'{_json(recording.path)}' has no /FullPackage with Timestamp and Value.waveform ({told(error)}). {AGAIN}"
+                f"'{_json(recording.path)}' has no /FullPackage with Timestamp and Value.waveform ({told(error)}). "
+                f"{AGAIN}"
             ) from None
         times = (stamps - self._start(recording, content, stamps)) * 1e-9
         signals = {"ppg": Signal(ppg, times=times)}
