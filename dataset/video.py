@@ -36,7 +36,7 @@ MOST_PIXELS = 1 << 25  # of a picture: 8K has fewer, and headers may state anyth
 PATIENCE = 30.0  # seconds for the next frame: a demuxer may look for one in any number of zeros
 LARGEST_IMAGE = 1 << 28  # bytes of an image file
 # Containers that hold their video themselves; FFmpeg would follow a playlist, whatever its ending, to other files.
-CONTAINERS = "avi,mov,mp4,matroska,webm,mpeg,mpegts,mpegvideo,m4v,h264,hevc,asf,flv,ogg,mxf,nut,yuv4mpegpipe,dv,gif,ivf"
+CONTAINERS = "avi,mov,mp4,matroska,webm,mpeg,mpegts,mpegvideo,m4v,h264,hevc,asf,flv,ogg,mxf,nut,yuv4mpegpipe,dv,gif,ivf,wav"
 
 
 class VideoError(ValueError):
@@ -215,7 +215,8 @@ def _iter_pyav(path: Path) -> Iterator[Frame]:
         raise
     except (av.error.FFmpegError, ValueError) as error:
         where = f" after {tally.frames} frames" if tally.frames else ""
-        raise VideoError(f"'{path}' cannot be decoded{where}: {told(error)}. {AGAIN}") from error
+        reason = f"nothing came for {PATIENCE:g} s" if isinstance(error, av.error.ExitError) else told(error)
+        raise VideoError(f"'{path}' cannot be decoded{where}: {reason}. {AGAIN}") from error
 
 
 @functools.cache
@@ -357,7 +358,7 @@ def _iter_opencv(path: Path) -> Iterator[Frame]:
             _video_of(container, path)
     except av.error.FFmpegError as error:
         raise VideoError(f"'{path}' cannot be opened: {told(error)}. Try DECODER: pyav, or: {AGAIN}") from None
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
     if not capture.isOpened():
         raise VideoError(f"'{path}' cannot be opened by OpenCV. Try DECODER: pyav, or: {AGAIN}")
     stated, count, start = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0, None
