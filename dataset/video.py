@@ -36,7 +36,9 @@ MOST_PIXELS = 1 << 25  # of a picture: 8K has fewer, and headers may state anyth
 PATIENCE = 30.0  # seconds for the next frame: a demuxer may look for one in any number of zeros
 LARGEST_IMAGE = 1 << 28  # bytes of an image file
 # Containers that hold their video themselves; FFmpeg would follow a playlist, whatever its ending, to other files.
-CONTAINERS = "avi,mov,mp4,matroska,webm,mpeg,mpegts,mpegvideo,m4v,h264,hevc,asf,flv,ogg,mxf,nut,yuv4mpegpipe,dv,gif,ivf,wav"
+CONTAINERS = (
+    "avi,mov,mp4,matroska,webm,mpeg,mpegts,mpegvideo,m4v,h264,hevc,asf,flv,ogg,mxf,nut,yuv4mpegpipe,dv,gif,ivf,wav"
+)
 
 
 class VideoError(ValueError):
