@@ -100,17 +100,18 @@ def read_video(path: Path, name: str) -> np.ndarray:
 @contextlib.contextmanager
 def _reading(path: Path, content: bytes | None = None) -> Iterator[tuple[BinaryIO, int]]:
     """The file, or its `content`, and its size; what is wrong with its bytes is an error that names it."""
+    if content is None:
+        require_file(path)
     try:
-        if content is not None:
-            yield io.BytesIO(content), len(content)
-            return
-        with open(require_file(path), "rb") as file:
-            yield file, path.stat().st_size
+        with open(path, "rb") if content is None else io.BytesIO(content) as file:
+            yield file, path.stat().st_size if content is None else len(content)
+    except VideoError:
+        raise
     except _NotMatlab:
         raise ValueError(f"'{path}' is not a MATLAB file of version 5 to 7. {AGAIN}") from None
     except _Refused as error:
         raise ValueError(f"'{path}': {error}. {AGAIN}") from None
-    except (struct.error, zlib.error, EOFError, OverflowError, UnicodeDecodeError) as error:
+    except (struct.error, zlib.error, EOFError, OverflowError, ValueError) as error:
         raise VideoError(f"'{path}' ends early or is damaged: {told(error)}. {AGAIN}") from None
 
 
