@@ -466,7 +466,12 @@ def _state(cache: Cache, recording: Recording) -> tuple[Status, dict[str, Any]]:
 def _why_missing(has_raw: bool, data: Any, recording: Recording) -> str:
     if not has_raw:
         return f"not in the cache, and DATA_PATH '{data.DATA_PATH}' does not exist"
-    return "its files are gone from DATA_PATH" if "absent" in recording.info else "not preprocessed"
+    if "absent" not in recording.info:
+        return "not preprocessed"
+    return (
+        f"its files are gone from DATA_PATH '{data.DATA_PATH}'. Bring them back, or delete recordings.json in the "
+        f"cache: it is then made again"
+    )
 
 
 def _settle(prepared: Prepared, data: Any, loader: BaseLoader, config: Any) -> None:
