@@ -153,7 +153,7 @@ def settings_of(folder: Path) -> dict:
 @pytest.mark.parametrize(
     ("file", "name"),
     [
-        ("signals.npz", "that inflate"),
+        ("signals.npz", "that are compressed"),
         ("signals.npz", "of 2^60 values"),
         ("entry.json", "of an endless shape"),
         ("faces.npy", "a pipe"),
