@@ -26,6 +26,7 @@ DEFAULT_FILE = ROOT / "configs" / "demo" / "classical.yaml"  # what runs when no
 SECTIONS = ("TRAIN", "VALID", "TEST", "UNSUPERVISED")  # each has a DATA node
 MODES = ("train_and_test", "only_test", "unsupervised_method", "preprocess")
 NEURAL_MODES = ("train_and_test", "only_test")
+LARGEST = 1 << 21  # bytes of a configuration file
 DEFAULT_FILE_LIST = "PreprocessedData/DataFileLists"
 OUR_PARTS = ("Train", "Val", "Test", "DATASET_2")  # last folders of a DATA_PATH that also exist below a data root
 
@@ -479,7 +480,10 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         """The mapping of `node`; ConfigError with both lines when a key is repeated."""
         lines: dict[Any, int] = {}
         for key_node, _ in node.value:
-            line, key = key_node.start_mark.line + 1, str(key_node.value)
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise ConfigError(f"line {line}: a key is a list or a mapping; keys are names.")
+            key = str(key_node.value)
             if key in lines and key_node.tag != "tag:yaml.org,2002:merge":
                 raise ConfigError(f"{key!r} appears twice, in lines {lines[key]} and {line}.")
             lines[key] = line
@@ -490,21 +494,34 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file, read safely. ConfigError when there is no such file or it is no such mapping."""
     if path.suffix.lower() not in (".yaml", ".yml"):
         raise ConfigError(f"{path}: a configuration is a .yaml file.")
+    text = _text_of(path)
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file.{_near_files(path)}") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from None
+        values = yaml.load(text, Loader=_UniqueKeyLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1}: " if mark else ""
         raise ConfigError(f"{path}: {place}{error.problem} ({error.context or 'this is not YAML'}).") from None
-    except (yaml.YAMLError, UnicodeDecodeError, ConfigError) as error:
-        raise ConfigError(f"{path}: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: is nested too deeply to be meant.") from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # ValueError: a date or number that cannot be
+        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: holds no settings (expected lines such as 'TOOLBOX_MODE: only_test').")
     return values
+
+
+def _text_of(path: Path) -> str:
+    """The text of a configuration file; ConfigError when it cannot be one."""
+    try:
+        if path.exists() and not path.is_dir() and not (path.is_file() and path.stat().st_size <= LARGEST):
+            raise ConfigError(f"{path}: a pipe, a device or a file of megabytes is no configuration.")
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file.{_near_files(path)}") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is no text in UTF-8 ({error}).") from None
 
 
 def _near_files(path: Path) -> str:

@@ -22,6 +22,7 @@ import json
 import os
 import re
 import shutil
+import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -32,6 +33,7 @@ import cv2
 import numpy as np
 
 from dataset.data_loader.base import Recording, Signal, natural_key
+from dataset.reading import open_array, read_json, require_file, told
 from dataset.statistics import PairCounter, Stats
 
 try:
@@ -93,9 +95,12 @@ class Entry:
 
     @functools.cached_property
     def frame_trace(self) -> np.ndarray | None:
-        """(T, 3) mean RGB of the whole frames, where a section asked for it; else None."""
-        file = self.path / "frame_trace.npy"
-        return np.load(file, allow_pickle=False) if file.is_file() else None
+        """(T, 3) mean RGB of the whole frames, where a section asked for it; else, or damaged, None: made (again)."""
+        try:
+            trace = np.array(open_array(self.path / "frame_trace.npy"), np.float64)
+        except (OSError, ValueError, TypeError, MemoryError):
+            return None
+        return trace if trace.shape == self.trace.shape and np.isfinite(trace).all() else None
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the open map, which would be copied into the pickle."""
@@ -153,7 +158,9 @@ class Cache:
         """The frozen recordings (id, subject) in order; CacheError when there is no listing."""
         content = _read_json(self.root / LISTING)
         rows = content.get("recordings")
-        good = isinstance(rows, list) and all(isinstance(row, dict) and {"id", "subject"} <= set(row) for row in rows)
+        good = isinstance(rows, list) and all(
+            isinstance(row, dict) and all(isinstance(row.get(key), str) for key in ("id", "subject")) for row in rows
+        )
         if content.get("format") != FORMAT or not good:
             raise CacheError(
                 f"'{self.root / LISTING}' is not a listing of format {FORMAT}. Delete it; it is made again."
@@ -170,7 +177,7 @@ class Cache:
             return Status("missing", problem) if problem else Status("done")
         file = self.root / STATUS / f"{safe_name(recording_id)}.json"
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
+            content = read_json(file)
             status = Status(str(content["state"]), str(content["reason"]))
         except (OSError, ValueError, KeyError, TypeError):
             return Status("missing")
@@ -191,7 +198,7 @@ class Cache:
         """Write the status file of a finished entry where a kill came between the two."""
         file = self.root / STATUS / f"{safe_name(recording_id)}.json"
         try:
-            state = json.loads(file.read_text(encoding="utf-8"))["state"]
+            state = read_json(file)["state"]
         except (OSError, ValueError, KeyError, TypeError):
             state = None
         if state != "done" and self.status(recording_id).state == "done":
@@ -240,8 +247,11 @@ class Cache:
             raise DamagedEntryError(f"'{folder}' is {problem}. Delete the folder; it is made again.")
         try:
             return _read_entry(folder, content)
-        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
-            raise DamagedEntryError(f"'{folder}' is damaged ({error}). Delete the folder; it is made again.") from error
+        except Exception as error:  # zip archives, headers and numbers fail in many ways
+            reason = f"{folder.name}/signals.npz or entry.json: {told(error)}"
+            raise DamagedEntryError(
+                f"'{folder}' is damaged ({reason}). Delete the folder; it is made again."
+            ) from error
 
     def verify(self, recording_id: str) -> bool:
         """Whether all files of an entry have the checksums they were written with; reads them whole."""
@@ -450,15 +460,17 @@ def frame_rate(times: np.ndarray) -> float | None:
 
 def _read_entry(folder: Path, content: dict[str, Any]) -> Entry:
     count = content["shape"][0]
-    with np.load(folder / "signals.npz", allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
+    arrays = _arrays(folder / "signals.npz")
     signals = {
         name: Signal(arrays[f"signal.{name}.values"], about["fs"], arrays.get(f"signal.{name}.times"), about["unit"])
         for name, about in content["signals"].items()
     }
     trace, times = arrays["trace"], arrays.get("times")
-    if len(trace) != count or (times is not None and len(times) != count):
+    if trace.shape != (count, 3) or (times is not None and times.shape != (count,)):
         raise ValueError(f"signals.npz does not have {count} frames")
+    stats = Stats(**content["stats"])
+    if not all(np.isfinite(float(number)) for number in (content["fs"], *asdict(stats).values())) or content["fs"] <= 0:
+        raise ValueError("entry.json holds numbers that cannot be")
     return Entry(
         id=content["id"],
         subject=content["subject"],
@@ -467,12 +479,21 @@ def _read_entry(folder: Path, content: dict[str, Any]) -> Entry:
         times=times,
         fs=float(content["fs"]),
         signals=signals,
-        stats=Stats(**content["stats"]),
+        stats=stats,
         boxes=_boxes(arrays["boxes"], arrays["box_frames"], count),
         shape=tuple(content["shape"]),
-        flags=content["flags"],
-        info=content["info"],
+        flags=dict(content["flags"]),
+        info=dict(content["info"]),
     )
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a signals.npz, which are stored as they are: a compressed one could be of any size."""
+    with zipfile.ZipFile(require_file(path)) as archive:
+        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+            raise ValueError("its arrays are compressed")
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
 
 
 def _boxes(boxes: np.ndarray, starts: np.ndarray, count: int) -> np.ndarray:
@@ -489,13 +510,13 @@ def _damage(folder: Path) -> str:
         if content.get("format") != FORMAT:
             return ""  # not ours to judge: reading it says what to do
         shape = tuple(int(number) for number in content["shape"])
-        with (folder / "faces.npy").open("rb") as file:
+        with require_file(folder / "faces.npy", remedy="").open("rb") as file:
             header = file.read(HEADER)
         whole = header == _npy_header(shape[0], shape[1:])
         whole &= (folder / "faces.npy").stat().st_size == HEADER + int(np.prod(shape))
         whole &= (folder / "signals.npz").stat().st_size > 0
-    except (OSError, ValueError, KeyError, TypeError, CacheError) as error:
-        return f"damaged ({error})"
+    except (OSError, ValueError, LookupError, TypeError, OverflowError, CacheError) as error:
+        return f"damaged ({told(error)})"
     return "" if whole else "damaged (faces.npy has another size than entry.json states)"
 
 
@@ -509,14 +530,11 @@ def _difference(content: dict[str, Any], cache: Cache) -> str:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path, remedy="Delete it; it is made again.")
     except FileNotFoundError:
         raise CacheError(f"'{path}' does not exist. Run with DO_PREPROCESS: True.") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise CacheError(f"'{path}' is damaged ({error}). Delete it; it is made again.") from error
-    if not isinstance(content, dict):
-        raise CacheError(f"'{path}' is damaged (no JSON object). Delete it; it is made again.")
-    return content
+    except (OSError, ValueError) as error:
+        raise CacheError(f"The cache is damaged: {error}") from error
 
 
 def _merge(old: list[dict[str, str]], new: list[dict[str, str]]) -> list[dict[str, str]]:
@@ -548,10 +566,10 @@ def _writing(place: Path) -> Iterator[None]:
 
 def _own_folder(parent: Path, name: str) -> tuple[Path, int]:
     """An empty folder that no other process writes to, and its lock; leftovers of a killed run are taken over."""
-    parent.mkdir(parents=True, exist_ok=True)
+    _make_own(parent)
     for number in range(1000):
         folder = parent / (f"{name}.{number}" if number else name)
-        folder.mkdir(exist_ok=True)
+        _make_own(folder)
         try:
             lock = os.open(folder, os.O_RDONLY)
         except FileNotFoundError:  # its owner has just renamed it
@@ -562,6 +580,13 @@ def _own_folder(parent: Path, name: str) -> tuple[Path, int]:
             return folder, lock
         os.close(lock)
     raise OSError(errno.EBUSY, f"too many processes write '{name}'")
+
+
+def _make_own(folder: Path) -> None:
+    """A folder in which only the cache works; where a link stands in its place, another folder would be emptied."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if folder.is_symlink():
+        raise OSError(errno.ELOOP, f"'{folder}' is a link to another place; take it away")
 
 
 def _locked(descriptor: int) -> bool:
@@ -590,8 +615,9 @@ def _move(source: Path, target: Path, trash: Path) -> None:
 
 def _replace(path: Path, content: str | bytes, scratch: Path) -> Path:
     """Write a small file in the folder `scratch` and rename it to `path`: it is never half there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch.mkdir(parents=True, exist_ok=True)
+    _make_own(scratch)
+    if path.parent.name == STATUS:
+        _make_own(path.parent)
     temporary = scratch / f"{path.name}.{os.getpid()}.tmp"
     try:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)

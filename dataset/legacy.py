@@ -17,11 +17,13 @@ from torch.utils.data import Dataset
 
 from dataset.clips import Padding
 from dataset.data_loader.base import natural_key
+from dataset.reading import open_array
 from dataset.splits import SplitError, read_column
 
 CHUNK = re.compile(r"(?P<stem>.+)_input(?P<number>\d{1,9})\.npy", re.DOTALL)
 MMPD_STEM = re.compile(r"[^_]+_L(\d)_MO(\d)_E(\d)_S(\d)_GE(\d)_GL(\d)_H(\d)_MA(\d)")
 MMPD_FIELDS = ("LIGHT", "MOTION", "EXERCISE", "SKIN_COLOR", "GENDER", "GLASSER", "HAIR_COVER", "MAKEUP")
+REMEDY = "Copy the cache again, or take the recording off the list."
 SHOWN = 5  # names in an error
 
 
@@ -176,29 +178,32 @@ def check_chunk(path: Path) -> int:
     """Frames of the chunk at `path`; ValueError or OSError naming the file when it or its label is unusable."""
     frames, label = _open(path), _open(label_path(path))
     if frames.ndim != 4 or frames.dtype.kind not in "fiu" or not frames.size:
-        raise ValueError(f"'{path}' holds {frames.dtype} {frames.shape}; a chunk is numbers (T, H, W, C)")
+        raise ValueError(f"'{path}' holds {frames.dtype} {frames.shape}; a chunk is numbers (T, H, W, C). {REMEDY}")
     if label.ndim not in (1, 2) or label.dtype.kind not in "fiu" or len(label) != len(frames):
         raise ValueError(
-            f"'{label_path(path)}' holds {label.dtype} {label.shape}; the label of this chunk has {len(frames)} rows"
+            f"'{label_path(path)}' holds {label.dtype} {label.shape}; the label of this chunk has {len(frames)} rows. "
+            f"{REMEDY}"
         )
     return len(frames)
 
 
 def _open(path: Path) -> np.ndarray:
-    try:
-        return np.lib.format.open_memmap(path, mode="r")  # unlike np.load never a pickle or an archive
-    except FileNotFoundError:
-        raise FileNotFoundError(f"'{path}' does not exist") from None
-    except (ValueError, EOFError, OverflowError, SyntaxError, MemoryError) as error:
-        raise ValueError(f"'{path}' is no readable .npy array ({error})") from error
+    return open_array(path, REMEDY)
 
 
 def _listed(text: str, cache: Path) -> Listed:
     stem, number = split_name(Path(_base_name(text)))
     for candidate in (Path(text), cache / _base_name(text)):
-        if candidate.is_file():
+        if _is_file(candidate):
             return Listed(text, stem, number, candidate)
     return Listed(text, stem, number, None)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long for any file
+        return False
 
 
 def _base_name(text: str) -> str:

@@ -423,7 +423,10 @@ def _preprocess(
 def _lacks(cache: Cache, recording: Recording, again: set[str], pseudo: bool) -> bool:
     """Whether something of this recording has to be made; pseudo labels need the colour of the whole frame, too."""
     state = cache.status(recording.id).state
-    return state in again or (pseudo and state == "done" and cache.entry(recording.id).frame_trace is None)
+    try:
+        return state in again or (pseudo and state == "done" and cache.entry(recording.id).frame_trace is None)
+    except DamagedEntryError:
+        return False  # said by name when the recordings are sorted out
 
 
 def _sorted_out(
@@ -463,7 +466,12 @@ def _state(cache: Cache, recording: Recording) -> tuple[Status, dict[str, Any]]:
 def _why_missing(has_raw: bool, data: Any, recording: Recording) -> str:
     if not has_raw:
         return f"not in the cache, and DATA_PATH '{data.DATA_PATH}' does not exist"
-    return "its files are gone from DATA_PATH" if "absent" in recording.info else "not preprocessed"
+    if "absent" not in recording.info:
+        return "not preprocessed"
+    return (
+        f"its files are gone from DATA_PATH '{data.DATA_PATH}'. Bring them back, or delete recordings.json in the "
+        f"cache: it is then made again"
+    )
 
 
 def _settle(prepared: Prepared, data: Any, loader: BaseLoader, config: Any) -> None:

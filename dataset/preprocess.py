@@ -21,6 +21,7 @@ from dataset.cache import Cache, CacheError, EntryWriter, Status
 from dataset.data_loader.base import BaseLoader, Recording, Signal
 from dataset.face import get_detector
 from dataset.face.boxes import Box, clip_box, enlarge, full_frame, largest, median_box, schedule
+from dataset.reading import AGAIN, told
 from dataset.video import Frame, VideoError, as_frame, decoding
 
 SEARCH_SECONDS = 5.0  # how long a video may last before its first face
@@ -72,10 +73,11 @@ def preprocess_recording(loader: BaseLoader, recording: Recording, crop: FaceCro
     """
     with decoding(crop.decoder) as noticed, cache.write(recording) as entry:
         waves = loader.read_wave(recording)
-        check_signals(waves, loader.signals)
+        check_signals(waves, loader.signals, f" of '{recording.path}'")
         finder = FaceFinder(crop, get_detector(crop.backend) if crop.do_crop else None, loader.fs or ASSUMED_FS)
         for face, box, time in finder.faces(lambda: map(as_frame, loader.read_video(recording))):
             entry.append(face, box, time)
+        check_lengths(waves, loader.signals, len(entry), f" of '{recording.path}'")
         entry.signals, entry.fs = waves, loader.fs
         entry.info |= loader.describe(recording)
         entry.flags = {
@@ -107,7 +109,7 @@ class FaceFinder:
         frames = iter(read())
         first = next(frames, None)
         if first is None:
-            raise VideoError("The video has no frames. Copy or download it again, or leave the recording out.")
+            raise VideoError(f"The video has no frames. {AGAIN}")
         crop = self.crop
         box = self._start(first, read) if crop.do_crop else full_frame(first.shape)
         following = crop.do_crop and crop.dynamic and not crop.median
@@ -217,24 +219,42 @@ class FaceFinder:
 # --- What is unusual -------------------------------------------------------------------------------------------------
 
 
-def check_signals(waves: dict[str, Signal], needed: Sequence[str]) -> None:
-    """ValueError for a signal without samples, with times of another length, or with NaN where the signal is needed."""
+def check_signals(waves: dict[str, Signal], needed: Sequence[str], place: str = "") -> None:
+    """ValueError for a signal without samples, with times of another length, or with NaN where the signal is needed.
+
+    `place` says in the message where the signal was read, such as " of '/data/subject1'".
+    """
     for name, signal in waves.items():
         values = np.asarray(signal.values)
         if not values.size:
-            raise ValueError(f"The signal {name!r} is empty. Mend its file, or leave the recording out.")
+            raise ValueError(f"The signal {name!r}{place} is empty. Mend its file, or leave the recording out.")
+        if values.ndim != 1 or values.dtype.kind not in "biuf":
+            raise ValueError(
+                f"The signal {name!r}{place} is {values.dtype} of shape {values.shape} and not one row of numbers. "
+                f"Mend its file, or leave the recording out."
+            )
         if signal.times is not None and len(signal.times) != len(values):
             raise ValueError(
-                f"The signal {name!r} has {len(values)} values but {len(signal.times)} times. Mend its file, or leave "
-                f"the recording out."
+                f"The signal {name!r}{place} has {len(values)} values but {len(signal.times)} times. Mend its file, or "
+                f"leave the recording out."
             )
         bad = int(np.count_nonzero(~np.isfinite(values))) if values.dtype.kind == "f" else 0
         if signal.times is not None:
             bad += int(np.count_nonzero(~np.isfinite(signal.times)))
         if bad and name in needed:
             raise ValueError(
-                f"The signal {name!r} has {bad} values that are NaN or infinite, of {len(values)}. Mend its file, or "
-                f"leave the recording out."
+                f"The signal {name!r}{place} has {bad} values that are NaN or infinite, of {len(values)}. Mend its "
+                f"file, or leave the recording out."
+            )
+
+
+def check_lengths(waves: dict[str, Signal], needed: Sequence[str], frames: int, place: str = "") -> None:
+    """ValueError for a needed signal of a single sample: stretched over several frames it would be a constant."""
+    for name, signal in waves.items():
+        if name in needed and frames > 1 and len(signal.values) < 2:
+            raise ValueError(
+                f"The signal {name!r}{place} is a single value for {frames} frames. Mend its file, or leave the "
+                f"recording out."
             )
 
 
@@ -363,7 +383,7 @@ class _Jobs:
             except SkipRecording as reason:
                 status = Status("skipped", str(reason))
             except Exception as error:  # any fault of one recording must leave the others alone
-                status = Status("failed", _reason(error))
+                status = Status("failed", _reason(error, recording))
         self.cache.set_status(recording.id, status)
         return recording.id, status
 
@@ -466,9 +486,13 @@ def _one_thread() -> Iterator[None]:
         cv2.setNumThreads(before)
 
 
-def _reason(error: Exception) -> str:
-    """One line; the kind of the error only where its words were not written for the user."""
+def _reason(error: Exception, recording: Recording) -> str:
+    """One line; the kind of the error, the recording and the remedy where its words were not written for the user."""
     if isinstance(error, OSError) and error.strerror:
-        return f"'{error.filename}': {error.strerror}" if error.filename else error.strerror
+        return f"'{error.filename or recording.path}' cannot be read: {error.strerror}. {AGAIN}"
+    if isinstance(error, MemoryError):
+        return f"'{recording.path}' needs more memory than there is: {told(error)}. {AGAIN}"
     text = " ".join(str(error).split())
-    return text if isinstance(error, (ValueError, OSError)) and text else f"{type(error).__name__}: {text}"
+    if isinstance(error, (ValueError, OSError)) and text:
+        return text
+    return f"'{recording.path}' cannot be read ({type(error).__name__}: {text}). {AGAIN}"

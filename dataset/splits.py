@@ -5,6 +5,7 @@ A split holds recording ids, never paths or positions, so it means the same on e
 
 import csv
 import hashlib
+import io
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from dataset.data_loader.base import Recording, natural_key
+from dataset.reading import read_json, read_text, told
 
 UNITS = ("subject", "recording")
 FORMAT = 1
@@ -59,12 +61,14 @@ class Split:
 def load(path: Path) -> Split:
     """Read a split written by `Split.save`; SplitError when it is damaged or was changed by hand."""
     try:
-        stored = json.loads(Path(path).read_text(encoding="utf-8"))
+        stored = read_json(path, remedy="")
         claimed, version = stored.pop("hash"), stored.pop("format")
         stored["ids"] = tuple(stored["ids"])
         split = Split(**stored)
-    except (OSError, UnicodeDecodeError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise SplitError(f"'{path}' is not a split of this toolbox ({error}). Delete it; it is made again.") from error
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise SplitError(
+            f"'{path}' is not a split of this toolbox ({told(error)}). Delete it; it is made again."
+        ) from error
     if version != FORMAT:
         raise SplitError(f"'{path}' has format {version}; this version reads {FORMAT}. Delete it; it is made again.")
     if split.hash != claimed:
@@ -111,14 +115,18 @@ def by_fold(recordings: Sequence[Recording], subjects: Iterable[str]) -> tuple[l
 def read_column(path: Path, column: str) -> list[str]:
     """One column of a CSV file as text; SplitError with the file, what is wrong and the columns it has."""
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            names = reader.fieldnames or []
-            if column not in names:
-                raise SplitError(f"'{path}' has no column {column!r}; its columns: {', '.join(names) or 'none'}.")
-            return [(row[column] or "").strip() for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SplitError(f"The list '{path}' cannot be read: {error}.") from error
+        text = read_text(path, remedy="Name another list.")
+    except (OSError, ValueError) as error:
+        raise SplitError(f"The list cannot be read: {error}") from error
+    try:
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        names = reader.fieldnames or []
+        if column not in names:
+            shown = ", ".join(name[:40] for name in names[:10]) or "none"
+            raise SplitError(f"'{path}' has no column {column!r}; its columns: {shown}.")
+        return [(row[column] or "").strip() for row in reader]
+    except csv.Error as error:
+        raise SplitError(f"The list '{path}' cannot be read: {told(error)}.") from error
 
 
 def write_list(path: Path, names: Iterable[str]) -> Path:

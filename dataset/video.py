@@ -19,9 +19,11 @@ import cv2
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
+from dataset.image_size import image_size
+from dataset.reading import AGAIN, open_array, read_bytes, require_file, told
+
 Box = tuple[int, int, int, int]  # x, y, width, height in pixels, inside the frame
 
-AGAIN = "Copy or download it again, or leave the recording out."
 ALIGN = 16  # columns: swscale's vector code then takes the same path for a cut as for the whole frame
 CHROMA = {  # pixel formats that can be cut exactly: (columns, rows) per chroma sample
     "yuv420p": (2, 2),
@@ -30,6 +32,13 @@ CHROMA = {  # pixel formats that can be cut exactly: (columns, rows) per chroma 
     "yuvj422p": (2, 1),
 }
 TOLERATED = 0.01  # share of undecodable frames that is flagged; more is an error
+MOST_PIXELS = 1 << 25  # of a picture: 8K has fewer, and headers may state anything
+PATIENCE = 30.0  # seconds for the next frame: a demuxer may look for one in any number of zeros
+LARGEST_IMAGE = 1 << 28  # bytes of an image file
+# Containers that hold their video themselves; FFmpeg would follow a playlist, whatever its ending, to other files.
+CONTAINERS = (
+    "avi,mov,mp4,matroska,webm,mpeg,mpegts,mpegvideo,m4v,h264,hevc,asf,flv,ogg,mxf,nut,yuv4mpegpipe,dv,gif,ivf,wav"
+)
 
 
 class VideoError(ValueError):
@@ -135,8 +144,10 @@ def iter_frames(path: str | Path, decoder: str | None = None) -> Iterator[Frame]
     decoder = decoder or (state.decoder if state else "pyav")
     if decoder not in DECODERS:
         raise VideoError(f"Unknown decoder {decoder!r}. Known: {', '.join(DECODERS)}.")
-    if not path.is_file():
-        raise VideoError(f"'{path}' does not exist. {AGAIN}")
+    try:
+        require_file(path)
+    except (OSError, ValueError) as error:
+        raise VideoError(str(error)) from None
     if not path.stat().st_size:
         raise VideoError(f"'{path}' is empty (0 bytes). {AGAIN}")
     return DECODERS[decoder](path)
@@ -145,10 +156,33 @@ def iter_frames(path: str | Path, decoder: str | None = None) -> Iterator[Frame]
 def frame_count(path: str | Path) -> int | None:
     """Frames of a video file by its header; None where it does not say."""
     try:
-        with av.open(str(path)) as container:
+        with _opened(path) as container:
             return container.streams.video[0].frames or None
     except (av.error.FFmpegError, ValueError, IndexError):
         return None
+
+
+def _opened(path: str | Path) -> Any:
+    """The container at `path`, which cannot lead to other files or to the network."""
+    ways = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
+    return av.open(f"file:{path}", options=ways, metadata_errors="replace", timeout=PATIENCE)
+
+
+def _video_of(container: Any, path: Path) -> Any:
+    """Its first video stream; VideoError when there is none, its codec is unknown or its pictures are too large."""
+    if not container.streams.video:
+        raise VideoError(f"'{path}' has no video stream. {AGAIN}")
+    stream = container.streams.video[0]
+    if stream.codec_context is None:
+        raise VideoError(f"'{path}' is in a codec that FFmpeg does not know. {AGAIN}")
+    require_size(stream.codec_context.width, stream.codec_context.height, f"'{path}'")
+    return stream
+
+
+def require_size(width: int, height: int, name: str) -> None:
+    """VideoError for a picture of more than MOST_PIXELS pixels, before memory is taken for it."""
+    if width * height > MOST_PIXELS:
+        raise VideoError(f"{name} states a picture of {width} x {height}, more than {MOST_PIXELS} pixels. {AGAIN}")
 
 
 def with_times(frames: Iterable[Frame], times: Sequence[float] | np.ndarray) -> Iterator[Frame]:
@@ -173,10 +207,8 @@ def _iter_pyav(path: Path) -> Iterator[Frame]:
     _keep_freed_buffers()
     tally = _Tally()
     try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise VideoError(f"'{path}' has no video stream. {AGAIN}")
-            stream = container.streams.video[0]
+        with _opened(path) as container:
+            stream = _video_of(container, path)
             # One thread: as fast as several on one core, and workers do not take each other's cores.
             stream.codec_context.thread_count = 1
             yield from _decode(container, stream, tally)
@@ -185,7 +217,7 @@ def _iter_pyav(path: Path) -> Iterator[Frame]:
         raise
     except (av.error.FFmpegError, ValueError) as error:
         where = f" after {tally.frames} frames" if tally.frames else ""
-        reason = getattr(error, "strerror", None) or error
+        reason = f"nothing came for {PATIENCE:g} s" if isinstance(error, av.error.ExitError) else told(error)
         raise VideoError(f"'{path}' cannot be decoded{where}: {reason}. {AGAIN}") from error
 
 
@@ -323,7 +355,12 @@ def _turned_back(box: Box, shape: tuple[int, int], quarters: int) -> Box:
 
 def _iter_opencv(path: Path) -> Iterator[Frame]:
     _guard_bottom_up(path)
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    try:
+        with _opened(path) as container:  # OpenCV itself would follow a playlist and believe any size
+            _video_of(container, path)
+    except av.error.FFmpegError as error:
+        raise VideoError(f"'{path}' cannot be opened: {told(error)}. Try DECODER: pyav, or: {AGAIN}") from None
+    capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
     if not capture.isOpened():
         raise VideoError(f"'{path}' cannot be opened by OpenCV. Try DECODER: pyav, or: {AGAIN}")
     stated, count, start = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0, None
@@ -413,9 +450,9 @@ class _ImageFrame(Frame):
 def read_image(path: Path) -> np.ndarray:
     """The image file `path` as (H, W, 3) uint8 BGR; VideoError when it is missing, no image, or cut short."""
     try:
-        data = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise VideoError(f"'{path}' cannot be read: {error.strerror}. {AGAIN}") from error
+        data = np.frombuffer(read_bytes(path, LARGEST_IMAGE), np.uint8)
+    except (OSError, ValueError) as error:
+        raise VideoError(str(error)) from None
     return decode_image(data, f"'{path}'")
 
 
@@ -424,8 +461,11 @@ def decode_image(data: np.ndarray, name: str) -> np.ndarray:
     # A cut JPEG decodes without an error, its lower part grey: only the missing end marker tells.
     if data[:2].tobytes() == b"\xff\xd8" and b"\xff\xd9" not in data[-4096:].tobytes():
         raise VideoError(f"{name} is cut short (no end of the JPEG data). {AGAIN}")
+    size = image_size(memoryview(data))
+    if size is not None:
+        require_size(*size, name)
     try:
-        pixels = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        pixels = cv2.imdecode(data, cv2.IMREAD_COLOR) if size else None
     except cv2.error:
         pixels = None
     if pixels is None:
@@ -442,10 +482,12 @@ def iter_array(path: str | Path) -> Iterator[Frame]:
     The file is mapped, not loaded. VideoError for another shape, type or range.
     """
     try:
-        video = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise VideoError(f"'{path}' cannot be read as an array: {error}. {AGAIN}") from error
-    if video.ndim != 4 or video.shape[3] < 3 or video.dtype.kind not in "uif":
+        video = open_array(path)
+    except (OSError, ValueError) as error:
+        raise VideoError(str(error)) from None
+    if 0 not in video.shape and video.ndim == 4:
+        require_size(video.shape[2], video.shape[1], f"'{path}'")
+    if video.ndim != 4 or video.shape[3] < 3 or 0 in video.shape or video.dtype.kind not in "uif":
         raise VideoError(f"'{path}' holds {video.shape} of {video.dtype}; a video is (T, H, W, 3) of numbers. {AGAIN}")
     for index, frame in enumerate(video[..., :3]):
         yield ArrayFrame(_to_uint8(np.asarray(frame), f"frame {index} of '{path}'"))

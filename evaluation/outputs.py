@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from dataset.reading import require_file
 from evaluation.evaluate import RecordingResult
 
 KEYS = ("predictions", "labels", "label_type", "fs")
@@ -62,7 +63,7 @@ def read_outputs(path: Path) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        with path.open("rb") as file:
+        with require_file(path, remedy="Run the test again.").open("rb") as file:
             content = _RestrictedUnpickler(file).load()
     except FileNotFoundError:
         raise FileNotFoundError(
@@ -75,8 +76,11 @@ def read_outputs(path: Path) -> dict[str, Any]:
     missing = [key for key in KEYS if not isinstance(content, dict) or key not in content]
     if missing:
         raise ValueError(f"'{path}' is no output pickle of a test run: {', '.join(missing)} missing.")
-    waves = {key: {str(name): _arrays(parts) for name, parts in content[key].items()} for key in KEYS[:2]}
-    return {**waves, "label_type": str(content["label_type"]), "fs": float(content["fs"])}
+    try:
+        waves = {key: {str(name): _arrays(parts) for name, parts in content[key].items()} for key in KEYS[:2]}
+        return {**waves, "label_type": str(content["label_type"]), "fs": float(content["fs"])}
+    except (TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise ValueError(f"'{path}' is no output pickle of a test run: {' '.join(str(error).split())}.") from error
 
 
 def _arrays(parts: Mapping[Any, Any]) -> dict[int, np.ndarray]:

@@ -4,17 +4,21 @@ A file written here is a state dict as rPPG-Toolbox writes it, so weights go bot
 which knows what a state dict cannot say: the method, its options, clip length, frame size and data types.
 """
 
+import contextlib
 import fnmatch
 import io
 import json
 import os
 import pickle
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+
+from dataset.reading import read_json
 
 State = dict[str, torch.Tensor]
 PREFIX = "module."
@@ -41,7 +45,11 @@ def read_weights(path: str | Path) -> State:
         raise WeightsError(
             f"'{path}' is not a state dict (name -> tensor), but {type(state).__name__}: export the weights alone."
         )
-    return {key.removeprefix(PREFIX): value for key, value in state.items()}
+    return {str(key).removeprefix(PREFIX): value for key, value in state.items()}
+
+
+def _finite(value: torch.Tensor) -> bool:
+    return not value.is_floating_point() or bool(torch.isfinite(value.to_dense()).all())
 
 
 def _open(path: Path) -> Any:
@@ -51,12 +59,15 @@ def _open(path: Path) -> Any:
 
         try:
             return load_file(path)
-        except (SafetensorError, OSError, ValueError) as error:
+        except (SafetensorError, OSError, ValueError, MemoryError) as error:
             raise WeightsError(f"'{path}' is not a readable safetensors file ({error}): copy it again.") from error
+    _refuse_compressed(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if "GLOBAL" not in str(error) and not path.read_bytes()[:1] == PICKLE:  # torch says this of any bytes
+        with path.open("rb") as file:
+            pickled = file.read(1) == PICKLE
+        if "GLOBAL" not in str(error) and not pickled:  # torch says this of any bytes
             raise WeightsError(f"'{path}' is damaged or no weight file: copy or train it again.") from error
         raise WeightsError(
             f"'{path}' holds more than tensors (Python objects or code), so it is not opened: loading it could run "
@@ -66,6 +77,13 @@ def _open(path: Path) -> Any:
         told = isinstance(error, (RuntimeError, OSError)) and str(error)
         reason = f" ({told.split('. ')[0].splitlines()[0]})" if told else ""
         raise WeightsError(f"'{path}' is damaged or no weight file{reason}: copy or train it again.") from error
+
+
+def _refuse_compressed(path: Path) -> None:
+    """WeightsError for an archive that torch has not written: it never compresses, and what inflates has no limit."""
+    with contextlib.suppress(zipfile.BadZipFile, OSError), zipfile.ZipFile(path) as archive:
+        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+            raise WeightsError(f"'{path}' is a compressed archive and no weight file: copy or train it again.")
 
 
 def _unwrapped(state: Any) -> Any:
@@ -98,6 +116,12 @@ def load_weights(
     problem = _mismatch(network.state_dict(), state, ignored)
     if problem:
         raise WeightsError(_explain(path, state, method, problem, sidecar, candidates))
+    broken = [key for key, value in state.items() if not _finite(value)]
+    if broken:
+        raise WeightsError(
+            f"'{path}' holds NaN or infinite numbers in {len(broken)} of {len(state)} entries, first in '{broken[0]}': "
+            "it is damaged, or its training failed. Copy or train it again."
+        )
     own = network.state_dict()
     network.load_state_dict({key: value for key, value in state.items() if key in own}, strict=False)
     if sidecar:
@@ -118,14 +142,12 @@ def read_sidecar(path: str | Path) -> dict[str, Any]:
     """What lies beside a weight file; empty without it."""
     path = Path(path).with_suffix(".json")
     try:
-        sidecar = json.loads(path.read_text())
+        sidecar = read_json(path, remedy="Delete it to load the weights without it.")
     except FileNotFoundError:
         return {}
-    except ValueError as error:
-        raise WeightsError(
-            f"'{path}' is not readable JSON ({error}): delete it to load the weights without it."
-        ) from error
-    return sidecar if isinstance(sidecar, dict) and sidecar.get("format") == 1 else {}
+    except (OSError, ValueError) as error:
+        raise WeightsError(str(error)) from error
+    return sidecar if sidecar.get("format") == 1 else {}
 
 
 def write_state(path: str | Path, state: Mapping[str, Any]) -> None:

@@ -1,11 +1,14 @@
 """The course of a training, one CSV row per update, correct after any interruption; and its TensorBoard copy."""
 
 import csv
+import io
 import math
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from dataset.reading import read_text
 
 Row = dict[str, Any]
 
@@ -112,10 +115,13 @@ def _weighted_mean(rows: list[Row], term: str) -> float:
 
 
 def _read(path: Path) -> list[Row]:
-    if not path.exists():
+    """The rows that are whole: what is damaged is a curve, and no reason to stop a training."""
+    try:
+        text = read_text(path)
+        rows = [{name: _number(text) for name, text in row.items()} for row in csv.DictReader(io.StringIO(text))]
+    except (OSError, ValueError, csv.Error):
         return []
-    with path.open(newline="") as file:
-        return [{name: _number(text) for name, text in row.items()} for row in csv.DictReader(file)]
+    return [row for row in rows if isinstance(row.get("epoch"), int) and isinstance(row.get("update"), int)]
 
 
 def _number(text: str | None) -> Any:

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from dataset.reading import told
 from neural_methods import checkpoint, distributed
 from neural_methods.batches import Micro, PlannedBatches, loader, seed_of, training_plan, windows
 from neural_methods.history import History
@@ -220,11 +221,12 @@ class Training:
                 f"{self.updates_per_epoch}, so the schedule would not fit. --restart starts anew; MODEL.WEIGHTS starts "
                 "from weights alone."
             )
-        for name in ("network", "optimizer", "scheduler", "scaler", "average"):
-            part = getattr(session, name)
-            if part is not None and state.get(name) is not None:
-                part.load_state_dict(state[name])
-        session.progress = Progress(**state["progress"])
+        try:
+            _fill(session, state)
+        except Exception as error:  # what is missing or of another kind fails in many ways
+            raise checkpoint.WeightsError(
+                f"The state '{path}' is damaged or of another network ({told(error)}). --restart starts anew."
+            ) from error
         if not session.progress.finished:
             distributed.say(f"Continuing at epoch {session.progress.epoch}, update {session.progress.update} ({path}).")
 
@@ -323,6 +325,15 @@ class Training:
         return training_plan(
             len(self.train), self.settings.batch_size, self.settings.seed, epoch, distributed.rank(), distributed.size()
         )
+
+
+def _fill(session: Session, state: dict[str, Any]) -> None:
+    """Put a saved `state` into the parts of `session`."""
+    for name in ("network", "optimizer", "scheduler", "scaler", "average"):
+        part = getattr(session, name)
+        if part is not None and state.get(name) is not None:
+            part.load_state_dict(state[name])
+    session.progress = Progress(**state["progress"])
 
 
 def gradient_norm(network: nn.Module, limit: float = 0.0) -> torch.Tensor:

@@ -291,7 +291,7 @@ def test_the_base_of_a_data_node_can_come_from_the_command_line(write, monkeypat
         ("SEED: 1\nTEST: {}\nSEED: 2\n", "'SEED' appears twice, in lines 1 and 3."),
         ("TEST:\n  DATA:\n    FS: 1\n    FS: 2\n", "'FS' appears twice, in lines 3 and 4."),
         ("SEED: !!python/object/apply:os.system ['true']\n", "could not determine a constructor"),
-        ("? [a, b]\n: 1\n", "line 1: found unhashable key"),
+        ("? [a, b]\n: 1\n", "line 1: a key is a list"),
         ("A: \x07\n", "special characters are not allowed"),
     ],
 )

@@ -25,6 +25,32 @@ def touch(root, *names):
         (root / name).write_bytes(b"")
 
 
+def test_links_in_a_circle_are_not_followed(tmp_path, loader):
+    """Each video once, although a folder links to itself and to the one above."""
+    touch(tmp_path, "anna/morning.mp4")
+    (tmp_path / "anna" / "here").symlink_to(tmp_path / "anna")
+    (tmp_path / "anna" / "up").symlink_to("..")
+    (tmp_path / "bert").symlink_to(tmp_path / "anna")
+    assert [recording.id for recording in loader.recordings(tmp_path)] == ["anna_morning", "bert_morning"]
+
+
+def test_a_label_that_is_no_file_is_said(tmp_path):
+    """A link to nothing beside a video is a label that is lost, and not none; so are columns that are not there."""
+    touch(tmp_path, "a.mp4")
+    (tmp_path / "a.csv").symlink_to(tmp_path / "lost.csv")
+    with pytest.raises(FileNotFoundError, match="a.csv"):
+        loader_of(tmp_path)
+    (tmp_path / "b.csv").write_text("x,y,time,ppg\n1,2\n3,4\n")
+    with pytest.raises(ValueError, match="names 4 columns, its rows have 2"):
+        read_label(tmp_path / "b.csv")
+
+
+def loader_of(root):
+    """The signals of the first video below `root`."""
+    reader = DATASETS["Folder"]()
+    return reader.read_wave(reader.recordings(root)[0])
+
+
 def test_every_video_and_image_folder_is_a_recording(tmp_path, loader):
     """Natural order; subjects are the first folder, or the name of a file at the top."""
     touch(tmp_path, "clip2.mp4", "clip10.AVI", "clip.mov", "notes.pdf", ".hidden.mp4", ".git/x.mp4")

@@ -96,6 +96,47 @@ def test_small_variables_are_small(tmp_path):
         matlab.read_variables(path, ["BVP"])
 
 
+@pytest.mark.parametrize("compressed", [False, True])
+def test_small_variables_equal_scipys(compressed, tmp_path):
+    """Numbers of every type, texts, cells within cells, empty ones: values, types and shapes; from bytes as well."""
+    cells = np.empty((2, 3), object)
+    for index in range(6):
+        cells.flat[index] = np.arange(float(index))[None]
+    outer = np.empty((1, 2), object)
+    outer[0, 0], outer[0, 1] = np.array(["text"]), cells
+    content = {"word": "größe 心", "none": "", "words": np.array(["abc", "xyz"]), "cells": cells, "outer": outer}
+    content |= {"deep": np.random.default_rng(0).normal(size=(2, 3, 4)), "flag": np.array([[True, False]])}
+    content |= {kind: np.arange(10).reshape(2, 5).astype(kind) for kind in "i1 u1 i2 u2 i4 u4 i8 u8 f4 f8".split()}
+    path = tmp_path / "a.mat"
+    scipy.io.savemat(path, content, do_compression=compressed)
+    expected = scipy.io.loadmat(path)
+    for found in (matlab.read_variables(path, content), matlab.read_variables(path, content, path.read_bytes())):
+        assert all(same(found[name], expected[name]) for name in content)
+
+
+def same(one, other):
+    """Whether two arrays, of objects perhaps, are equal in every way."""
+    if one.dtype != object:
+        return one.dtype == other.dtype and one.shape == other.shape and np.array_equal(one, other)
+    return one.shape == other.shape and all(map(same, one.flat, other.flat))
+
+
+def test_wrong_bytes_in_a_matlab_file_do_not_end_the_process(tmp_path):
+    """SciPy crashes on some of these: memory is read where a damaged length says."""
+    path = tmp_path / "a.mat"
+    scipy.io.savemat(path, {"BVP": np.arange(300.0)})
+    good = path.read_bytes()
+    for seed in range(300):
+        rng, damaged = np.random.default_rng(seed), bytearray(good)
+        for place in rng.integers(0, 200, 8):
+            damaged[place] = rng.integers(256)
+        path.write_bytes(damaged)
+        try:
+            assert matlab.read_variables(path, ["BVP"])["BVP"].dtype.kind in "iufUO"
+        except ValueError as error:
+            assert "a.mat" in str(error)
+
+
 @pytest.mark.parametrize("chunks", [None, (1, 5, 6, 4), (3, 5, 6, 19)])
 def test_hdf5_videos_are_read_in_pieces(chunks, tmp_path, monkeypatch):
     """However the file is cut into chunks, the frames are the same; few are held at once."""

@@ -1,6 +1,7 @@
 """Decoding: the same pixels wherever one looks, real times, and no damaged file that passes for a whole one."""
 
 import io
+import os
 
 import av
 import cv2
@@ -18,6 +19,7 @@ from dataset.video import (
     iter_frames,
     iter_images,
 )
+from tests.damage_formats import png, shaped, strf
 from tests.video_tools import CODECS, cut_file, moving_face, write_video
 
 ENDINGS = {"mjpg": ".avi", "mjpg420": ".avi", "h264": ".mp4", "raw": ".avi", "raw_top_down": ".avi"}
@@ -118,6 +120,67 @@ def test_a_sound_file_has_no_video(tmp_path):
         container.mux(stream.encode(sound))
     with pytest.raises(VideoError, match="no video stream"):
         list(iter_frames(tmp_path / "sound.wav"))
+
+
+@pytest.mark.parametrize("decoder", ["pyav", "opencv"])
+@pytest.mark.parametrize("ending", [".avi", ".mp4", ".mkv"])
+def test_a_list_of_files_is_no_video(tmp_path, ending, decoder):
+    """FFmpeg knows a playlist by its content and would show the frames of another file, or of a server, as these."""
+    good = write_video(tmp_path / "good.ts", moving_face(4), "h264")
+    for text in (
+        f"ffconcat version 1.0\nfile {good.name}\n",
+        f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{good}\n#EXT-X-ENDLIST\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:9/good.ts\n#EXT-X-ENDLIST\n",
+    ):
+        path = tmp_path / f"video{ending}"
+        path.write_text(text)
+        with pytest.raises(VideoError, match="video.*again"):
+            list(iter_frames(path, decoder))
+
+
+def test_names_that_look_like_addresses_are_files(tmp_path, monkeypatch):
+    """A colon in a name is not a protocol."""
+    monkeypatch.chdir(tmp_path)
+    write_video(tmp_path / "video.avi", moving_face(4)).rename(tmp_path / "concat:a|b.avi")
+    assert len(list(iter_frames("concat:a|b.avi"))) == 4
+
+
+def test_what_is_no_file_does_not_block(tmp_path):
+    """A pipe, a folder and an endless device in place of a video or picture."""
+    os.mkfifo(tmp_path / "pipe.avi")
+    (tmp_path / "folder.avi").mkdir()
+    (tmp_path / "endless.avi").symlink_to("/dev/zero")
+    for name in ("pipe.avi", "folder.avi", "endless.avi"):
+        with pytest.raises(VideoError, match=f"{name}' is a .* and not a file"):
+            iter_frames(tmp_path / name)
+        with pytest.raises(VideoError, match=f"{name}' is a .* and not a file"):
+            next(iter_images([tmp_path / name])).rgb()
+
+
+def test_pictures_that_would_fill_the_memory_are_refused(tmp_path):
+    """By their headers: a PNG of 50 kB that inflates to 1.2 GB, a video and an array that state 10^10 pixels."""
+    (tmp_path / "bomb.png").write_bytes(png(20000, 20000))
+    with pytest.raises(VideoError, match="bomb.png' states a picture of 20000 x 20000"):
+        next(iter_images([tmp_path / "bomb.png"])).rgb()
+    path = file_of(tmp_path, "raw")
+    path.write_bytes(strf("<ii", 4, 16000, 16000)(path.read_bytes()))
+    for decoder in ("pyav", "opencv"):
+        with pytest.raises(VideoError, match="video.avi"):
+            list(iter_frames(path, decoder))
+    np.save(tmp_path / "a.npy", np.broadcast_to(np.uint8(0), (1, 1, 1, 3)))
+    with open(tmp_path / "a.npy", "r+b") as file:
+        file.write(shaped("(1, 100000, 100000, 3)")(b""))
+        file.truncate(3 * 10**10 + 4096)
+    with pytest.raises(VideoError, match="a.npy' states a picture of 100000 x 100000"):
+        list(iter_array(tmp_path / "a.npy"))
+
+
+def test_an_archive_is_no_array(tmp_path):
+    """NumPy opens any zip file, whatever it is called."""
+    with open(tmp_path / "a.npy", "wb") as file:
+        np.savez(file, np.zeros((2, 4, 4, 3), np.uint8))
+    with pytest.raises(VideoError, match="a.npy"):
+        list(iter_array(tmp_path / "a.npy"))
 
 
 def test_damage_inside_a_file_is_noticed(tmp_path):

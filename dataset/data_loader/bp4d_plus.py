@@ -13,9 +13,8 @@ rendered files, not on the original ones.
 
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import cv2
@@ -23,7 +22,8 @@ import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_key, natural_sort
 from dataset.data_loader.files import passes_filtering, read_table, refuse_motion, require_root, require_some
-from dataset.video import AGAIN, Box, Frame, VideoError, cut, decode_image
+from dataset.reading import AGAIN, require_file, told
+from dataset.video import Box, Frame, VideoError, cut, decode_image
 from registry import DATASETS
 
 SUBJECT, TRIAL = re.compile(r"[FM]\d{3}"), re.compile(r"T\d{1,2}")
@@ -86,28 +86,31 @@ def iter_zip(path: Path, task: str, fs: float) -> Iterator[Frame]:
     holds one of more than 32 MB, or has names that lead out of it.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(require_file(path)) as archive:
             for index, member in enumerate(_pictures(archive, path, task)):
                 with archive.open(member) as file:
                     data = np.frombuffer(file.read(LARGEST + 1), np.uint8)
                 yield ZipFrame(data, f"'{member.filename}' in '{path}'", index / fs)
-    except FileNotFoundError:
-        raise VideoError(f"'{path}' does not exist. {AGAIN}") from None
     except VideoError:
         raise
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, NotImplementedError, ValueError) as error:
-        raise VideoError(f"'{path}' cannot be read as a zip file: {error}. {AGAIN}") from None
+    except Exception as error:  # zipfile and the decompressors below it fail in many ways on damaged files
+        reason = (
+            str(error) if str(path) in str(error) else f"'{path}' cannot be read as a zip file: {told(error)}. {AGAIN}"
+        )
+        raise VideoError(reason) from None
 
 
 def _pictures(archive: zipfile.ZipFile, path: Path, task: str) -> list[zipfile.ZipInfo]:
     found = []
     for member in archive.infolist():
         name = PurePosixPath(member.filename)
-        if name.is_absolute() or ".." in name.parts or "\\" in member.filename:
+        if name.is_absolute() or ".." in name.parts or "\\" in member.filename or PureWindowsPath(name).drive:
             raise VideoError(f"'{path}' has a member {member.filename!r} that leads out of it. {AGAIN}")
         if name.suffix.lower() == ".jpg" and len(name.parts) > 2 and name.parts[1] == task:
             if member.file_size > LARGEST:
                 raise VideoError(f"'{member.filename}' in '{path}' is no picture: {member.file_size} bytes. {AGAIN}")
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise VideoError(f"'{member.filename}' in '{path}' is compressed in an unusual way. {AGAIN}")
             found.append(member)
     if not found:
         raise VideoError(f"'{path}' holds no picture of {task}. {AGAIN}")

@@ -22,7 +22,8 @@ import numpy as np
 from dataset.data_loader.base import Recording, Signal
 from dataset.data_loader.bp4d_plus import BP4DPlusLoader, ZipFrame, read_signal
 from dataset.data_loader.files import column, read_table
-from dataset.video import AGAIN, Box, Frame, VideoError
+from dataset.reading import AGAIN, is_there
+from dataset.video import Box, Frame, VideoError
 from registry import DATASETS
 
 TASKS = ("T1", "T6", "T7", "T8")
@@ -69,7 +70,7 @@ class BP4DPlusBigSmallLoader(BP4DPlusLoader):
     def read_wave(self, recording: Recording) -> dict[str, Signal]:
         """All signals of the coded part: waves at 1000 Hz, action units at the frames, -1 where there is no coding."""
         waves = {
-            name: _wave(recording, name) for name in WAVES if name == "bp_wave" or _path(recording, name).is_file()
+            name: _wave(recording, name) for name in WAVES if name == "bp_wave" or is_there(_path(recording, name))
         }
         coding = _coding(recording)
         if coding is not None:
@@ -126,12 +127,12 @@ def _wave(recording: Recording, name: str) -> Signal:
 def _coding(recording: Recording) -> np.ndarray | None:
     """Rows of frame number and action units; None without a file. ValueError when the frames are not in a row."""
     path = _codes(recording) / "AU_OCC" / f"{recording.subject}_{recording.info['task']}.csv"
-    if not path.is_file():
+    if not is_there(path):
         return None
     coding = read_table(path, skip=1)
     column(coding, len(UNITS), path)
     frames = coding[:, 0]
-    if frames[0] < 1 or (np.diff(frames) != 1).any():
+    if not 1 <= frames[0] < 1e9 or (np.diff(frames) != 1).any():
         raise ValueError(f"The frames of '{path}' are not numbers in a row. Copy it again, or leave the recording out.")
     return coding
 
@@ -153,7 +154,7 @@ def _action_units(recording: Recording, coding: np.ndarray | None) -> dict[str, 
 
 def _intensity(recording: Recording, name: str, coding: np.ndarray | None) -> np.ndarray:
     path = _codes(recording) / "AU_INT" / name / f"{recording.subject}_{recording.info['task']}_{name}.csv"
-    if coding is None or not path.is_file():
+    if coding is None or not is_there(path):
         return np.full(1 if coding is None else len(coding), MISSING)
     values = column(read_table(path), 1, path)
     if len(values) != len(coding):

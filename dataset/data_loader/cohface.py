@@ -19,6 +19,7 @@ import numpy as np
 from dataset.data_loader import hdf5
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
 from dataset.data_loader.files import refuse_motion, require_root, require_some
+from dataset.reading import is_there
 from dataset.video import Frame, iter_frames
 from registry import DATASETS
 
@@ -44,7 +45,7 @@ class COHFACELoader(BaseLoader):
             session
             for subject in natural_sort(_numbered(root))
             for session in natural_sort(_numbered(subject))
-            if any((session / name).is_file() for name in ("data.avi", "data.hdf5"))
+            if any(is_there(session / name) for name in ("data.avi", "data.hdf5"))
         ]
         require_some(sessions, root, "COHFACE", "1/0/data.avi and 1/0/data.hdf5, 1/1/...")
         return [

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dataset.data_loader.base import natural_sort
+from dataset.reading import AGAIN, LARGEST_TABLE, iter_lines, require_file, told
 
 
 def require_root(root: Path, name: str) -> Path:
@@ -58,16 +59,16 @@ def passes_filtering(recording_id: str, tasks: Iterable[str], data: dict[str, An
 def read_table(path: Path, skip: int = 0, delimiter: str | None = ",") -> np.ndarray:
     """The numbers of a text file as (rows, columns) float64, without its first `skip` lines.
 
-    FileNotFoundError when it is missing; ValueError when it is empty, or holds anything but rows of equal length.
+    FileNotFoundError when it is missing; ValueError when it is empty, too large for a table or no file, or holds
+    anything but rows of equal length.
     """
+    require_file(path, LARGEST_TABLE)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # that a file is empty is said below
-            table = np.loadtxt(path, delimiter=delimiter, skiprows=skip, ndmin=2, comments=None, encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise FileNotFoundError(f"'{path}' does not exist. Copy the recording again, or leave it out.") from None
-    except ValueError as error:
-        raise ValueError(f"'{path}' is no table of numbers: {error}. Copy it again, or leave it out.") from None
+            table = np.loadtxt(iter_lines(path), delimiter=delimiter, skiprows=skip, ndmin=2, comments=None)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"'{path}' is no table of numbers: {told(error)}. {AGAIN}") from None
     if not table.size:
         raise ValueError(f"'{path}' holds no numbers. Copy it again, or leave the recording out.")
     return table

@@ -19,6 +19,7 @@ import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_key, natural_sort
 from dataset.data_loader.files import require_some
+from dataset.reading import is_there, read_text, told
 from dataset.video import Frame, iter_frames, iter_images
 from registry import DATASETS
 
@@ -72,7 +73,7 @@ class FolderLoader(BaseLoader):
         stem = recording.path.name if recording.path.is_dir() else recording.path.stem
         for suffix in LABELS:
             path = recording.path.with_name(stem + suffix)
-            if path.is_file():
+            if is_there(path):
                 return {"ppg": read_label(path)}
         return {}
 
@@ -83,9 +84,13 @@ def read_label(path: Path) -> Signal:
     header = [] if _is_number(rows[0][0]) else [name.strip().lower() for name in rows.pop(0)]
     try:
         table = np.array(rows, dtype=float)
-    except ValueError as error:
-        raise ValueError(f"'{path}' is no table of numbers: {error}. Mend it or take it away.") from None
-    if not len(table):
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"'{path}' is no table of numbers: {told(error)}. Mend it or take it away.") from None
+    if len(table) and header and table.shape[1] != len(header):
+        raise ValueError(
+            f"'{path}' names {len(header)} columns, its rows have {table.shape[1]}. Mend it or take it away."
+        )
+    if not table.size:
         raise ValueError(f"'{path}' holds no values. Mend it or take it away.")
     if table.shape[1] == 1:
         return Signal(table[:, 0])
@@ -97,10 +102,13 @@ def read_label(path: Path) -> Signal:
 
 
 def _read_table(path: Path) -> list[list[str]]:
-    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    text = read_text(path)
     delimiter = next((mark for mark in ";\t," if mark in text.partition("\n")[0]), " ")
     lines = (re.sub(r" +", " ", line.strip()) for line in text.splitlines() if line.strip())
-    rows = list(csv.reader(lines, delimiter=delimiter))
+    try:
+        rows = list(csv.reader(lines, delimiter=delimiter))
+    except csv.Error as error:
+        raise ValueError(f"'{path}' is no table of numbers: {told(error)}. Mend it or take it away.") from None
     if not rows:
         raise ValueError(f"'{path}' is empty. Mend it or take it away.")
     return rows
@@ -119,13 +127,16 @@ def _order(path: Path) -> list[Any]:
     return [natural_key(part) for part in (*path.parts[:-1], path.stem, path.suffix)]
 
 
-def _find(root: Path) -> Iterator[Path]:
-    """Video files and folders of images, hidden ones left out."""
+def _find(root: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """Video files and folders of images, hidden ones and links to a folder that is being searched left out."""
+    above = (*above, root.resolve())
     for path in root.iterdir():
         if path.name.startswith("."):
             continue
         if path.is_dir():
-            yield from _find(path)
+            if path.is_symlink() and path.resolve() in above:
+                continue
+            yield from _find(path, above)
             if _images(path):
                 yield path
         elif path.suffix.lower() in VIDEOS:

@@ -8,25 +8,26 @@ import h5py
 import numpy as np
 
 from dataset.data_loader.matlab import to_uint8
-from dataset.video import AGAIN, ArrayFrame, VideoError
+from dataset.reading import AGAIN, require_file, told
+from dataset.video import ArrayFrame, VideoError, require_size
 
 DEFLATE = 1032  # the most that one stored byte can expand to
-LARGEST = 10**8  # values of a signal
+LARGEST = 10**7  # values of a signal
+LARGEST_CHUNK = 1 << 28  # bytes that are inflated at once to read a single value
 BYTES = 1 << 24  # of a video held at once, unless the chunks of the file are larger
 
 
 @contextlib.contextmanager
 def open_file(path: Path) -> Iterator[h5py.File]:
     """`path` for reading; ValueError or FileNotFoundError naming it for whatever goes wrong inside the block."""
-    if not path.is_file():
-        raise FileNotFoundError(f"'{path}' does not exist. Copy the recording again, or leave it out.")
+    require_file(path)
     try:
         with h5py.File(path, "r", locking=False) as file:
             yield file
     except VideoError:
         raise
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise VideoError(f"'{path}' cannot be read as an HDF5 file: {error}. {AGAIN}") from None
+    except Exception as error:  # the library fails in many ways on damaged files
+        raise VideoError(f"'{path}' cannot be read as an HDF5 file: {told(error)}. {AGAIN}") from None
 
 
 def signal(file: h5py.File, name: str) -> np.ndarray:
@@ -53,6 +54,7 @@ def iter_video(path: Path, name: str) -> Iterator[ArrayFrame]:
         if video.ndim != 4 or video.shape[0] != 3 or 0 in video.shape or video.dtype.kind not in "iuf":
             shape = video.shape[::-1]
             raise VideoError(f"'{path}': {name!r} {shape} of {video.dtype} is no video (T, H, W, 3). {AGAIN}")
+        require_size(video.shape[1], video.shape[2], f"{name!r} of '{path}'")
         float_type = video.dtype.newbyteorder("=") if video.dtype.kind == "f" else None
         step = _frames_at_once(video)
         for start in range(0, video.shape[3], step):
@@ -82,4 +84,6 @@ def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
         raise VideoError(
             f"'{file.filename}': {name!r} states {found.shape}, but stores {found.id.get_storage_size()} bytes. {AGAIN}"
         )
+    if found.chunks and np.prod(found.chunks, dtype=float) * found.dtype.itemsize > LARGEST_CHUNK:
+        raise VideoError(f"'{file.filename}': {name!r} is stored in chunks of {found.chunks}, too large. {AGAIN}")
     return found

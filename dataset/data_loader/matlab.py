@@ -1,10 +1,13 @@
-"""MATLAB files up to version 7 (MAT-file level 5): small variables through SciPy, videos in one compact pass.
+"""MATLAB files of version 5 to 7 (MAT-file level 5): small variables as they are, videos in one compact pass.
 
 A video of doubles between 0 and 1 takes eight bytes a value in MATLAB and one here: it is turned into uint8 while the
-file is read, block by block, so that a recording of minutes fits where its doubles would not.
+file is read, block by block, so that a recording of minutes fits where its doubles would not. SciPy reads the same
+files, but trusts what they say of themselves: a few wrong bytes can end the whole process.
 The format is that of MathWorks, "MAT-File Format" (level 5).
 """
 
+import contextlib
+import io
 import math
 import struct
 import zlib
@@ -13,49 +16,57 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import scipy.io
 
-from dataset.video import AGAIN, ArrayFrame, VideoError
+from dataset.reading import AGAIN, require_file, told
+from dataset.video import ArrayFrame, VideoError, require_size
 
 COMPRESSED, MATRIX = 15, 14  # element types
+CELL, CHARACTERS = 1, 4  # array classes
+COMPLEX = 0x800  # flag of an array whose imaginary part follows
 STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 FLOATS = {6: "f8", 7: "f4"}  # array classes double and single; the integer classes are 8 to 15
 INTEGERS = range(8, 16)
+INTEGER_TYPES = (1, 2, 3, 4, 5, 6, 12, 13)  # element types of the integer classes, in order
 BLOCK = 1 << 20  # values converted at once
 FRAMES = 16  # frames taken out of the column-major array at once
 DEFLATE = 1032  # the most that one byte can expand to
+TEXT = {1: "latin-1", 2: "latin-1", 4: "utf-16", 16: "utf-8", 17: "utf-16"}  # encodings by element type
 LARGEST = 10**7  # values of a small variable
+LARGEST_CELLS = 10**6
+HEADER = 1 << 12  # bytes of a name or of a list of sizes
+DEPTH = 4  # of cells within cells
+LARGEST_VIDEO = 1 << 31  # bytes that a video may take in memory: five minutes of MMPD
 
 
-def read_variables(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
-    """The variables called `names` of a .mat file, as SciPy gives them.
+def read_variables(path: Path, names: Iterable[str], content: bytes | None = None) -> dict[str, np.ndarray]:
+    """The variables called `names` of a .mat file, or of its `content`, with the shape they have in MATLAB.
 
-    FileNotFoundError when the file is missing; ValueError when it is damaged, a variable is not there or not small.
+    Numbers are arrays of their type, texts arrays of one string for each row, cells arrays of objects.
+    FileNotFoundError when the file is missing; ValueError when it is damaged, a variable is not there, not small, or of
+    another kind.
     """
     names = list(names)
-    if not path.is_file():
-        raise FileNotFoundError(f"'{path}' does not exist. Copy the recording again, or leave it out.")
-    try:
-        shapes = {name: shape for name, shape, _ in scipy.io.whosmat(str(path), appendmat=False)}
-        _require(path, names, shapes)
-        return scipy.io.loadmat(str(path), variable_names=names, appendmat=False)
-    except _Refused as error:
-        raise ValueError(f"'{path}': {error}. {AGAIN}") from None
-    except Exception as error:  # SciPy's parser fails in many ways on damaged files: struct, zlib, Type, Memory ...
-        raise ValueError(f"'{path}' cannot be read as a MATLAB file: {error}. {AGAIN}") from None
-
-
-class _Refused(ValueError):
-    pass
-
-
-def _require(path: Path, names: list[str], shapes: dict[str, tuple[int, ...]]) -> None:
-    missing = [name for name in names if name not in shapes]
+    found, others = {}, []
+    with _reading(path, content) as (file, size):
+        for element, array_class, shape, title in _arrays(file, size):
+            others.append(title)
+            if title in names and title not in found:
+                found[title] = _small(element, array_class, shape, title)
+    missing = [name for name in names if name not in found]
     if missing:
-        raise _Refused(f"has no variable {missing[0]!r} (there are: {', '.join(shapes) or 'none'})")
-    for name in names:
-        if math.prod(shapes[name]) > LARGEST:
-            raise _Refused(f"variable {name!r} of the size {shapes[name]} is not a signal")
+        raise ValueError(
+            f"'{path}' has no variable {missing[0]!r} (there are: {', '.join(others[:20]) or 'none'}). {AGAIN}"
+        )
+    return found
+
+
+def read_numbers(path: Path, name: str) -> np.ndarray:
+    """Variable `name` of a .mat file as a row of floats, row by row; ValueError when it holds anything else."""
+    values = read_variables(path, [name])[name]
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "iufb":
+        kind = getattr(values, "dtype", type(values).__name__)
+        raise ValueError(f"'{path}': {name} holds {kind} instead of numbers. {AGAIN}")
+    return values.reshape(-1).astype(np.float64)
 
 
 def iter_video(path: Path, name: str) -> Iterator[ArrayFrame]:
@@ -72,23 +83,52 @@ def iter_video(path: Path, name: str) -> Iterator[ArrayFrame]:
 
 def read_video(path: Path, name: str) -> np.ndarray:
     """Variable `name` as (3, W, H, T) uint8: the order in which MATLAB stores a (T, H, W, 3) array."""
+    found = []
     try:
-        with open(path, "rb") as file:
-            return _find(file, path, name)
-    except FileNotFoundError:
-        raise VideoError(f"'{path}' does not exist. {AGAIN}") from None
-    except (struct.error, zlib.error, EOFError) as error:
-        raise VideoError(f"'{path}' ends early or is damaged: {error}. {AGAIN}") from None
+        with _reading(path) as (file, size):
+            for element, array_class, shape, title in _arrays(file, size):
+                if title == name:
+                    return _values(element, array_class, shape, path, name)
+                found.append(title)
+    except VideoError:
+        raise
+    except (OSError, ValueError) as error:
+        raise VideoError(str(error)) from None
+    raise VideoError(f"'{path}' has no variable {name!r} (there are: {', '.join(found[:20]) or 'none'}). {AGAIN}")
 
 
-def _find(file: BinaryIO, path: Path, name: str) -> np.ndarray:
-    """Go from element to element of the file until the array called `name`."""
-    size = path.stat().st_size
+@contextlib.contextmanager
+def _reading(path: Path, content: bytes | None = None) -> Iterator[tuple[BinaryIO, int]]:
+    """The file, or its `content`, and its size; what is wrong with its bytes is an error that names it."""
+    if content is None:
+        require_file(path)
+    try:
+        with open(path, "rb") if content is None else io.BytesIO(content) as file:
+            yield file, path.stat().st_size if content is None else len(content)
+    except VideoError:
+        raise
+    except _NotMatlab:
+        raise ValueError(f"'{path}' is not a MATLAB file of version 5 to 7. {AGAIN}") from None
+    except _Refused as error:
+        raise ValueError(f"'{path}': {error}. {AGAIN}") from None
+    except (struct.error, zlib.error, EOFError, OverflowError, ValueError) as error:
+        raise VideoError(f"'{path}' ends early or is damaged: {told(error)}. {AGAIN}") from None
+
+
+class _Refused(Exception):
+    pass
+
+
+class _NotMatlab(Exception):
+    pass
+
+
+def _arrays(file: BinaryIO, size: int) -> Iterator[tuple["_Element", int, tuple[int, ...], str]]:
+    """Go from array to array of the file: its bytes after the header, its class, size and name."""
     header = file.read(128)
     if header[126:128] not in (b"IM", b"MI") or header[:19] == b"MATLAB 7.3 MAT-file":
-        raise VideoError(f"'{path}' is not a MATLAB file of version 5 to 7. {AGAIN}")
+        raise _NotMatlab
     order = "<" if header[126:128] == b"IM" else ">"
-    found = []
     while file.tell() + 8 <= size:
         kind, length = struct.unpack(order + "II", file.read(8))
         end = file.tell() + length
@@ -98,12 +138,8 @@ def _find(file: BinaryIO, path: Path, name: str) -> np.ndarray:
         if kind == COMPRESSED:
             kind, _ = struct.unpack(order + "II", element.read(8))
         if kind == MATRIX:
-            array_class, shape, title = _array_header(element)
-            if title == name:
-                return _values(element, array_class, shape, path, name)
-            found.append(title)
+            yield element, *_array_header(element)
         file.seek(end)
-    raise VideoError(f"'{path}' has no variable {name!r} (there are: {', '.join(found) or 'none'}). {AGAIN}")
 
 
 class _Element:
@@ -138,9 +174,11 @@ class _Element:
             return kind & 0xFFFF, kind >> 16, first[4 : 4 + (kind >> 16)]
         return kind, length, None
 
-    def part(self) -> tuple[int, bytes]:
-        """Type and bytes of the next part, the padding to eight bytes left out."""
+    def part(self, most: int = HEADER) -> tuple[int, bytes]:
+        """Type and bytes of the next part, the padding to eight bytes left out; EOFError for more than `most`."""
         kind, length, data = self.tag()
+        if length > most:
+            raise EOFError(f"a part of {length} bytes where at most {most} are expected")
         if data is None:
             data = self.read(length + -length % 8)[:length]
         return kind, data
@@ -163,13 +201,59 @@ class _Element:
 
 
 def _array_header(element: _Element) -> tuple[int, tuple[int, ...], str]:
-    """Class, size and name of an array."""
+    """Class (0: complex or sparse numbers), size and name of an array."""
     flags = struct.unpack(element.order + "I", element.part()[1][:4])[0]
     if flags & 0xFF == 17:  # an object of MATLAB's own: it has no size
         return 17, (), ""
     sizes = np.frombuffer(element.part()[1], np.dtype("i4").newbyteorder(element.order))
     title = element.part()[1].decode("latin-1")
-    return flags & 0xFF, tuple(int(size) for size in sizes), title
+    array_class = 0 if flags & COMPLEX else flags & 0xFF
+    return array_class, tuple(int(size) for size in sizes), title
+
+
+def _small(element: _Element, array_class: int, shape: tuple[int, ...], name: str, depth: int = 0) -> np.ndarray:
+    """A variable of numbers, texts or cells of such."""
+    count = math.prod(shape)
+    if len(shape) < 2 or min(shape) < 0 or count > (LARGEST_CELLS if array_class == CELL else LARGEST):
+        raise _Refused(f"variable {name!r} of the size {shape} is not a signal")
+    if array_class == CELL and depth < DEPTH:
+        cells = np.empty(count, object)
+        for index in range(count):
+            cells[index] = _cell(element, name, depth + 1)
+        return cells.reshape(shape, order="F")
+    kind, data = element.part(8 * count)
+    if array_class == CHARACTERS and kind in TEXT:
+        return _text(data.decode(_encoding(kind, element.order)), shape)
+    known = array_class in FLOATS or array_class in INTEGERS
+    if not known or kind not in STORED:
+        raise _Refused(f"variable {name!r} holds something else than numbers")
+    values = np.frombuffer(data, np.dtype(STORED[kind]).newbyteorder(element.order))
+    if len(values) != count:
+        raise _Refused(f"variable {name!r} of the size {shape} has {len(values)} values")
+    own = FLOATS.get(array_class) or STORED[INTEGER_TYPES[array_class - INTEGERS.start]]
+    return values.astype(own).reshape(shape, order="F")
+
+
+def _cell(element: _Element, name: str, depth: int) -> np.ndarray:
+    kind, length, small = element.tag()
+    if kind != MATRIX or small is not None:
+        raise _Refused(f"variable {name!r} holds a cell that is no array")
+    if not length:
+        return np.zeros((0, 0))
+    array_class, shape, _ = _array_header(element)
+    return _small(element, array_class, shape, name, depth)
+
+
+def _encoding(kind: int, order: str) -> str:
+    return f"{TEXT[kind]}-{'le' if order == '<' else 'be'}" if TEXT[kind] == "utf-16" else TEXT[kind]
+
+
+def _text(letters: str, shape: tuple[int, ...]) -> np.ndarray:
+    """One string for each row of the letters, which are stored column by column."""
+    rows = shape[0]
+    if len(letters) != math.prod(shape):
+        raise _Refused(f"a text of the size {shape} has {len(letters)} letters")
+    return np.array(["".join(letters[row::rows]) for row in range(rows)] if letters else [], dtype=str)
 
 
 def _values(element: _Element, array_class: int, shape: tuple[int, ...], path: Path, name: str) -> np.ndarray:
@@ -178,9 +262,12 @@ def _values(element: _Element, array_class: int, shape: tuple[int, ...], path: P
     known = array_class in FLOATS or array_class in INTEGERS
     if len(shape) != 4 or shape[3] != 3 or min(shape) < 1 or not known or dtype is None or small is not None:
         raise VideoError(f"'{path}': {name!r} is no video (T, H, W, 3) of numbers, its size is {shape}. {AGAIN}")
+    require_size(shape[1], shape[2], f"{name!r} of '{path}'")
     count, dtype = math.prod(shape), np.dtype(dtype).newbyteorder(element.order)
     if length != count * dtype.itemsize or length > element.limit:
         raise VideoError(f"'{path}': {name!r} of the size {shape} has {length} bytes. {AGAIN}")
+    if count > LARGEST_VIDEO:
+        raise VideoError(f"'{path}': {name!r} of the size {shape} takes more than {LARGEST_VIDEO} bytes. {AGAIN}")
     video = np.empty(count, np.uint8)
     for start in range(0, count, BLOCK):
         stop = min(start + BLOCK, count)

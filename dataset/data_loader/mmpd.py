@@ -19,7 +19,7 @@ import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
 from dataset.data_loader.files import refuse_motion, require_root, require_some
-from dataset.data_loader.matlab import iter_video, read_variables
+from dataset.data_loader.matlab import iter_video, read_numbers, read_variables
 from dataset.video import Frame
 from registry import DATASETS
 
@@ -70,7 +70,7 @@ class MMPDLoader(BaseLoader):
 
     def read_wave(self, recording: Recording) -> dict[str, Signal]:
         """`ppg` (a.u.), spread evenly over the video."""
-        return {"ppg": Signal(_numbers(recording.path, "GT_ppg"))}
+        return {"ppg": Signal(read_numbers(recording.path, "GT_ppg"))}
 
     def describe(self, recording: Recording) -> dict[str, Any]:
         """The codes of the recording, as `info_<field>`; ValueError for a word that has none."""
@@ -96,11 +96,3 @@ def _code(field: str, value: np.ndarray, path: Path) -> int:
             f"'{path}': {field} is {word!r}; known: {', '.join(CODES[field])}. Mend the file or leave it out."
         )
     return code
-
-
-def _numbers(path: Path, name: str) -> np.ndarray:
-    """Variable `name` in the order of its columns, as floats."""
-    values = read_variables(path, [name])[name]
-    if values.dtype.kind not in "iufb":
-        raise ValueError(f"'{path}': {name} holds {values.dtype} instead of numbers. Copy it again, or leave it out.")
-    return values.T.reshape(-1).astype(np.float64)

@@ -18,7 +18,7 @@ import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
 from dataset.data_loader.files import first_file, require_root, require_some, wants_motion
-from dataset.data_loader.matlab import read_variables
+from dataset.data_loader.matlab import read_numbers
 from dataset.video import Frame, VideoError, iter_array, iter_images
 from registry import DATASETS
 
@@ -70,10 +70,7 @@ class PhysDriveLoader(BaseLoader):
     def read_wave(self, recording: Recording) -> dict[str, Signal]:
         """`ppg` (a.u.), spread evenly over the video."""
         path = recording.path / "Label" / "BVP.mat"
-        values = read_variables(path, ["BVP"])["BVP"]
-        if values.dtype.kind not in "iufb":
-            raise ValueError(f"'{path}': BVP holds {values.dtype} instead of numbers. Copy it again, or leave it out.")
-        return {"ppg": Signal(values.reshape(-1).astype(np.float64))}
+        return {"ppg": Signal(read_numbers(path, "BVP"))}
 
 
 def clip_quality(label: np.ndarray, fs: float) -> float:

@@ -10,7 +10,6 @@ The part before the dash is the subject. Motion-augmented videos are the first .
 is that of the published description; it has been tested on rendered files, not on the original ones.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
 from dataset.data_loader.files import first_file, require_root, require_some, wants_motion
+from dataset.reading import AGAIN, read_json, told
 from dataset.video import Frame, VideoError, iter_array, iter_images
 from registry import DATASETS
 
@@ -66,8 +66,8 @@ class PURELoader(BaseLoader):
             ppg = np.array([value["waveform"] for value in values], dtype=float)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(
-                f"The JSON of '{recording.path}' has no /FullPackage with Timestamp and Value.waveform ({error!r}). "
-                f"Copy the recording again, or leave it out."
+                f"'{_json(recording.path)}' has no /FullPackage with Timestamp and Value.waveform ({told(error)}). "
+                f"{AGAIN}"
             ) from None
         times = (stamps - self._start(recording, content, stamps)) * 1e-9
         signals = {"ppg": Signal(ppg, times=times)}
@@ -91,12 +91,13 @@ def image_times(images: list[Path], content: dict[str, Any]) -> np.ndarray | Non
 
 def image_stamps(images: list[Path], content: dict[str, Any]) -> list[int] | None:
     """Time stamp (ns) of each image: by name from the JSON, from its own name, or by order from the JSON; else None."""
-    rows = [row for row in content.get("/Image") or () if isinstance(row, dict)]
+    listing = content.get("/Image")
+    rows = [row for row in listing if isinstance(row, dict)] if isinstance(listing, list) else []
     listed = {str(row.get("Source")): row.get("Timestamp") for row in rows}
     stamps = [listed.get(image.stem, _stamp_in(image.stem)) for image in images]
     if None in stamps and len(rows) == len(images):
         stamps = [row.get("Timestamp") for row in rows]
-    return stamps if stamps and all(isinstance(stamp, int) for stamp in stamps) else None
+    return stamps if stamps and all(isinstance(stamp, int) and abs(stamp) < 2**63 for stamp in stamps) else None
 
 
 def _stamp_in(name: str) -> int | None:
@@ -105,13 +106,8 @@ def _stamp_in(name: str) -> int | None:
 
 
 def _read_json(folder: Path) -> dict[str, Any]:
-    path = folder / f"{folder.name}.json"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FileNotFoundError(f"'{path}' does not exist. Copy the recording again, or leave it out.") from None
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"'{path}' is no JSON file: {error}. Copy it again, or leave the recording out.") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"'{path}' holds no JSON object. Copy it again, or leave the recording out.")
-    return content
+    return read_json(_json(folder))
+
+
+def _json(folder: Path) -> Path:
+    return folder / f"{folder.name}.json"

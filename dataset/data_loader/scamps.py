@@ -36,7 +36,7 @@ class SCAMPSLoader(BaseLoader):
     def recordings(self, root: Path) -> list[Recording]:
         """One per .mat file, in natural order; FileNotFoundError when there is none."""
         root = require_root(root, "SCAMPS")
-        files = natural_sort(file for file in root.glob("*.mat") if file.is_file() and not file.name.startswith("."))
+        files = natural_sort(file for file in root.glob("*.mat") if not file.name.startswith("."))
         require_some(
             files, root, "SCAMPS", "P000001.mat, P000002.mat ...; Train, Val and Test are folders of their own"
         )

@@ -18,6 +18,7 @@ from typing import Any
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_key
 from dataset.data_loader.files import column, passes_filtering, read_table, refuse_motion, require_root, require_some
+from dataset.reading import is_there
 from dataset.video import Frame, iter_frames
 from registry import DATASETS
 
@@ -59,7 +60,7 @@ class UBFCPhysLoader(BaseLoader):
         folder, name = recording.path.parent, recording.path.stem.partition("_")[2]
         bvp, eda = folder / f"bvp_{name}.csv", folder / f"eda_{name}.csv"
         signals = {"ppg": Signal(column(read_table(bvp), 0, bvp), fs=64.0)}
-        if eda.is_file():
+        if is_there(eda):
             signals["eda"] = Signal(column(read_table(eda), 0, eda), fs=4.0, unit="uS")
         return signals
 

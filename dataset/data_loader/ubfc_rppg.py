@@ -16,6 +16,7 @@ import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
 from dataset.data_loader.files import first_file, require_root, require_some, wants_motion
+from dataset.reading import AGAIN, read_text, told
 from dataset.video import Frame, frame_count, iter_array, iter_frames, with_times
 from registry import DATASETS
 
@@ -70,14 +71,11 @@ def _frame_times(path: Path) -> np.ndarray | None:
 
 def _read_rows(path: Path) -> list[np.ndarray]:
     """Up to three rows of numbers of one length."""
-    try:
-        lines = [line.split() for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
-    except FileNotFoundError:
-        raise FileNotFoundError(f"'{path}' does not exist. Copy the recording again, or leave it out.") from None
+    lines = [line.split() for line in read_text(path).splitlines()]
     try:
         rows = [np.array(line, dtype=float) for line in lines if line][:3]
     except ValueError as error:
-        raise ValueError(f"'{path}' is not rows of numbers: {error}. Copy it again, or leave it out.") from None
+        raise ValueError(f"'{path}' is not rows of numbers: {told(error)}. {AGAIN}") from None
     if not rows:
         raise ValueError(f"'{path}' is empty. Copy the recording again, or leave it out.")
     if len({len(row) for row in rows}) > 1:

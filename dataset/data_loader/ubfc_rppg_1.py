@@ -17,6 +17,7 @@ import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
 from dataset.data_loader.files import column, first_file, read_table, require_root, require_some, wants_motion
+from dataset.reading import is_there
 from dataset.video import Frame, iter_array, iter_frames
 from registry import DATASETS
 
@@ -35,7 +36,7 @@ class UBFCrPPG1Loader(BaseLoader):
         folders: list[Path] = []
         for place in (root, root / "DATASET_1"):
             if place.is_dir() and not folders:
-                folders = natural_sort(f for f in place.iterdir() if any((f / name).is_file() for name in FILES))
+                folders = natural_sort(f for f in place.iterdir() if any(is_there(f / name) for name in FILES))
         folders = [folder for folder in folders if not folder.name.startswith(".")]
         require_some(folders, root, "UBFC-rPPG-1", "5-gt/vid.avi and 5-gt/gtdump.xmp, 6-gt/...")
         return [Recording(id=folder.name, subject=folder.name, path=folder) for folder in folders]
