@@ -1,0 +1,192 @@
+"""Checks of what the camera saw: the face, its size and motion, the light, the compression."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import scipy.ndimage
+import scipy.signal
+
+from dataset.doctor.finding import Finding, grade, percent, plural, worst
+
+COVERAGE_LOOK, COVERAGE_BAD = 0.95, 0.70  # share of the looked-at time with a face
+LEFT_LOOK, LEFT_BAD = 0.05, 0.30  # share of the looked-at time with the face outside the fixed box
+SIZE_LOOK, SIZE_BAD = 60.0, 30.0  # pixels: width of the face
+STEP, STEP_BAD = 0.15, 0.40  # change of the brightness within a second; a pulse is 0.005
+PUMPING_LOOK, PUMPING_BAD = 0.03, 0.10  # rms of the brightness between 0.1 and 0.7 Hz
+DARK, BRIGHT, BLOWN = 40.0, 225.0, 0.10  # grey levels of the face; share of its pixels at full scale
+SPEED = 0.5  # face widths per second, 95th percentile
+BLOCKY_LOOK, BLOCKY_BAD = 1.25, 1.8  # steps between 8 x 8 blocks over those inside
+LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+LOSSLESS = {"rawvideo", "ffv1", "png", "huffyuv", "ffvhuff", "utvideo", "bmp", "tif", "tiff", "qtrle", "magicyuv"}
+STILLS = {"mjpeg", "jpg", "jpeg", "mjpegb", "jpeg2000", "dvvideo", "prores", "webp"}  # every frame for itself
+BITS_LOOK, BITS_BAD = {"stills": 0.8, "video": 0.05}, {"stills": 0.3, "video": 0.015}  # per pixel and frame
+
+
+@dataclass(frozen=True)
+class Video:
+    """What the raw file says. `codec` "" and `bits` 0: unknown. `frame` (H, W, 3): its first picture."""
+
+    codec: str = ""
+    fps: float = 0.0
+    bits: float = 0.0  # per pixel and frame
+    blockiness: float | None = None
+    frame: np.ndarray | None = None
+    problem: str = ""
+
+
+def check_coverage(flags: dict[str, Any]) -> Finding:
+    """How often there was a face when it was looked for, and whether it stayed in the box; `flags` of the entry."""
+    coverage, left = flags.get("face_coverage"), float(flags.get("face_left_box", 0.0))
+    if coverage is None:
+        return Finding("face", "", "Not checked: faces were not looked for (DO_CROP_FACE is False).")
+    found = {"face_coverage": coverage, "face_left_box": left, "first_face_s": flags.get("first_face_s", 0.0)}
+    level = worst([
+        grade(coverage, COVERAGE_LOOK, COVERAGE_BAD) if coverage < 1 else "ok", grade(left, LEFT_LOOK, LEFT_BAD),
+        grade(found["first_face_s"], 1.0),
+    ])  # fmt: skip
+    text = f"A face in {percent(coverage)} of the looked-at time"
+    text += f", first after {found['first_face_s']:.1f} s" if found["first_face_s"] else ""
+    text += f", outside the box in {percent(left)}" if left else ""
+    if level == "ok":
+        return Finding("face", "ok", f"{text}.", values=found)
+    mend = "Cut the recording to where the face is, or follow it: CROP_FACE.DETECTION.DO_DYNAMIC_DETECTION: True."
+    return Finding("face", level, f"{text}: without it the stored pictures show no skin.", mend, found)
+
+
+def check_several(several: int) -> Finding:
+    """Looks that found more than one face."""
+    found = {"several_faces": several}
+    if not several:
+        return Finding("one face", "ok", "Never more than one face in view.", values=found)
+    return Finding(
+        "one face",
+        "look",
+        f"{plural(several, 'look')} found more than one face; the widest was taken.",
+        "See on the picture whose it is. It may also be a false alarm of the detector: try another CROP_FACE.BACKEND.",
+        found,
+    )
+
+
+def check_size(boxes: np.ndarray, factor: float, stored: tuple[int, int]) -> Finding:
+    """Width of the face in pixels: `boxes` (T, 4) are `factor` times the face; `stored` = (W, H) of what is kept."""
+    if not len(boxes):
+        return Finding("face size", "", "Not checked: no face boxes.")
+    width = float(np.median(boxes[:, 2]))
+    found = {"face_px": width / factor, "box_px": width}
+    text = f"The face is about {width / factor:.0f} pixels wide"
+    text += f", its box of {width:.0f} enlarged to {stored[0]}" if width < stored[0] else ""
+    level = grade(width / factor, SIZE_LOOK, SIZE_BAD)
+    if level == "ok":
+        return Finding("face size", "ok", f"{text}.", values=found)
+    return Finding(
+        "face size", level, f"{text}: few pixels to average, so noise and compression weigh more.",
+        "Sit closer or record at a higher resolution; a larger RESIZE does not help.", found,
+    )  # fmt: skip
+
+
+def check_light(trace: np.ndarray, fs: float, blown: float) -> Finding:
+    """Steps and slow pumping of the brightness, by the mean colour `trace` (T, 3) at `fs` Hz; `blown`: share at 255."""
+    light = trace @ LUMA
+    middle = float(np.median(light))
+    smooth = scipy.ndimage.uniform_filter1d(light, max(1, int(round(0.3 * fs)))) / max(middle, 1e-9)
+    change = _changes(smooth, max(1, int(round(fs))))
+    steps, _ = scipy.signal.find_peaks(np.concatenate([[0.0], change, [0.0]]), height=STEP, distance=max(1, fs))
+    largest, pumping = float(change.max(initial=0.0)), _rms(smooth, fs, (0.1, 0.7))
+    found = {"brightness": middle, "light_steps": len(steps), "light_step_max": largest}
+    found |= {"light_pumping": pumping, "blown_pixels": blown}
+    level = worst(
+        [
+            *(grade(largest, STEP, STEP_BAD), grade(pumping, PUMPING_LOOK, PUMPING_BAD)),
+            *(grade(middle, DARK, DARK / 2), grade(middle, BRIGHT), grade(blown, BLOWN)),
+        ]
+    )
+    text = f"Brightness of the face {middle:.0f} of 255, changing by at most {percent(largest)} in 1 s"
+    if level == "ok":
+        return Finding("light", "ok", f"{text}.", values=found)
+    said = [f"{plural(len(steps), 'step')} of more than {percent(STEP)}"] * (len(steps) > 0)
+    said += [f"slow pumping of {percent(pumping)} (rms)"] * (pumping > PUMPING_LOOK)
+    said += ["too dark to see a pulse in much of it"] * (middle < DARK) + ["too bright"] * (middle > BRIGHT)
+    said += [f"{percent(blown)} of the pixels at full scale, where no pulse shows"] * (blown > BLOWN)
+    mend = "Fix exposure, gain and white balance of the camera, and the light; POS and CHROM suffer least from steps."
+    return Finding("light", level, f"{text}; {'; '.join(said)}.", mend, found)
+
+
+def _changes(smooth: np.ndarray, lag: int) -> np.ndarray:
+    """|Difference| over `lag` samples; empty for shorter waves."""
+    return np.abs(smooth[lag:] - smooth[:-lag]) if len(smooth) > lag else np.empty(0)
+
+
+def _rms(wave: np.ndarray, fs: float, band: tuple[float, float]) -> float:
+    """Root mean square of what `wave` (L,) has inside `band` (Hz)."""
+    wave = scipy.signal.detrend(wave)
+    freqs, spectrum = np.fft.rfftfreq(len(wave), 1 / fs), np.fft.rfft(wave)
+    inside = (freqs >= band[0]) & (freqs <= band[1])
+    return float(np.sqrt(2 * np.sum(np.abs(spectrum[inside]) ** 2)) / len(wave))
+
+
+def speeds(faces: np.ndarray, boxes: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """How fast the face moves between sampled pictures (N, H, W, 3) at `times` (s): (N-1,) face widths per second.
+
+    Motion inside the box by phase correlation, plus that of the box (N, 4) itself.
+    """
+    grey = [cv2.cvtColor(np.ascontiguousarray(face[..., :3]), cv2.COLOR_RGB2GRAY).astype(np.float32) for face in faces]
+    window = cv2.createHanningWindow(grey[0].shape[::-1], cv2.CV_32F)
+    inside = np.array([cv2.phaseCorrelate(a, b, window)[0] for a, b in zip(grey[:-1], grey[1:], strict=True)])
+    moved = inside / grey[0].shape[1]
+    if len(boxes) == len(faces):
+        moved = moved + np.diff(boxes[:, :2] + boxes[:, 2:] / 2, axis=0) / boxes[1:, 2:3]
+    return np.linalg.norm(moved, axis=1) / np.maximum(np.diff(times), 1e-3)
+
+
+def check_motion(speed: np.ndarray) -> Finding:
+    """How much the head moves, by its `speed` (N,) in widths of the stored face per second."""
+    if not len(speed):
+        return Finding("motion", "", "Not checked: too few frames.")
+    fast = float(np.percentile(speed, 95))
+    text = f"The head moves by up to {percent(fast)} of the picture's width in a second (95th percentile)"
+    if grade(fast, SPEED) == "ok":
+        return Finding("motion", "ok", f"{text}.", values={"motion": fast})
+    mend = "Expect larger errors; compare with recordings at rest, and set DO_DYNAMIC_DETECTION: True."
+    return Finding(
+        "motion", "look", f"{text}: motion changes the colour more than a pulse does.", mend, {"motion": fast}
+    )
+
+
+def blockiness(frame: np.ndarray) -> float:
+    """Mean step between 8 x 8 blocks over the mean step inside them, of a picture (H, W, 3); about 1 without blocks.
+
+    After Wang, Sheikh and Bovik, "No-reference perceptual quality assessment of JPEG compressed images", ICIP 2002.
+    """
+    grey = cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY).astype(np.float32)
+    ratios = []
+    for steps in (np.abs(np.diff(grey, axis=1)).mean(axis=0), np.abs(np.diff(grey, axis=0)).mean(axis=1)):
+        edge = np.arange(len(steps)) % 8 == 7
+        ratios.append(steps[edge].mean() / max(float(steps[~edge].mean()), 1e-6))
+    return float(np.mean(ratios))
+
+
+def check_compression(video: Video) -> Finding:
+    """Codec, bits per pixel and blockiness of the raw video."""
+    found = {"codec": video.codec, "bits_per_pixel": video.bits or None, "blockiness": video.blockiness}
+    if video.frame is None:
+        reason = video.problem or "the raw video is not there"
+        return Finding("compression", "", f"Not checked: {reason}.", values=found)
+    kind = "lossless" if video.codec in LOSSLESS else "stills" if video.codec in STILLS else "video"
+    level = "ok"
+    if kind != "lossless":
+        known = video.codec and video.bits
+        level = worst([
+            grade(video.bits, BITS_LOOK[kind], BITS_BAD[kind]) if known else "ok",
+            grade(video.blockiness or 0.0, BLOCKY_LOOK, BLOCKY_BAD),
+        ])  # fmt: skip
+    text = f"Stored as {video.codec or 'plain pixels'}"
+    text += ", lossless" if kind == "lossless" else f" with {video.bits:.3f} bits per pixel" if video.bits else ""
+    text += f", blocks {percent(video.blockiness - 1)} sharper than their inside" if level != "ok" else ""
+    if level == "ok":
+        return Finding("compression", "ok", f"{text}.", values=found)
+    return Finding(
+        "compression", level, f"{text}: strong compression removes changes as small as a pulse.",
+        "Record anew at a higher bit rate or quality; re-encoding cannot bring the pulse back.", found,
+    )  # fmt: skip

@@ -1,0 +1,115 @@
+"""Checks of the clock: frames per second, even spacing, dropped and doubled frames."""
+
+import numpy as np
+
+from dataset.cache import frame_rate
+from dataset.doctor.finding import Finding, grade, percent, plural, worst
+from dataset.preprocess import time_flags
+
+RATE_LOOK, RATE_BAD = 0.01, 0.03  # relative error of the rate: so many per cent is every heart rate off
+JITTER = 0.15  # spread of the ordinary frame intervals over their median
+DROPPED_LOOK, DROPPED_BAD = 0.01, 0.05  # share of the frames
+DOUBLED_LOOK, DOUBLED_BAD = 0.01, 0.10  # share of the frames
+GAP_LOOK, GAP_BAD = 0.5, 2.0  # s without a frame: half a beat, and several
+
+
+def check_rate(times: np.ndarray | None, fs: float, stated: dict[str, float]) -> Finding:
+    """Frames per second by the frame times (T,) s against what is `stated` by somebody (name -> Hz; 0: not).
+
+    `fs` is what the cache took: measured where there are times.
+    """
+    stated = {name: value for name, value in stated.items() if value}
+    measured = None if times is None else frame_rate(np.asarray(times))
+    values = {"fps": fs, "fps_stated": next(iter(stated.values()), None)}
+    if measured is None:
+        text = f"The video has no frame times; {fs:g} frames per second are taken on trust."
+        return Finding("frame rate", "", text, values=values)
+    off = {name: abs(value / measured - 1) for name, value in stated.items()}
+    name = max(off, key=off.get, default="")
+    level = grade(off[name], RATE_LOOK, RATE_BAD) if name else "ok"
+    if level == "ok":
+        said = f", as {' and '.join(stated)} {'say' if len(stated) > 1 else 'says'}" if stated else ""
+        return Finding("frame rate", "ok", f"{measured:.2f} frames per second{said}.", values=values)
+    share = percent(off[name])
+    return Finding(
+        "frame rate",
+        level,
+        f"{measured:.2f} frames per second by the frame times, but {name} says {stated[name]:g}: whatever trusts that "
+        f"number gets times and rates wrong by {share}.",
+        f"Set FS to {measured:.2f}, or RESAMPLE_FS to read all recordings at one rate.",
+        values,
+    )
+
+
+def check_spacing(times: np.ndarray | None) -> Finding:
+    """Whether frames come evenly, by the spread of the ordinary intervals between frame times (T,) s."""
+    steps = np.diff(times) if times is not None else np.empty(0)
+    steps = steps[steps > 0]
+    if len(steps) < 3:
+        return Finding("even frames", "", "Not checked: the video has no frame times.")
+    middle = np.median(steps)
+    ordinary = steps[(steps > 0.25 * middle) & (steps < 1.5 * middle)]
+    jitter = float(ordinary.std() / middle)
+    values = {"fps_jitter": jitter}
+    if grade(jitter, JITTER) == "ok":
+        return Finding("even frames", "ok", "Frames come evenly.", values=values)
+    return Finding(
+        "even frames",
+        "look",
+        f"Frames come unevenly: intervals differ by {percent(jitter)} (standard deviation; median "
+        f"{1000 * middle:.0f} ms). Methods that count frames see a pulse that speeds up and slows down.",
+        "Set RESAMPLE_FS to the mean rate; the preset exact works in real time already.",
+        values,
+    )
+
+
+def check_dropped(times: np.ndarray | None, count: int) -> Finding:
+    """Frames that are missing by the frame times (T,) s of a video of `count` frames."""
+    if times is None or len(times) < 3:
+        return Finding("dropped frames", "", "Not checked: the video has no frame times, so a gap does not show.")
+    flags = time_flags(times)
+    dropped, backwards = flags.get("dropped_frames", 0), flags.get("times_out_of_order", 0)
+    steps, gap = np.diff(times), float(np.max(np.diff(times)))
+    values = {"dropped_frames": dropped, "longest_gap_s": gap, "times_out_of_order": backwards}
+    if backwards:
+        return Finding(
+            "dropped frames",
+            "bad",
+            f"{plural(backwards, 'frame time')} run backwards: the clock of this video cannot be trusted.",
+            "Repair the file of the frame times, or leave the recording out.",
+            values,
+        )
+    level = worst([grade(dropped / (count + dropped), DROPPED_LOOK, DROPPED_BAD), grade(gap, GAP_LOOK, GAP_BAD)])
+    if not dropped and level == "ok":
+        even = (
+            " (they are perfectly even, as some recorders write them whatever happened)" if np.ptp(steps) < 1e-4 else ""
+        )
+        return Finding("dropped frames", "ok", f"None is missing by the frame times{even}.", values=values)
+    text = f"{plural(dropped, 'frame')} of {count + dropped} missing ({percent(dropped / (count + dropped))})"
+    text += f", the longest gap {gap:.2f} s."
+    if level == "ok":
+        return Finding("dropped frames", "ok", text, values=values)
+    mend = "Read in real time: LABEL_ALIGN: timestamps and RESAMPLE_FS. With gaps of seconds, leave the recording out."
+    return Finding("dropped frames", level, text + " Methods that count frames lose their place.", mend, values)
+
+
+def check_doubled(times: np.ndarray | None, repeated: int, count: int) -> Finding:
+    """Frames shown twice: at one time by the clock (T,) s, or `repeated`: equal to the one before in every pixel."""
+    by_time = time_flags(times).get("doubled_frames", 0)
+    values = {"doubled_by_time": by_time, "repeated_frames": repeated}
+    most = max(by_time, repeated)
+    if not most:
+        return Finding("doubled frames", "ok", "None is shown twice.", values=values)
+    level = grade(most / count, DOUBLED_LOOK, DOUBLED_BAD)
+    text = f"{plural(repeated, 'face')} of {count} ({percent(repeated / count)}) equal the one before in every pixel"
+    text += f"; {by_time} came at nearly the same time as the one before." if by_time else "."
+    if level == "ok":
+        return Finding("doubled frames", "ok", text, values=values)
+    real = count - repeated
+    return Finding(
+        "doubled frames",
+        level,
+        f"{text} The camera or a converter filled gaps: at most {real} pictures are real.",
+        "Look for the original recording; if there is none, set RESAMPLE_FS to the rate of the real pictures.",
+        values,
+    )
