@@ -45,7 +45,7 @@ def _intervals(panel: Any, times: np.ndarray | None) -> None:
         panel.set_axis_off()
         return
     panel.plot(times[1:], 1000 * np.diff(times), ".", color="0.3", markersize=2)
-    panel.set_ylim(bottom=min(0.0, 1000 * float(np.diff(times).min())))
+    panel.set_ylim(min(0.0, 1000 * float(np.diff(times).min())), 1200 * float(np.diff(times).max()))
     panel.set_xlabel("time [s]", fontsize=6)
 
 

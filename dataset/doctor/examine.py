@@ -15,6 +15,7 @@ from dataset.doctor import label, picture, timing
 from dataset.doctor.drawing import draw
 from dataset.doctor.finding import Finding, worst
 from dataset.doctor.picture import Video
+from dataset.face import get_detector
 from dataset.preprocess import FaceCrop
 from dataset.video import as_frame, decoding
 from evaluation import figures
@@ -22,7 +23,7 @@ from evaluation.evaluate import RecordingResult, reference_wave, uniform
 from unsupervised_methods.methods.pos import pos
 
 PROBED = 30  # frames of the raw video that are decoded again: the last of them shows ordinary compression
-SAMPLED, SAMPLE_RATE = 600, 5.0  # faces that are looked at, at most so many a second
+SAMPLED, SAMPLE_RATE = 300, 5.0  # faces that are looked at, at most so many a second
 FACE_WIDTH, FRAME_WIDTH = 96, 240  # pixels of the thumbnails
 GRID = 100.0  # Hz: a label sampled faster is read at this rate
 
@@ -110,12 +111,13 @@ def findings(entry: Entry, waves: Waves, video: Video, job: Job) -> Iterator[Fin
     """Every check of one recording, the picture first, then the clock, the pulse and its label."""
     faces, boxes, times = _sample(entry)
     yield picture.check_coverage(entry.flags)
-    yield picture.check_size(entry.boxes, _growth(job.crop), entry.shape[2:0:-1])
-    yield picture.check_several(int(entry.flags.get("several_faces", 0)))
+    yield picture.check_size(entry.boxes[: len(entry.boxes) * job.crop.do_crop], _growth(job.crop), entry.shape[2:0:-1])
+    yield picture.check_several(*_several(entry, video, job.crop))
     yield picture.check_light(waves.trace, waves.fs, float((faces.max(axis=3) >= 254).mean()))
     yield picture.check_motion(picture.speeds(faces, boxes, times) if len(faces) > 2 else np.empty(0))
     yield picture.check_compression(video)
     count, fs = len(entry.trace), entry.fs
+    yield timing.check_duration(entry.times, count, fs)
     yield timing.check_rate(entry.times, fs, job.stated)
     yield timing.check_spacing(entry.times)
     yield timing.check_dropped(entry.times, count)
@@ -126,7 +128,7 @@ def findings(entry: Entry, waves: Waves, video: Video, job: Job) -> Iterator[Fin
 def _label_findings(entry: Entry, waves: Waves) -> Iterator[Finding]:
     signal = entry.signals.get("ppg")
     if signal is None or waves.own is None:
-        yield Finding("label", "", "There is no pulse label" if signal is None else "The label has too few samples")
+        yield Finding("label", "", "There is no pulse label." if signal is None else "The label has too few samples.")
         yield label.check_camera(waves.pulse, waves.fs, waves.problem)
         return
     yield label.check_length(signal, entry.times, len(entry.trace), entry.fs)
@@ -183,6 +185,15 @@ def _sample(entry: Entry) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return _rgb(np.asarray(entry.faces[chosen])), entry.boxes[chosen].astype(float), times[chosen]
 
 
+def _several(entry: Entry, video: Video, crop: FaceCrop) -> tuple[int, bool | None]:
+    """How many looks found several faces, and whether the first frame and a later one still show a second one."""
+    several = int(entry.flags.get("several_faces", 0))
+    if not several or video.frame is None or crop.dynamic:
+        return several, None
+    detector = get_detector(crop.backend)
+    return several, picture.second_face([detector.detect(frame) for frame in (video.frame, video.later)])
+
+
 def _growth(crop: FaceCrop) -> float:
     return crop.large_coef if crop.do_crop and crop.large_box else 1.0
 
@@ -197,7 +208,7 @@ def probe(loader: BaseLoader, recording: Recording, decoder: str, count: int) ->
         header = _header(noticed.files[0], count, first.shape[:2]) if noticed.files else Video()
     except Exception as error:  # whatever a reader raises: the cache has all that is needed for the other checks
         return Video(problem=f"the raw video could not be opened again ({' '.join(str(error).split())})")
-    return replace(header, frame=first, blockiness=picture.blockiness(later))
+    return replace(header, frame=first, later=later, blockiness=picture.blockiness(later))
 
 
 def _two_frames(loader: BaseLoader, recording: Recording) -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,7 @@ from evaluation.presets import PRESETS
 
 WIDE = replace(PRESETS["exact"], band=(0.5, 4.0))  # 30 to 240 bpm: wide enough to see a rate that cannot be
 STILL_SECONDS, STILL = 1.5, 0.03  # s without a beat at 40 bpm; share of the ordinary swing that counts as none
-CLIP_SECONDS, CLIP_EDGE, CLIP_RUNS = 0.06, 0.002, 3  # s at the edge, share of the range that is the edge, how often
+CLIP_SECONDS, CLIP_EDGE, CLIP_RUNS = 0.08, 0.001, 3  # s at the edge, share of the range that is the edge, how often
 FLAT_LOOK, FLAT_BAD = 0.02, 0.20  # share of the samples
 CLIPPED_LOOK, CLIPPED_BAD = 0.01, 0.10  # share of the samples
 WINDOW = 10.0  # s of a heart rate
@@ -25,7 +25,7 @@ HR_LOW, HR_HIGH, HR_JUMP = 40.0, 180.0, 20.0  # bpm; the jump between neighbouri
 LENGTH_LOOK, LENGTH_BAD = 0.02, 0.10  # share of the video without label (from 10 % on it cannot be aligned by time)
 LAG_LOOK, LAG_BAD = 0.25, 0.5  # s; a finger's pulse is 0.05 to 0.25 s behind that of the face
 LONGEST_LAG = 4.0  # s to each side that are searched
-TRUSTED, RIVAL = 0.4, 0.9  # correlation at the peak; a second peak of this share of it makes the lag ambiguous
+TRUSTED, UNCERTAIN = 0.4, 1.5  # correlation at the peak; its standard errors within which another fits as well
 POS_BAND = (0.75, 3.0)  # Hz: what POS lets through, so the label gets the same filter
 SNR_LOOK = -6.0  # dB: noise alone gives about -7
 SURE, DISAGREEMENT = 3.0, 10.0  # dB from which a camera pulse is certain; bpm from the label that it must not be off
@@ -172,9 +172,9 @@ def like_pos(values: np.ndarray, fs: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Lag:
-    """Where the label fits the camera's pulse best. `seconds` > 0: the label comes late.
+    """Where the label fits the camera's pulse. `seconds` > 0: the label comes late.
 
-    `correlation` there (negative where only an inverted label fits); `rivals`: other lags that fit nearly as well.
+    `correlation` there (negative where only an inverted label fits); `rivals`: other lags (s) that fit as well.
     """
 
     seconds: float
@@ -190,18 +190,23 @@ class Lag:
 def find_lag(pulse: np.ndarray, label: np.ndarray, fs: float) -> Lag:
     """Lag of `label` (L,) behind the camera's `pulse` (L,), both filtered alike at `fs` Hz and rising with the blood.
 
-    Searched up to 4 s or a third of the length to each side. ValueError for waves without a peak in between.
+    A pulse looks much the same a beat later, or upside down half a beat later. Of all lags within 4 s that fit the
+    best one's correlation but for its own uncertainty, the one nearest to 0 is taken, upright before inverted.
+    ValueError for waves without anything in common.
     """
     middle = reach(len(pulse), fs)
     fit = cross_correlation(pulse, label, middle)
     tops = [(sign * fit[k], k, sign) for sign in (1, -1) for k in scipy.signal.find_peaks(sign * fit)[0]]
     if not tops:
         raise ValueError("the waves have nothing in common")
-    # A pulse is nearly the same a beat later or upside down half a beat later: the best must beat those by far.
-    best, place, sign = max(tops, key=lambda top: top[0])
-    rivals = sorted((k for value, k, _ in tops if value >= RIVAL * best and k != place), key=lambda k: abs(k - middle))
-    place_s = (place - middle + _vertex(sign * fit[place - 1 : place + 2])) / fs
-    return Lag(float(place_s), float(sign * best), tuple(float((k - middle) / fs) for k in rivals))
+    best = max(tops)[0]
+    # Standard error of a correlation over waves about 1 Hz wide: two independent values a second.
+    margin = UNCERTAIN * math.sqrt(max(1 - best**2, 0.0) * fs / (2 * len(pulse)))
+    equal = sorted((top for top in tops if top[0] >= best - margin), key=lambda top: (-top[2], abs(top[1] - middle)))
+    value, place, sign = equal[0]
+    seconds = (place - middle + _vertex(sign * fit[place - 1 : place + 2])) / fs
+    rivals = tuple(float((k - middle) / fs) for _, k, s in equal[1:] if s == sign)
+    return Lag(float(seconds), float(sign * value), rivals)
 
 
 def _vertex(three: np.ndarray) -> float:
@@ -218,6 +223,7 @@ def check_lag(pulse: np.ndarray, label: np.ndarray, fs: float) -> Finding:
         return Finding("label lag", "", "Not checked: the label is constant.")
     lag = find_lag(pulse, label, fs)
     found = {"lag_s": lag.seconds, "lag_correlation": lag.correlation, "lag_trusted": lag.trusted}
+    found["lag_rivals"] = len(lag.rivals)
     at = f"correlation {abs(lag.correlation):.2f}"
     if not lag.trusted:
         text = f"The lag cannot be told: the camera's pulse is too unlike the label ({at} at best, {TRUSTED:g} needed)."
@@ -236,7 +242,7 @@ def check_lag(pulse: np.ndarray, label: np.ndarray, fs: float) -> Finding:
 
 
 def _or_else(lag: Lag) -> str:
-    return f"; {lag.rivals[0]:.2f} s would fit nearly as well" if lag.rivals else ""
+    return f"; beats are alike, so {lag.rivals[0]:+.2f} s would fit as well" if lag.rivals else ""
 
 
 def check_camera(pulse: np.ndarray, fs: float, problem: str, rate: float | None = None) -> Finding:

@@ -11,10 +11,10 @@ from evaluation.tables import csv_text
 
 ORDER = ("failed", "bad", "look", "ok")  # worst first
 COLUMNS = (
-    "section", "recording", "subject", "grade", "bad", "look", "findings",
+    "section", "recording", "subject", "grade", "bad", "look", "findings", "seconds",
     "fps", "fps_stated", "fps_jitter", "dropped_frames", "longest_gap_s", "times_out_of_order", "doubled_by_time",
     "repeated_frames", "label_s", "video_s", "label_missing", "label_gap_s", "label_flat", "label_clipped", "hr_bpm",
-    "hr_min", "hr_max", "hr_jump", "label_snr_db", "lag_s", "lag_correlation", "lag_trusted", "pos_bpm",
+    "hr_min", "hr_max", "hr_jump", "label_snr_db", "lag_s", "lag_correlation", "lag_trusted", "lag_rivals", "pos_bpm",
     "pos_quality_db", "pos_snr_db", "face_coverage", "face_left_box", "first_face_s", "several_faces", "face_px",
     "box_px", "brightness", "light_steps", "light_step_max", "light_pumping", "blown_pixels", "motion", "codec",
     "bits_per_pixel", "blockiness",
@@ -110,7 +110,7 @@ def _image(content: bytes, words: str, kind: str) -> str:
 def _findings(found: Sequence[Finding]) -> str:
     rank = {"bad": 0, "look": 1, "ok": 2, "": 3}
     rows = "".join(
-        f"<tr><td>{_chip(f.grade)}</td><td>{escape(f.check)}</td>"
+        f"<tr><td class=w>{_chip(f.grade)}</td><td class=w>{escape(f.check)}</td>"
         f"<td>{escape(f.text)}{f' <i>{escape(f.mend)}</i>' if f.mend else ''}</td></tr>"
         for f in sorted(found, key=lambda f: rank[f.grade])
     )
@@ -128,7 +128,8 @@ _HEAD = """<!DOCTYPE html>
 <style>
 body { font: 14px/1.45 sans-serif; max-width: 62em; margin: 1.5em auto; padding: 0 1em; color: #222; }
 table { border-collapse: collapse; } th, td { text-align: left; padding: 2px 10px 2px 0; vertical-align: top; }
-td.n { text-align: right; } i { color: #555; } small { color: #666; } img { margin-right: 6px; max-width: 100%; }
+td.n { text-align: right; } td.w { white-space: nowrap; }
+i { color: #555; } small { color: #666; } img { margin-right: 6px; max-width: 100%; }
 details { border: 1px solid #ccc; border-radius: 4px; padding: 6px 12px; margin: 10px 0; overflow-wrap: anywhere; }
 summary { cursor: pointer; } a { color: inherit; }
 .chip { display: inline-block; min-width: 3em; text-align: center; border-radius: 3px; font-size: 12px; color: #fff; }

@@ -1,5 +1,6 @@
 """Checks of what the camera saw: the face, its size and motion, the light, the compression."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,14 +10,17 @@ import scipy.ndimage
 import scipy.signal
 
 from dataset.doctor.finding import Finding, grade, percent, plural, worst
+from dataset.face.boxes import largest
 
 COVERAGE_LOOK, COVERAGE_BAD = 0.95, 0.70  # share of the looked-at time with a face
 LEFT_LOOK, LEFT_BAD = 0.05, 0.30  # share of the looked-at time with the face outside the fixed box
+SECOND = 0.5  # width of a second face that matters, of that of the widest
 SIZE_LOOK, SIZE_BAD = 60.0, 30.0  # pixels: width of the face
 STEP, STEP_BAD = 0.15, 0.40  # change of the brightness within a second; a pulse is 0.005
 PUMPING_LOOK, PUMPING_BAD = 0.03, 0.10  # rms of the brightness between 0.1 and 0.7 Hz
 DARK, BRIGHT, BLOWN = 40.0, 225.0, 0.10  # grey levels of the face; share of its pixels at full scale
-SPEED = 0.5  # face widths per second, 95th percentile
+ALIGNED, ALIKE = 48, 0.7  # pixels: width at which motion is measured; least correlation of what was aligned
+SPEED = 0.15  # widths of the stored picture per second, 95th percentile
 BLOCKY_LOOK, BLOCKY_BAD = 1.25, 1.8  # steps between 8 x 8 blocks over those inside
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 LOSSLESS = {"rawvideo", "ffv1", "png", "huffyuv", "ffvhuff", "utvideo", "bmp", "tif", "tiff", "qtrle", "magicyuv"}
@@ -33,6 +37,7 @@ class Video:
     bits: float = 0.0  # per pixel and frame
     blockiness: float | None = None
     frame: np.ndarray | None = None
+    later: np.ndarray | None = None  # (H, W, 3): the picture a second later, or the last
     problem: str = ""
 
 
@@ -55,18 +60,30 @@ def check_coverage(flags: dict[str, Any]) -> Finding:
     return Finding("face", level, f"{text}: without it the stored pictures show no skin.", mend, found)
 
 
-def check_several(several: int) -> Finding:
-    """Looks that found more than one face."""
+def check_several(several: int, confirmed: bool | None) -> Finding:
+    """Looks that found more than one face; `confirmed`: whether a second look agrees, None where there can be none."""
     found = {"several_faces": several}
     if not several:
         return Finding("one face", "ok", "Never more than one face in view.", values=found)
-    return Finding(
-        "one face",
-        "look",
-        f"{plural(several, 'look')} found more than one face; the widest was taken.",
-        "See on the picture whose it is. It may also be a false alarm of the detector: try another CROP_FACE.BACKEND.",
-        found,
-    )
+    text = f"{plural(several, 'look')} found more than one face"
+    if confirmed is False:
+        return Finding("one face", "ok", f"{text}, but none of its size stays: a false alarm.", values=found)
+    mend = "See on the first picture whose face the box holds. If it is the wrong one, cut the video to the right one."
+    return Finding("one face", "look", f"{text}; the widest was taken.", mend, found)
+
+
+def second_face(boxes: Sequence[np.ndarray]) -> bool:
+    """Whether every frame's `boxes` (N, 4) hold a second face at least half as wide as the widest and apart from it."""
+    return all(_others(frame) > 0 for frame in boxes)
+
+
+def _others(boxes: np.ndarray) -> int:
+    face = largest(boxes)
+    if face is None:
+        return 0
+    apart = np.abs(boxes[:, 0] + boxes[:, 2] / 2 - face[0] - face[2] / 2) > face[2] / 2
+    apart |= np.abs(boxes[:, 1] + boxes[:, 3] / 2 - face[1] - face[3] / 2) > face[3] / 2
+    return int(np.count_nonzero(apart & (boxes[:, 2] >= SECOND * face[2])))
 
 
 def check_size(boxes: np.ndarray, factor: float, stored: tuple[int, int]) -> Finding:
@@ -127,25 +144,46 @@ def _rms(wave: np.ndarray, fs: float, band: tuple[float, float]) -> float:
 
 
 def speeds(faces: np.ndarray, boxes: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """How fast the face moves between sampled pictures (N, H, W, 3) at `times` (s): (N-1,) face widths per second.
+    """How fast the face moves between sampled pictures (N, H, W, 3) at `times` (s), in their widths per second.
 
-    Motion inside the box by phase correlation, plus that of the box (N, 4) itself.
+    Motion inside the box by alignment, plus that of the box (N, 4) itself; (M,) of the pictures that could be aligned.
     """
-    grey = [cv2.cvtColor(np.ascontiguousarray(face[..., :3]), cv2.COLOR_RGB2GRAY).astype(np.float32) for face in faces]
-    window = cv2.createHanningWindow(grey[0].shape[::-1], cv2.CV_32F)
-    inside = np.array([cv2.phaseCorrelate(a, b, window)[0] for a, b in zip(grey[:-1], grey[1:], strict=True)])
-    moved = inside / grey[0].shape[1]
+    grey = [_small_grey(face) for face in faces]
+    found = [_shift(before, after) for before, after in zip(grey[:-1], grey[1:], strict=True)]
+    moved = np.array([move for move, _ in found]).reshape(-1, 2) / grey[0].shape[1]
     if len(boxes) == len(faces):
         moved = moved + np.diff(boxes[:, :2] + boxes[:, 2:] / 2, axis=0) / boxes[1:, 2:3]
-    return np.linalg.norm(moved, axis=1) / np.maximum(np.diff(times), 1e-3)
+    speed = np.linalg.norm(moved, axis=1) / np.maximum(np.diff(times), 1e-3)
+    return speed[np.array([alike for _, alike in found]) >= ALIKE]
+
+
+def _small_grey(face: np.ndarray) -> np.ndarray:
+    grey = cv2.cvtColor(np.ascontiguousarray(face), cv2.COLOR_RGB2GRAY).astype(np.float32)
+    height = round(ALIGNED * grey.shape[0] / grey.shape[1])
+    return cv2.resize(grey, (ALIGNED, height), interpolation=cv2.INTER_AREA) if grey.shape[1] > ALIGNED else grey
+
+
+def _shift(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, float]:
+    """Move (x, y) in pixels between two grey pictures, and how alike they then are (0: no move fits).
+
+    Evangelidis and Psarakis, "Parametric image alignment using enhanced correlation coefficient maximization", IEEE
+    PAMI 30(10), 2008: indifferent to brightness and contrast, and it fails on noise instead of inventing a move.
+    """
+    stop = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 30, 1e-3)
+    start = np.eye(2, 3, dtype=np.float32)
+    try:
+        alike, warp = cv2.findTransformECC(before, after, start, cv2.MOTION_TRANSLATION, stop, None, 5)
+    except cv2.error:  # it did not converge
+        return np.zeros(2), 0.0
+    return warp[:, 2].astype(float), float(alike)
 
 
 def check_motion(speed: np.ndarray) -> Finding:
     """How much the head moves, by its `speed` (N,) in widths of the stored face per second."""
     if not len(speed):
-        return Finding("motion", "", "Not checked: too few frames.")
+        return Finding("motion", "", "Not told: the pictures are too few, or too unlike one another.")
     fast = float(np.percentile(speed, 95))
-    text = f"The head moves by up to {percent(fast)} of the picture's width in a second (95th percentile)"
+    text = f"The head moves by up to {percent(fast)} of the stored picture's width in a second (95th percentile)"
     if grade(fast, SPEED) == "ok":
         return Finding("motion", "ok", f"{text}.", values={"motion": fast})
     mend = "Expect larger errors; compare with recordings at rest, and set DO_DYNAMIC_DETECTION: True."

@@ -5,12 +5,32 @@ import numpy as np
 from dataset.cache import frame_rate
 from dataset.doctor.finding import Finding, grade, percent, plural, worst
 from dataset.preprocess import time_flags
+from evaluation.presets import PRESETS
 
 RATE_LOOK, RATE_BAD = 0.01, 0.03  # relative error of the rate: so many per cent is every heart rate off
-JITTER = 0.15  # spread of the ordinary frame intervals over their median
+SHORT_LOOK, SHORT_BAD = 10.0, PRESETS["exact"].min_seconds  # s: a rate from less is rough, or refused
+JITTER = 0.10  # spread of the ordinary frame intervals over their median
 DROPPED_LOOK, DROPPED_BAD = 0.01, 0.05  # share of the frames
 DOUBLED_LOOK, DOUBLED_BAD = 0.01, 0.10  # share of the frames
 GAP_LOOK, GAP_BAD = 0.5, 2.0  # s without a frame: half a beat, and several
+
+
+def check_duration(times: np.ndarray | None, count: int, fs: float) -> Finding:
+    """Whether the video of `count` frames at `times` (s) or `fs` (Hz) lasts long enough for a heart rate."""
+    seconds = count / fs if times is None else float(times[-1] - times[0]) + 1 / fs
+    level = grade(seconds, SHORT_LOOK, SHORT_BAD)
+    text = f"{plural(count, 'frame')} in {seconds:.1f} s"
+    if level == "ok":
+        return Finding("duration", "ok", f"{text}.", values={"seconds": seconds})
+    why = "a rate is refused" if level == "bad" else "a rate is rough"
+    mend = "Record at least 10 s, better 30."
+    return Finding(
+        "duration",
+        level,
+        f"{text}: below {SHORT_BAD if level == 'bad' else SHORT_LOOK:g} s {why}.",
+        mend,
+        {"seconds": seconds},
+    )
 
 
 def check_rate(times: np.ndarray | None, fs: float, stated: dict[str, float]) -> Finding:
