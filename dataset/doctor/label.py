@@ -25,7 +25,8 @@ HR_LOW, HR_HIGH, HR_JUMP = 40.0, 180.0, 20.0  # bpm; the jump between neighbouri
 LENGTH_LOOK, LENGTH_BAD = 0.02, 0.10  # share of the video without label (from 10 % on it cannot be aligned by time)
 LAG_LOOK, LAG_BAD = 0.25, 0.5  # s; a finger's pulse is 0.05 to 0.25 s behind that of the face
 LONGEST_LAG = 4.0  # s to each side that are searched
-TRUSTED, UNCERTAIN = 0.4, 1.5  # correlation at the peak; its standard errors within which another fits as well
+TRUSTED, UNCERTAIN = 0.4, 2.0  # correlation at the peak; standard errors within which another fits as well
+LEAST = 0.02  # of correlation, that two lags must differ by: no two waves are filtered and sampled quite alike
 POS_BAND = (0.75, 3.0)  # Hz: what POS lets through, so the label gets the same filter
 SNR_LOOK = -6.0  # dB: noise alone gives about -7
 SURE, DISAGREEMENT = 3.0, 10.0  # dB from which a camera pulse is certain; bpm from the label that it must not be off
@@ -199,10 +200,15 @@ def find_lag(pulse: np.ndarray, label: np.ndarray, fs: float) -> Lag:
     tops = [(sign * fit[k], k, sign) for sign in (1, -1) for k in scipy.signal.find_peaks(sign * fit)[0]]
     if not tops:
         raise ValueError("the waves have nothing in common")
-    best = max(tops)[0]
-    # Standard error of a correlation over waves about 1 Hz wide: two independent values a second.
-    margin = UNCERTAIN * math.sqrt(max(1 - best**2, 0.0) * fs / (2 * len(pulse)))
-    equal = sorted((top for top in tops if top[0] >= best - margin), key=lambda top: (-top[2], abs(top[1] - middle)))
+    best = max(tops)
+    same = cross_correlation(label, label, 2 * middle)
+    # Standard error of a correlation of waves about 1 Hz wide (two independent values a second), and of the difference
+    # of two of them, which is smaller: both compare with the same label, moved by a beat that is like the next.
+    error = math.sqrt(max(1 - best[0] ** 2, 0.0) * fs / (2 * len(pulse)))
+    alike = [best[2] * sign * same[2 * middle + k - best[1]] for _, k, sign in tops]
+    margins = [max(LEAST, UNCERTAIN * error * math.sqrt(max(2 - 2 * one, 0.0))) for one in alike]
+    equal = [top for top, margin in zip(tops, margins, strict=True) if top[0] >= best[0] - margin]
+    equal.sort(key=lambda top: (-top[2], abs(top[1] - middle)))
     value, place, sign = equal[0]
     seconds = (place - middle + _vertex(sign * fit[place - 1 : place + 2])) / fs
     rivals = tuple(float((k - middle) / fs) for _, k, s in equal[1:] if s == sign)
