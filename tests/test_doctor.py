@@ -9,8 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import yaml
 
 import main
+from config import schema
 from dataset.cache import Cache
 from dataset.data_loader.base import BaseLoader, Recording, Signal
 from dataset.doctor import label, page, picture, timing
@@ -354,6 +356,37 @@ def test_the_exit_code_says_whether_something_is_bad(videos, tmp_path):
     assert doctor(one, tmp_path, "--overwrite") == 1
 
 
+def test_recordings_of_several_sections_are_examined_once(videos, tmp_path, capsys):
+    """Each section's own, named; what two sections share counts for the first."""
+    file = tmp_path / "x.yaml"
+    data = {"DATASET": "Folder", "DATA_PATH": str(videos), "FS": 0, "CACHED_PATH": str(tmp_path / "cache")}
+    data["PREPROCESS"] = {"CROP_FACE": {"DO_CROP_FACE": False}, "RESIZE": {"W": 16, "H": 16}}
+    sections = {
+        name: {"DATA": {**data, "BEGIN": begin, "END": end}}
+        for name, begin, end in (("TRAIN", 0.0, 0.7), ("VALID", 0.3, 1.0))
+    }
+    settings = {"TOOLBOX_MODE": "preprocess", "PREPROCESS_WORKERS": 1, "LOG": {"PATH": str(tmp_path / "runs")}}
+    file.write_text(yaml.safe_dump({**settings, **sections}))
+    assert main.main(["--config_file", str(file), "--doctor"]) == 3
+    (table,) = tmp_path.glob("runs/runs/*/doctor.csv")
+    rows = [(row["section"], row["recording"]) for row in csv.DictReader(table.open())]
+    assert sorted(rows) == [("TRAIN", "broken"), ("TRAIN", "good"), ("VALID", "late <i>one")]
+
+
+def test_chunks_of_rppg_toolbox_are_refused_with_a_remedy(tmp_path):
+    """They keep nothing that could be examined."""
+    from dataset.doctor import run
+
+    np.save(tmp_path / "s1_input0.npy", np.zeros((10, 8, 8, 3)))
+    np.save(tmp_path / "s1_label0.npy", np.zeros(10))
+    config = schema()
+    config.TOOLBOX_MODE = "unsupervised_method"
+    data = config.UNSUPERVISED.DATA
+    data.DATASET, data.FS, data.CACHED_PATH = "Folder", 30, str(tmp_path)
+    with pytest.raises(ValueError, match="DATA_PATH to the raw data"):
+        run.run(config)
+
+
 def test_the_doctor_does_without_torch():
     """It examines data: no network, no wait for one."""
     code = "import sys, dataset.doctor.run; sys.exit('torch' in sys.modules)"
@@ -371,3 +404,46 @@ def test_gaps_of_real_phones_are_found():
     gaps = {name: dropped.values["longest_gap_s"] for name, (dropped, _) in grades.items()}
     assert all((gap > timing.GAP_LOOK) <= (grades[name][0].grade != "ok") for name, gap in gaps.items())
     assert max(gaps.values()) > 0.5
+
+
+# --- Rendered people (minutes) ----------------------------------------------------------------------------------------
+
+
+def rendered(folder: Path, *changes: str) -> dict[str, dict[str, str]]:
+    """Rows of doctor.csv by recording, of the synthetic demo with `changes` of its settings."""
+    places = [f"LOG.PATH={folder / 'runs'}", f"UNSUPERVISED.DATA.CACHED_PATH={folder / 'cache'}"]
+    places += [f"UNSUPERVISED.DATA.DATA_PATH={folder / 'raw'}", "PREPROCESS_WORKERS=2"]
+    keys = [
+        change if change.startswith("UNSUPERVISED") else f"UNSUPERVISED.DATA.SYNTHETIC.{change}" for change in changes
+    ]
+    main.main(["--doctor", *places, *keys])
+    (table,) = folder.glob("runs/runs/*/doctor.csv")
+    return {row["recording"]: row for row in csv.DictReader(table.open())}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", ["standard", "easy"])
+def test_rendered_people_raise_no_false_alarm(tmp_path, preset):
+    """Motion, drift, lost frames and a weak pulse within what is usual are no finding."""
+    rows = rendered(tmp_path, f"PRESET={preset}", "SUBJECTS=6", "SECONDS=20.0")
+    assert {name: row["findings"] for name, row in rows.items()} == {f"subject{k}": "" for k in range(1, 7)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("changes", "check"),
+    [
+        (["SENSOR_DELAY=0.4"], "label lag"),
+        (["DROPPED_FRAMES=0.1"], "dropped frames"),
+        (["EXPOSURE_STEPS=20.0", "EXPOSURE_STEP=0.3"], "light"),
+        (["CODEC=h264", "CRF=45"], "compression"),
+        (["FS=25.0"], "frame rate"),
+        (["SECONDS=8.0"], "duration"),
+        (["TURNS=20.0", "TURN_ANGLE=20.0", "SWAY=0.1", "YAW=10.0"], "motion"),
+        (["HEART_RATE=[200.0, 200.0]"], "label rate"),
+    ],
+)
+def test_a_defect_of_a_rendered_recording_is_found(tmp_path, changes, check):
+    """Through the whole chain, and named."""
+    rows = rendered(tmp_path, "PRESET=easy", "SUBJECTS=1", "SECONDS=15.0", *changes)
+    assert f": {check}:" in rows["subject1"]["findings"]

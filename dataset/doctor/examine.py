@@ -103,8 +103,9 @@ def examine(job: Job) -> Report:
             faces=tuple(_jpeg(entry.faces[k], FACE_WIDTH) for k in np.linspace(0, len(entry.trace) - 1, 3).astype(int)),
             plot=figures.attempt(f"plot of {entry.id}", draw, entry.times, waves) or b"",
         )
-    except (CacheError, OSError, ValueError) as error:
-        return Report(*name, error=" ".join(str(error).split()))
+    except Exception as error:  # any fault of one recording must leave the others alone
+        known = isinstance(error, (CacheError, OSError, ValueError))
+        return Report(*name, error=("" if known else f"{type(error).__name__}: ") + " ".join(str(error).split()))
 
 
 def findings(entry: Entry, waves: Waves, video: Video, job: Job) -> Iterator[Finding]:

@@ -248,7 +248,7 @@ def check_lag(pulse: np.ndarray, label: np.ndarray, fs: float) -> Finding:
 
 
 def _or_else(lag: Lag) -> str:
-    return f"; beats are alike, so {lag.rivals[0]:+.2f} s would fit as well" if lag.rivals else ""
+    return f"; as one beat is like the next, {lag.rivals[0]:+.2f} s would fit as well" if lag.rivals else ""
 
 
 def check_camera(pulse: np.ndarray, fs: float, problem: str, rate: float | None = None) -> Finding:

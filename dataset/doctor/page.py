@@ -140,7 +140,8 @@ summary { cursor: pointer; } a { color: inherit; }
 <p>Every recording was checked before anything is trained or measured on it, worst first. <b>bad</b>: results from this
 recording will be wrong unless it is mended or left out. <b>look</b>: unusual; see for yourself. <b>–</b>: this check
 could not be made, for the reason given. The first picture is the first frame with the face box, then the stored face at
-start, middle and end. In the plots, red is the pulse that POS finds in the video, grey the label; in the last one, a
-peak at 0 means that both beat at the same time. All numbers are in doctor.csv.</p>"""
+start, middle and end. In the plots, red is the pulse that POS finds in the video, grey the label; the last one
+shows how well they fit when the label is moved: a peak at 0 means that both beat at the same time, many peaks of one
+height mean that beats are too alike to tell. All numbers are in doctor.csv.</p>"""
 _FOOT = """<p><small>This page shows faces and signals of people: keep it as you keep the recordings. Research software,
 not a medical device.</small></p></body></html>"""

@@ -9,6 +9,7 @@ from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from config import run_folder, used_sections
+from dataset.data_loader.base import Recording
 from dataset.doctor import page
 from dataset.doctor.examine import Job, Report, examine
 from dataset.prepare import IncompleteError, Prepared, face_crop, make_loader, prepare
@@ -24,12 +25,14 @@ def run(config: Any) -> int:
 
     Cache entries that are missing are made. Settings that cannot work raise.
     """
-    jobs, reports = [], []
+    jobs, reports, seen = [], [], set()
     for section in used_sections(config):
         found = _prepared(config, section)
-        jobs += _jobs(config, section, found)
-        reports += [_failed(section, recording, reason) for recording, reason in found.failed]
-    reports += _examined(_once(jobs), config.PREPROCESS_WORKERS)
+        for job in _jobs(config, section, found):
+            jobs += [job] if _first(job.recording, found, seen) else []
+        for recording, reason in found.failed:
+            reports += [_failed(section, recording, reason)] if _first(recording, found, seen) else []
+    reports += _examined(jobs, config.PREPROCESS_WORKERS)
     folder = Path(run_folder(config))
     title = f"Data doctor: {', '.join(dict.fromkeys(config[s].DATA.DATASET for s in used_sections(config)))}"
     write_text(folder / "doctor.csv", page.table(reports))
@@ -69,18 +72,22 @@ def _prepared(config: Any, section: str) -> Prepared:
 def _jobs(config: Any, section: str, prepared: Prepared) -> list[Job]:
     data = config[section].DATA
     loader, crop = make_loader(data), face_crop(data)
-    stated = {f"{section}.DATA.FS": float(data.FS or 0), "the data set's description": float(loader.fs or 0)}
+    trusted = not data.RESAMPLE_FS  # with a rate to resample to, nobody counts frames
+    stated = {f"{section}.DATA.FS": float(data.FS or 0) * trusted}
     return [Job(section, recording, loader, prepared.cache, crop, stated) for recording in prepared.recordings]
 
 
-def _failed(section: str, recording: Any, reason: str) -> Report:
+def _failed(section: str, recording: Recording, reason: str) -> Report:
     again = "" if "again" in reason else " Run with --preprocess to try it again once it is mended."
     return Report(section, recording.id, recording.subject, error=f"{reason}{again}")
 
 
-def _once(jobs: Sequence[Job]) -> list[Job]:
-    """Sections may share recordings: each is examined for the first of them."""
-    return list({(job.cache.root, job.recording.id): job for job in reversed(jobs)}.values())[::-1]
+def _first(recording: Recording, prepared: Prepared, seen: set[tuple[Path, str]]) -> bool:
+    """Whether no section before had this recording: shared ones are examined for the first. It joins `seen`."""
+    key = (prepared.cache.root, recording.id)
+    new = key not in seen
+    seen.add(key)
+    return new
 
 
 def _examined(jobs: Sequence[Job], workers: int) -> list[Report]:
