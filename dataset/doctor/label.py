@@ -16,6 +16,7 @@ from evaluation.post_process import bandpass, detrend
 from evaluation.presets import PRESETS
 
 WIDE = replace(PRESETS["exact"], band=(0.5, 4.0))  # 30 to 240 bpm: wide enough to see a rate that cannot be
+BAND = PRESETS["exact"].band  # of the camera's pulse, as in reports
 STILL_SECONDS, STILL = 1.5, 0.03  # s without a beat at 40 bpm; share of the ordinary swing that counts as none
 CLIP_SECONDS, CLIP_EDGE, CLIP_RUNS = 0.08, 0.001, 3  # s at the edge, share of the range that is the edge, how often
 FLAT_LOOK, FLAT_BAD = 0.02, 0.20  # share of the samples
@@ -28,7 +29,7 @@ LONGEST_LAG = 4.0  # s to each side that are searched
 TRUSTED, UNCERTAIN = 0.4, 2.0  # correlation at the peak; standard errors within which another fits as well
 LEAST = 0.02  # of correlation, that two lags must differ by: no two waves are filtered and sampled quite alike
 POS_BAND = (0.75, 3.0)  # Hz: what POS lets through, so the label gets the same filter
-SNR_LOOK = -6.0  # dB: noise alone gives about -7
+SNR_WEAK, SNR_LOOK = -5.0, -9.0  # dB: noise alone gives -7.5 +/- 1.7 at any rate
 SURE, DISAGREEMENT = 3.0, 10.0  # dB from which a camera pulse is certain; bpm from the label that it must not be off
 
 
@@ -255,15 +256,15 @@ def check_camera(pulse: np.ndarray, fs: float, problem: str, rate: float | None 
     """Whether POS finds a `pulse` (L,) in the video: its SNR at the label's `rate` (bpm), or at its own without one."""
     if not len(pulse):
         return Finding("camera pulse", "look", f"No pulse can be computed: {problem}", "Use a longer recording.")
-    own = spectral_peak_heart_rate(pulse, fs, WIDE.band)
-    quality = snr(pulse, own, fs, WIDE.band, 0.02, count_twice=False)
+    own = spectral_peak_heart_rate(pulse, fs, BAND)
+    quality = snr(pulse, own, fs, BAND, 0.02, count_twice=False)
     found = {"pos_bpm": own, "pos_quality_db": quality}
     if rate is None or not math.isfinite(rate):
         text = f"POS finds {own:.0f} bpm with an SNR of {quality:.1f} dB at that rate"
         if quality >= 0:
             return Finding("camera pulse", "ok", f"{text}.", values=found)
         return Finding("camera pulse", "look", f"{text}: a weak pulse, not to be trusted.", WEAK, found)
-    at_label = snr(pulse, rate, fs, WIDE.band, 0.02, count_twice=False)
+    at_label = snr(pulse, rate, fs, BAND, 0.02, count_twice=False)
     found["pos_snr_db"] = at_label
     text = f"POS has an SNR of {at_label:.1f} dB at the label's rate of {rate:.0f} bpm"
     if quality >= SURE and abs(own - rate) > DISAGREEMENT:
@@ -271,8 +272,9 @@ def check_camera(pulse: np.ndarray, fs: float, problem: str, rate: float | None 
         mend = "Check that the label belongs to this video, its sampling rate, and FS."
         return Finding("camera pulse", "bad", text, mend, found)
     if at_label < SNR_LOOK:
-        return Finding("camera pulse", "look", f"{text}: no more than noise would have.", WEAK, found)
-    return Finding("camera pulse", "ok", f"{text}.", values=found)
+        return Finding("camera pulse", "look", f"{text}: less than noise alone would have.", WEAK, found)
+    weak = ": weak, noise alone has about -7 dB" if at_label < SNR_WEAK else ""
+    return Finding("camera pulse", "ok", f"{text}{weak}.", values=found)
 
 
 WEAK = "See what else is wrong here (light, motion, compression, a small face); without a cause, the skin shows little."
