@@ -21,6 +21,7 @@ from dataset.doctor.finding import Finding
 from dataset.preprocess import FaceCrop
 from dataset.synthetic.settings import resolve
 from dataset.synthetic.writer import write_video as write_synthetic
+from evaluation.evaluate import uniform
 from registry import DATASETS
 from tests.conftest import reference
 from tests.video_tools import moving_face, write_video
@@ -393,17 +394,28 @@ def test_the_doctor_does_without_torch():
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=120).returncode == 0
 
 
-def test_gaps_of_real_phones_are_found():
-    """Fingertip videos whose clocks stood still for up to 0.6 s."""
+def test_real_phones_are_judged_by_their_clocks_and_colours():
+    """21 fingertip videos: gaps up to 0.6 s, bursts, and two whose red is saturated, one of them 22 bpm off."""
     folder = reference("data/fingertip/welltory/data")
-    grades = {}
-    for path in sorted(folder.glob("*/PPG.csv")):
-        times = np.loadtxt(path, delimiter=",", skiprows=1, usecols=0) / 1000
-        grades[path.parent.name] = (timing.check_dropped(times, len(times)), timing.check_spacing(times))
-    assert len(grades) == 21
-    gaps = {name: dropped.values["longest_gap_s"] for name, (dropped, _) in grades.items()}
-    assert all((gap > timing.GAP_LOOK) <= (grades[name][0].grade != "ok") for name, gap in gaps.items())
-    assert max(gaps.values()) > 0.5
+    gaps, shapes = {}, {}
+    for path in folder.glob("*/PPG.csv"):
+        times, red = np.loadtxt(path, delimiter=",", skiprows=1, usecols=(0, 1)).T
+        name = int(path.parent.name[-2:])
+        gaps[name] = timing.check_dropped(times / 1000, len(times))
+        shapes[name] = label.check_shape(uniform(times / 1000, red, FS)[1], FS)
+    assert len(gaps) == 21
+    assert {name for name, finding in gaps.items() if finding.grade == "bad"} == {1, 12, 13, 19}
+    assert max(gaps, key=lambda name: gaps[name].values["longest_gap_s"]) == 19
+    assert gaps[19].values["longest_gap_s"] == pytest.approx(0.61, abs=0.01)
+    assert {name for name, finding in shapes.items() if finding.grade == "bad"} == {20, 21}
+
+
+def test_a_late_frame_is_not_a_lost_one():
+    """Frames that arrive in bursts are all there."""
+    times = np.arange(600) / FS
+    times[10::20] += 0.03
+    assert timing.check_dropped(times, 600).values["dropped_frames"] == 0
+    assert timing.check_doubled(times, 0, 600).values["doubled_by_time"] == 0
 
 
 # --- Rendered people (minutes) ----------------------------------------------------------------------------------------

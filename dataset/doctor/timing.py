@@ -87,10 +87,9 @@ def check_dropped(times: np.ndarray | None, count: int) -> Finding:
     """Frames that are missing by the frame times (T,) s of a video of `count` frames."""
     if times is None or len(times) < 3:
         return Finding("dropped frames", "", "Not checked: the video has no frame times, so a gap does not show.")
-    flags = time_flags(times)
-    dropped, backwards = flags.get("dropped_frames", 0), flags.get("times_out_of_order", 0)
+    lost, _, backwards = _by_time(times)
     steps, gap = np.diff(times), float(np.max(np.diff(times)))
-    values = {"dropped_frames": dropped, "longest_gap_s": gap, "times_out_of_order": backwards}
+    values = {"dropped_frames": lost, "longest_gap_s": gap, "times_out_of_order": backwards}
     if backwards:
         return Finding(
             "dropped frames",
@@ -99,13 +98,12 @@ def check_dropped(times: np.ndarray | None, count: int) -> Finding:
             "Repair the file of the frame times, or leave the recording out.",
             values,
         )
-    level = worst([grade(dropped / (count + dropped), DROPPED_LOOK, DROPPED_BAD), grade(gap, GAP_LOOK, GAP_BAD)])
-    if not dropped and level == "ok":
-        even = (
-            " (they are perfectly even, as some recorders write them whatever happened)" if np.ptp(steps) < 1e-4 else ""
-        )
+    level = worst([grade(lost / (count + lost), DROPPED_LOOK, DROPPED_BAD), grade(gap, GAP_LOOK, GAP_BAD)])
+    if not lost and level == "ok":
+        perfect = "; they are perfectly even, as some recorders write them whatever happened"
+        even = perfect if np.ptp(steps) < 1e-4 else ""
         return Finding("dropped frames", "ok", f"None is missing by the frame times{even}.", values=values)
-    text = f"{plural(dropped, 'frame')} of {count + dropped} missing ({percent(dropped / (count + dropped))})"
+    text = f"{plural(lost, 'frame')} of {count + lost} missing ({percent(lost / (count + lost))})"
     text += f", the longest gap {gap:.2f} s."
     if level == "ok":
         return Finding("dropped frames", "ok", text, values=values)
@@ -115,17 +113,21 @@ def check_dropped(times: np.ndarray | None, count: int) -> Finding:
 
 def check_doubled(times: np.ndarray | None, repeated: int, count: int) -> Finding:
     """Frames shown twice: at one time by the clock (T,) s, or `repeated`: equal to the one before in every pixel."""
-    by_time = time_flags(times).get("doubled_frames", 0)
+    by_time = _by_time(times)[1]
     values = {"doubled_by_time": by_time, "repeated_frames": repeated}
     most = max(by_time, repeated)
     if not most:
         return Finding("doubled frames", "ok", "None is shown twice.", values=values)
     level = grade(most / count, DOUBLED_LOOK, DOUBLED_BAD)
-    text = f"{plural(repeated, 'face')} of {count} ({percent(repeated / count)}) equal the one before in every pixel"
-    text += f"; {by_time} came at nearly the same time as the one before." if by_time else "."
+    said = [
+        f"{number} of {count} {words} ({percent(number / count)})"
+        for number, words in ((repeated, "faces equal the one before in every pixel"), (by_time, "frames came twice"))
+        if number
+    ]
+    text = f"{' and '.join(said)}."
     if level == "ok":
         return Finding("doubled frames", "ok", text, values=values)
-    real = count - repeated
+    real = count - most
     return Finding(
         "doubled frames",
         level,
@@ -133,3 +135,13 @@ def check_doubled(times: np.ndarray | None, repeated: int, count: int) -> Findin
         "Look for the original recording; if there is none, set RESAMPLE_FS to the rate of the real pictures.",
         values,
     )
+
+
+def _by_time(times: np.ndarray | None) -> tuple[int, int, int]:
+    """Frames lost, doubled and out of order by their times (T,) s.
+
+    A frame that comes late and the next one on time look like one lost and one doubled: such pairs are no loss.
+    """
+    flags = time_flags(times)
+    lost, doubled = flags.get("dropped_frames", 0), flags.get("doubled_frames", 0)
+    return max(lost - doubled, 0), max(doubled - lost, 0), flags.get("times_out_of_order", 0)
