@@ -225,6 +225,16 @@ def test_a_face_that_is_lost_or_small_or_not_alone_is_found(tmp_path):
     assert found(report, "face size").values == {"face_px": pytest.approx(26.7, abs=0.1), "box_px": 40}
 
 
+def test_a_second_face_must_stay_to_count():
+    """A detector's false alarm is small, or gone a second later."""
+    two = np.array([[10, 10, 90, 90], [200, 20, 70, 70]])
+    small, same = np.array([[10, 10, 90, 90], [200, 20, 30, 30]]), np.array([[10, 10, 90, 90], [20, 15, 80, 80]])
+    assert picture.second_face([two, two])
+    assert not any(picture.second_face([two, other]) for other in (small, same, two[:1], two[:0]))
+    assert picture.check_several(1, False).grade == picture.check_several(0, None).grade == "ok"
+    assert picture.check_several(1, True).grade == picture.check_several(1, None).grade == "look"
+
+
 def test_motion_is_measured_in_picture_widths():
     """A pattern that moves by a known number of pixels."""
     rng = np.random.default_rng(0)

@@ -231,7 +231,7 @@ def _header(path: Path, count: int, shape: tuple[int, int]) -> Video:
             bits = size / pixels
         else:
             bits = stream.bit_rate / (rate * pixels) if stream.bit_rate and rate else size / (count * pixels)
-        return Video(codec=stream.codec_context.name, fps=rate, bits=bits)
+        return Video(codec=stream.codec_context.name, bits=bits)
 
 
 # --- What is shown ---------------------------------------------------------------------------------------------------

@@ -32,6 +32,8 @@ POS_BAND = (0.75, 3.0)  # Hz: what POS lets through, so the label gets the same 
 SNR_WEAK, SNR_LOOK = -5.0, -9.0  # dB: noise alone gives -7.5 +/- 1.7 at any rate
 SURE, DISAGREEMENT = 3.0, 10.0  # dB from which a camera pulse is certain; bpm from the label that it must not be off
 
+WEAK = "See what else is wrong here (light, motion, compression, a small face); without a cause, the skin shows little."
+
 
 def flat_share(values: np.ndarray, fs: float) -> float:
     """Share of the samples of `values` (L,) that lie in a stretch of 1.5 s almost without change."""
@@ -275,6 +277,3 @@ def check_camera(pulse: np.ndarray, fs: float, problem: str, rate: float | None 
         return Finding("camera pulse", "look", f"{text}: less than noise alone would have.", WEAK, found)
     weak = ": weak, noise alone has about -7 dB" if at_label < SNR_WEAK else ""
     return Finding("camera pulse", "ok", f"{text}{weak}.", values=found)
-
-
-WEAK = "See what else is wrong here (light, motion, compression, a small face); without a cause, the skin shows little."

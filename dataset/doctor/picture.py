@@ -33,7 +33,6 @@ class Video:
     """What the raw file says. `codec` "" and `bits` 0: unknown. `frame` (H, W, 3): its first picture."""
 
     codec: str = ""
-    fps: float = 0.0
     bits: float = 0.0  # per pixel and frame
     blockiness: float | None = None
     frame: np.ndarray | None = None
@@ -212,16 +211,17 @@ def check_compression(video: Video) -> Finding:
         reason = video.problem or "the raw video is not there"
         return Finding("compression", "", f"Not checked: {reason}.", values=found)
     kind = "lossless" if video.codec in LOSSLESS else "stills" if video.codec in STILLS else "video"
-    level = "ok"
-    if kind != "lossless":
-        known = video.codec and video.bits
-        level = worst([
+    known = video.codec and video.bits and kind != "lossless"
+    level = worst(
+        [
             grade(video.bits, BITS_LOOK[kind], BITS_BAD[kind]) if known else "ok",
-            grade(video.blockiness or 0.0, BLOCKY_LOOK, BLOCKY_BAD),
-        ])  # fmt: skip
+            grade(video.blockiness or 0.0, BLOCKY_LOOK, BLOCKY_BAD),  # also of a lossless copy of a compressed video
+        ]
+    )
     text = f"Stored as {video.codec or 'plain pixels'}"
     text += ", lossless" if kind == "lossless" else f" with {video.bits:.3f} bits per pixel" if video.bits else ""
-    text += f", blocks {percent(video.blockiness - 1)} sharper than their inside" if level != "ok" else ""
+    if (video.blockiness or 0.0) > BLOCKY_LOOK:
+        text += f", with 8 x 8 blocks whose edges are {percent(video.blockiness - 1)} sharper than their inside"
     if level == "ok":
         return Finding("compression", "ok", f"{text}.", values=found)
     return Finding(
