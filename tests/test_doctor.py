@@ -108,7 +108,7 @@ def test_the_label_of_somebody_else_has_no_lag_but_another_rate(tmp_path):
     report = examine(make(tmp_path, ppg=Signal(heart(NATIVE, 95.0, seed=3), times=NATIVE)))
     assert found(report, "label lag").grade == "" and "cannot be told" in found(report, "label lag").text
     assert noticed(report) == {"camera pulse": "bad"}
-    assert "different hearts" in found(report, "camera pulse").text
+    assert "do not belong together" in found(report, "camera pulse").text
 
 
 def clipped(wave):
@@ -136,6 +136,13 @@ def test_a_constant_label_is_flat_and_nothing_breaks(tmp_path):
     report = examine(make(tmp_path, ppg=Signal(np.full(1280, 3.0), times=NATIVE)))
     assert noticed(report) == {"label shape": "bad"}
     assert found(report, "label shape").values["label_flat"] == 1
+
+
+def test_a_still_picture_has_no_pulse_and_breaks_nothing(tmp_path):
+    """Every frame the same."""
+    report = examine(make(tmp_path, faces=lambda faces: np.repeat(faces[:1], len(faces), axis=0)))
+    assert noticed(report) == {"doubled frames": "bad", "camera pulse": "look"}
+    assert "never change" in found(report, "camera pulse").text and report.plot
 
 
 def test_quantised_labels_are_not_clipped():

@@ -84,7 +84,7 @@ class Waves:
         if self.own is None or not len(self.pulse):
             return (np.empty(0),) * 3
         inside = (self.times >= self.own[0][0]) & (self.times <= self.own[0][-1])
-        if inside.sum() < 5 * self.fs:
+        if inside.sum() < 5 * self.fs or not np.ptp(self.own[1]):
             return (np.empty(0),) * 3
         times = self.times[inside]
         return times, self.pulse[inside], label.like_pos(np.interp(times, *self.own), self.fs)

@@ -130,14 +130,7 @@ def check_length(signal: Any, times: np.ndarray | None, count: int, fs: float) -
 
 def _length_by_count(signal: Any, count: int, fs: float, video: float) -> Finding:
     """Without times on both sides the label is stretched over the video: whether that changes its speed."""
-    samples = len(signal.values)
-    length = (
-        samples / signal.fs
-        if signal.fs
-        else float(signal.times[-1] - signal.times[0])
-        if signal.times is not None
-        else None
-    )
+    samples, length = len(signal.values), _seconds(signal)
     found = {"label_s": length, "video_s": video}
     note = length_note(signal if signal.times is None else replace(signal, fs=samples / length), count, fs)
     if not note:
@@ -149,6 +142,13 @@ def _length_by_count(signal: Any, count: int, fs: float, video: float) -> Findin
     real = f" If both cover the same time, the video has {count / length:.2f} frames per second." if length else ""
     mend = f"Check FS ({fs:g}) and the label's sampling rate, or give both real times (a column `time`).{real}"
     return Finding("label length", grade(off, LENGTH_LOOK, LENGTH_BAD), f"{note[0].upper()}{note[1:]}.", mend, found)
+
+
+def _seconds(signal: Any) -> float | None:
+    """How long a signal lasts by its own times or rate; None where it has neither."""
+    if signal.times is not None:
+        return float(signal.times[-1] - signal.times[0])
+    return len(signal.values) / signal.fs if signal.fs else None
 
 
 def cross_correlation(a: np.ndarray, b: np.ndarray, reach: int) -> np.ndarray:
@@ -196,13 +196,12 @@ def find_lag(pulse: np.ndarray, label: np.ndarray, fs: float) -> Lag:
 
     A pulse looks much the same a beat later, or upside down half a beat later. Of all lags within 4 s that fit the
     best one's correlation but for its own uncertainty, the one nearest to 0 is taken, upright before inverted.
-    ValueError for waves without anything in common.
     """
     middle = reach(len(pulse), fs)
     fit = cross_correlation(pulse, label, middle)
     tops = [(sign * fit[k], k, sign) for sign in (1, -1) for k in scipy.signal.find_peaks(sign * fit)[0]]
     if not tops:
-        raise ValueError("the waves have nothing in common")
+        return Lag(0.0, 0.0)
     best = max(tops)
     same = cross_correlation(label, label, 2 * middle)
     # Standard error of a correlation of waves about 1 Hz wide (two independent values a second), and of the difference
@@ -226,16 +225,15 @@ def _vertex(three: np.ndarray) -> float:
 
 def check_lag(pulse: np.ndarray, label: np.ndarray, fs: float) -> Finding:
     """How far the `label` (L,) lies behind the camera's `pulse` (L,), both filtered alike; empty: cannot be told."""
-    if not len(pulse):
-        return Finding("label lag", "", "Not checked: label and camera pulse share less than 5 s.")
-    if not label.any():
-        return Finding("label lag", "", "Not checked: the label is constant.")
+    if not len(pulse) or not pulse.any():
+        return Finding("label lag", "", "Not checked: camera pulse and label share less than 5 s, or one is constant.")
     lag = find_lag(pulse, label, fs)
     found = {"lag_s": lag.seconds, "lag_correlation": lag.correlation, "lag_trusted": lag.trusted}
     found["lag_rivals"] = len(lag.rivals)
     at = f"correlation {abs(lag.correlation):.2f}"
     if not lag.trusted:
-        text = f"The lag cannot be told: the camera's pulse is too unlike the label ({at} at best, {TRUSTED:g} needed)."
+        text = f"The lag cannot be told: within {LONGEST_LAG:g} s camera and label are too unlike"
+        text += f" ({at} at best, {TRUSTED:g} needed)."
         return Finding("label lag", "", text, values=found)
     late = "late" if lag.seconds > 0 else "early"
     text = f"The label comes {abs(lag.seconds):.2f} s {late}" if abs(lag.seconds) > 0.5 / fs else "The label is in time"
@@ -256,8 +254,14 @@ def _or_else(lag: Lag) -> str:
 
 def check_camera(pulse: np.ndarray, fs: float, problem: str, rate: float | None = None) -> Finding:
     """Whether POS finds a `pulse` (L,) in the video: its SNR at the label's `rate` (bpm), or at its own without one."""
-    if not len(pulse):
-        return Finding("camera pulse", "look", f"No pulse can be computed: {problem}", "Use a longer recording.")
+    if not len(pulse) or not pulse.any():
+        reason = problem or "the colours never change."
+        return Finding(
+            "camera pulse",
+            "look",
+            f"No pulse can be computed: {reason}",
+            "Look at the pictures: a still image, or too short a video.",
+        )
     own = spectral_peak_heart_rate(pulse, fs, BAND)
     quality = snr(pulse, own, fs, BAND, 0.02, count_twice=False)
     found = {"pos_bpm": own, "pos_quality_db": quality}
@@ -270,7 +274,7 @@ def check_camera(pulse: np.ndarray, fs: float, problem: str, rate: float | None 
     found["pos_snr_db"] = at_label
     text = f"POS has an SNR of {at_label:.1f} dB at the label's rate of {rate:.0f} bpm"
     if quality >= SURE and abs(own - rate) > DISAGREEMENT:
-        text += f", but finds {own:.0f} bpm with {quality:.1f} dB: label and video tell of different hearts."
+        text += f", but finds {own:.0f} bpm with {quality:.1f} dB: they do not belong together, or a clock is wrong."
         mend = "Check that the label belongs to this video, its sampling rate, and FS."
         return Finding("camera pulse", "bad", text, mend, found)
     if at_label < SNR_LOOK:
