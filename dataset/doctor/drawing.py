@@ -20,7 +20,7 @@ def draw(times: np.ndarray | None, waves: Any) -> bytes:
     count = 5 if len(together[0]) else 4
     figure = figures.new_figure(2.1 * count, 1.75)
     # Fixed margins: a layout engine takes longer than all the rest.
-    margins = {"left": 0.03, "right": 0.985, "bottom": 0.25, "top": 0.88, "wspace": 0.22}
+    margins = {"left": 0.04, "right": 0.985, "bottom": 0.25, "top": 0.88, "wspace": 0.22}
     panels = figure.subplots(1, count, gridspec_kw={"width_ratios": (1.1, 1, 1.6, 1, 1)[:count], **margins})
     for panel in panels:
         panel.tick_params(labelsize=6)

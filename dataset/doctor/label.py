@@ -67,7 +67,7 @@ def check_shape(values: np.ndarray, fs: float) -> Finding:
     if level == "ok":
         return Finding("label shape", "ok", "The label is neither flat nor clipped.", values=found)
     said = [f"flat in {percent(flat)} of its samples (sensor off or slipped)"] * (grade(flat, FLAT_LOOK) != "ok")
-    said += [f"clipped in {percent(clipped)} (the sensor's range was too small)"] * (
+    said += [f"clipped in {percent(clipped)} of them (the sensor's range was too small)"] * (
         grade(clipped, CLIPPED_LOOK) != "ok"
     )
     mend = "Leave such parts or the whole recording out of training; heart rates may survive clipping, waves do not."
