@@ -62,6 +62,18 @@ def make(folder: Path, name: str = "one", times=None, faces=lambda faces: faces,
     return Job("TEST", recording, BaseLoader(), cache, CROP, {"TEST.DATA.FS": FS})
 
 
+@pytest.fixture
+def plots():
+    """Asked for by the tests that look at the pictures of waves."""
+
+
+@pytest.fixture(autouse=True)
+def _plots_where_asked_for(request, monkeypatch):
+    """Drawing takes longer than all checks."""
+    if "plots" not in request.fixturenames:
+        monkeypatch.setattr("dataset.doctor.examine.draw", lambda *_: b"")
+
+
 def noticed(report: Report) -> dict[str, str]:
     """Check -> grade of everything that is not fine."""
     assert not report.error
@@ -73,7 +85,7 @@ def found(report: Report, check: str) -> Finding:
     return next(finding for finding in report.findings if finding.check == check)
 
 
-def test_a_clean_recording_is_ok(tmp_path):
+def test_a_clean_recording_is_ok(tmp_path, plots):
     """And nearly every check could be made."""
     report = examine(make(tmp_path))
     assert report.grade == "ok", noticed(report)
@@ -138,7 +150,7 @@ def test_a_constant_label_is_flat_and_nothing_breaks(tmp_path):
     assert found(report, "label shape").values["label_flat"] == 1
 
 
-def test_a_still_picture_has_no_pulse_and_breaks_nothing(tmp_path):
+def test_a_still_picture_has_no_pulse_and_breaks_nothing(tmp_path, plots):
     """Every frame the same."""
     report = examine(make(tmp_path, faces=lambda faces: np.repeat(faces[:1], len(faces), axis=0)))
     assert noticed(report) == {"doubled frames": "bad", "camera pulse": "look"}
@@ -344,7 +356,7 @@ def doctor(videos: Path, folder: Path, *more: str) -> int:
     return main.main(["--video", str(videos), "--doctor", crop, *size, *places, "PREPROCESS_WORKERS=1", *more])
 
 
-def test_the_doctor_examines_own_videos(videos, tmp_path, capsys):
+def test_the_doctor_examines_own_videos(videos, tmp_path, capsys, plots):
     """One row each, the failed one with its reason; exit code 3 because of it."""
     assert doctor(videos, tmp_path) == 3
     out = capsys.readouterr().out
