@@ -122,7 +122,8 @@ def findings(entry: Entry, waves: Waves, video: Video, job: Job) -> Iterator[Fin
     yield timing.check_rate(entry.times, fs, job.stated)
     yield timing.check_spacing(entry.times)
     yield timing.check_dropped(entry.times, count)
-    yield timing.check_doubled(entry.times, int(entry.flags.get("repeated_frames", 0)), count)
+    repeated = int(entry.flags.get("repeated_frames", 0))
+    yield timing.check_doubled(entry.times, repeated, count, fs, timing.hardly_changed(entry.faces))
     yield from _label_findings(entry, waves)
 
 

@@ -1,6 +1,7 @@
 """Checks of the clock: frames per second, even spacing, dropped and doubled frames."""
 
 import numpy as np
+import scipy.ndimage
 
 from dataset.cache import frame_rate
 from dataset.doctor.finding import Finding, grade, percent, plural, worst
@@ -12,6 +13,8 @@ SHORT_LOOK, SHORT_BAD = 10.0, PRESETS["exact"].min_seconds  # s: a rate from les
 JITTER = 0.10  # spread of the ordinary frame intervals over their median
 DROPPED_LOOK, DROPPED_BAD = 0.01, 0.05  # share of the frames
 DOUBLED_LOOK, DOUBLED_BAD = 0.01, 0.10  # share of the frames
+ALIKE, ALIKE_LOOK = 0.3, 0.2  # change of a frame over its neighbours' that hardly is one; share of the frames
+BLOCKS, BLOCK = 10, 30  # stretches of consecutive frames that are compared, spread over the recording
 GAP_LOOK, GAP_BAD = 0.5, 2.0  # s without a frame: half a beat, and several
 
 
@@ -111,27 +114,40 @@ def check_dropped(times: np.ndarray | None, count: int) -> Finding:
     return Finding("dropped frames", level, text + " Methods that count frames lose their place.", mend, values)
 
 
-def check_doubled(times: np.ndarray | None, repeated: int, count: int) -> Finding:
-    """Frames shown twice: at one time by the clock (T,) s, or `repeated`: equal to the one before in every pixel."""
+def hardly_changed(faces: np.ndarray) -> float:
+    """Share of sampled frames of `faces` (T, H, W, C) that differ from the one before by far less than others nearby.
+
+    A doubled frame that was encoded again is not equal to the first one, but a real one brings new noise.
+    """
+    small = []
+    for start in np.linspace(0, max(0, len(faces) - BLOCK - 1), BLOCKS if len(faces) > BLOCK else 1).astype(int):
+        block = np.asarray(faces[start : start + BLOCK + 1]).astype(np.int16)
+        change = np.abs(np.diff(block, axis=0)).mean(axis=(1, 2, 3))
+        small.append(change < ALIKE * scipy.ndimage.maximum_filter1d(change, 5) if len(change) else change)
+    return float(np.mean(np.concatenate(small))) if len(faces) > 1 else 0.0
+
+
+def check_doubled(times: np.ndarray | None, repeated: int, count: int, fs: float, alike: float) -> Finding:
+    """Frames shown twice: by the clock (T,) s, or equal to the one before (`repeated`), or nearly (share `alike`)."""
     by_time = _by_time(times)[1]
-    values = {"doubled_by_time": by_time, "repeated_frames": repeated}
-    most = max(by_time, repeated)
-    if not most:
-        return Finding("doubled frames", "ok", "None is shown twice.", values=values)
-    level = grade(most / count, DOUBLED_LOOK, DOUBLED_BAD)
+    values = {"doubled_by_time": by_time, "repeated_frames": repeated, "hardly_changed": alike}
+    share = max(by_time, repeated) / count
+    level = worst([grade(share, DOUBLED_LOOK, DOUBLED_BAD), grade(alike, ALIKE_LOOK)])
     said = [
         f"{number} of {count} {words} ({percent(number / count)})"
         for number, words in ((repeated, "faces equal the one before in every pixel"), (by_time, "frames came twice"))
         if number
     ]
-    text = f"{' and '.join(said)}."
+    if not repeated and alike > ALIKE_LOOK:
+        said.append(f"{percent(alike)} of the faces hardly differ from the one before")
+    text = f"{' and '.join(said)}." if said else "None is shown twice."
     if level == "ok":
         return Finding("doubled frames", "ok", text, values=values)
-    real = count - most
+    real = fs * (1 - max(share, alike))
     return Finding(
         "doubled frames",
         level,
-        f"{text} The camera or a converter filled gaps: at most {real} pictures are real.",
+        f"{text} The camera or a converter filled gaps: about {real:.0f} pictures a second are real.",
         "Look for the original recording; if there is none, set RESAMPLE_FS to the rate of the real pictures.",
         values,
     )
