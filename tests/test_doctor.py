@@ -19,6 +19,7 @@ from dataset.doctor import label, page, picture, timing
 from dataset.doctor.examine import Job, Report, examine, probe
 from dataset.doctor.finding import Finding
 from dataset.preprocess import FaceCrop
+from dataset.synthetic.render import Session
 from dataset.synthetic.settings import resolve
 from dataset.synthetic.writer import write_video as write_synthetic
 from dataset.video import iter_frames
@@ -502,3 +503,18 @@ def test_a_defect_of_a_rendered_recording_is_found(tmp_path, changes, check):
     """Through the whole chain, and named."""
     rows = rendered(tmp_path, "PRESET=easy", "SUBJECTS=1", "SECONDS=15.0", *changes)
     assert f": {check}:" in rows["subject1"]["findings"]
+
+
+@pytest.mark.slow
+def test_a_face_that_leaves_is_found(tmp_path):
+    """A rendered person who is there half of the time, in a video without a label."""
+    settings = resolve({"PRESET": "easy", "SECONDS": 16.0, "CODEC": "h264"})
+    session = Session(settings, 1)
+    frames = [frame if k < 240 else np.full_like(frame, 90) for k, frame in enumerate(session.frames())]
+    (tmp_path / "videos").mkdir()
+    write_synthetic(tmp_path / "videos" / "half.mp4", frames, session.course.times, settings)
+    places = [f"LOG.PATH={tmp_path / 'runs'}", f"UNSUPERVISED.DATA.CACHED_PATH={tmp_path / 'cache'}"]
+    assert main.main(["--video", str(tmp_path / "videos"), "--doctor", *places]) == 1
+    (table,) = tmp_path.glob("runs/runs/*/doctor.csv")
+    (row,) = csv.DictReader(table.open())
+    assert "bad: face: A face in" in row["findings"] and 0.4 < float(row["face_coverage"]) < 0.7

@@ -11,13 +11,13 @@ from evaluation.tables import csv_text
 
 ORDER = ("failed", "bad", "look", "ok")  # worst first
 COLUMNS = (
-    "section", "recording", "subject", "grade", "bad", "look", "findings", "seconds",
-    "fps", "fps_stated", "fps_jitter", "dropped_frames", "longest_gap_s", "times_out_of_order", "doubled_by_time",
-    "repeated_frames", "hardly_changed", "label_s", "video_s", "label_missing", "label_gap_s", "label_flat",
-    "label_clipped", "hr_bpm", "hr_min", "hr_max", "hr_jump", "label_snr_db", "lag_s", "lag_correlation", "lag_trusted", "lag_rivals", "pos_bpm",
-    "pos_quality_db", "pos_snr_db", "face_coverage", "face_left_box", "first_face_s", "several_faces", "face_px",
-    "box_px", "brightness", "light_steps", "light_step_max", "light_pumping", "blown_pixels", "motion", "codec",
-    "bits_per_pixel", "blockiness",
+    "section", "recording", "subject", "grade", "bad", "look", "findings", "seconds", "fps", "fps_stated",
+    "fps_jitter", "dropped_frames", "longest_gap_s", "times_out_of_order", "doubled_by_time", "repeated_frames",
+    "hardly_changed", "label_s", "video_s", "label_missing", "label_gap_s", "label_flat", "label_clipped",
+    "hr_bpm", "hr_min", "hr_max", "hr_jump", "label_snr_db", "lag_s", "lag_correlation", "lag_trusted",
+    "lag_rivals", "pos_bpm", "pos_quality_db", "pos_snr_db", "face_coverage", "face_left_box", "first_face_s",
+    "several_faces", "face_px", "box_px", "brightness", "light_steps", "light_step_max", "light_pumping",
+    "blown_pixels", "motion", "codec", "bits_per_pixel", "blockiness",
 )  # fmt: skip
 
 
