@@ -22,6 +22,7 @@ RUN = {
     "unsupervised_method": "unsupervised_methods.run:run",
     "preprocess": "dataset.run:run",
 }
+DOCTOR = "dataset.doctor.run:run"  # --doctor: of the data of any mode
 USER_ERRORS = (ValueError, OSError, LookupError, ImportError, RuntimeError, MemoryError)
 OWN_VIDEOS = "Folder"  # the reader behind --video: any videos, labels optional
 EXAMPLES = """examples:
@@ -29,10 +30,12 @@ EXAMPLES = """examples:
   python main.py --config_file configs/demo/physnet.yaml       train and test PhysNet on synthetic faces
   python main.py --config_file X.yaml TRAIN.LR=1e-3 DEVICE=cpu any key of the file can be overridden
   python main.py --video me.mp4                                the pulse in your own video
+  python main.py --config_file X.yaml --doctor                 what is wrong with the recordings it reads?
   python main.py --list                                        names of data sets, methods and metrics
   python main.py --check configs/infer_configs/*.yaml          are these files right? Nothing is run
 Data roots: RPPG_DATA=/data finds /data/PURE, /data/UBFC-rPPG ...; RPPG_CACHE=/scratch/cache holds preprocessed faces.
-Exit codes: 0 fine, 1 an error in input or settings, 2 wrong usage, 3 the data are incomplete, 130 interrupted.
+Exit codes: 0 fine, 1 an error in input or settings, or --doctor found something bad, 2 wrong usage, 3 the data are
+incomplete, 130 interrupted.
 """
 
 
@@ -83,6 +86,7 @@ def parser() -> argparse.ArgumentParser:
     add("--plugin", action="append", default=[], metavar="PATH", help="a .py file or folder whose registrations count")
     add("--video", metavar="FILE", help="use this video (or folder of videos) as the data")
     add("--synthesize", action="store_true", help="fill empty DATA_PATHs with a synthetic miniature in the real layout")
+    add("--doctor", action="store_true", help="examine the recordings instead of running: a table and an HTML page")
     add("--preprocess", action="store_true", help="DO_PREPROCESS=True in every section")
     add("--overwrite", action="store_true", help="preprocess again what is in the cache")
     add("--restart", action="store_true", help="train anew although the run could be continued")
@@ -126,7 +130,7 @@ def run(asked: argparse.Namespace) -> int:
     if asked.synthesize:
         synthesize(loaded.config)
     _require_folder(Path(loaded.config.LOG.PATH))
-    module, function = RUN[loaded.config.TOOLBOX_MODE].split(":")
+    module, function = (DOCTOR if asked.doctor else RUN[loaded.config.TOOLBOX_MODE]).split(":")
     code = getattr(importlib.import_module(module), function)(loaded.config)
     return code if isinstance(code, int) else 0
 

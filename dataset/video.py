@@ -101,10 +101,14 @@ def cut(array: np.ndarray, box: Box | None) -> np.ndarray:
 
 @dataclass
 class Decoding:
-    """The decoder in use and what it noticed: counts by name, such as `corrupt_frames`."""
+    """The decoder in use, what it noticed (counts by name, such as `corrupt_frames`), and the files it was given.
+
+    Of a folder of images only the first is named.
+    """
 
     decoder: str = "pyav"
     notes: dict[str, int] = field(default_factory=dict)
+    files: list[Path] = field(default_factory=list)
 
 
 _CURRENT: ContextVar[Decoding | None] = ContextVar("decoding", default=None)
@@ -122,6 +126,12 @@ def decoding(decoder: str = "pyav") -> Iterator[Decoding]:
         yield state
     finally:
         _CURRENT.reset(token)
+
+
+def _opened(path: Path) -> None:
+    state = _CURRENT.get()
+    if state is not None:
+        state.files.append(path)
 
 
 def _note(name: str, count: int) -> None:
@@ -150,6 +160,7 @@ def iter_frames(path: str | Path, decoder: str | None = None) -> Iterator[Frame]
         raise VideoError(str(error)) from None
     if not path.stat().st_size:
         raise VideoError(f"'{path}' is empty (0 bytes). {AGAIN}")
+    _opened(path)
     return DECODERS[decoder](path)
 
 
@@ -419,6 +430,8 @@ def iter_images(paths: Iterable[str | Path], times: Sequence[float] | np.ndarray
     paths = [Path(path) for path in paths]
     if times is not None and len(times) != len(paths):
         raise VideoError(f"{len(paths)} images but {len(times)} frame times.")
+    if paths:
+        _opened(paths[0])
     for index, path in enumerate(paths):
         yield _ImageFrame(path, None if times is None else float(times[index]))
 
