@@ -39,6 +39,14 @@ def wants_motion(options: dict[str, Any]) -> bool:
     return "Motion" in augmentations and "None" not in augmentations
 
 
+def chosen(name: str, known: Iterable[str], key: str = "CAMERA") -> tuple[str, ...]:
+    """The one of `known` that `name` is, or all of them for `all`; ValueError naming `key` for anything else."""
+    known = tuple(known)
+    if name not in (*known, "all"):
+        raise ValueError(f"{key} is {name!r}. Known: {', '.join(known)}, all.")
+    return known if name == "all" else (name,)
+
+
 def refuse_motion(options: dict[str, Any], name: str) -> None:
     """ValueError where motion-augmented videos are asked of a data set that has none."""
     if wants_motion(options):

@@ -5,6 +5,7 @@ file is read, block by block, so that a recording of minutes fits where its doub
 The format is that of MathWorks, "MAT-File Format" (level 5).
 """
 
+import io
 import math
 import struct
 import zlib
@@ -27,18 +28,19 @@ DEFLATE = 1032  # the most that one byte can expand to
 LARGEST = 10**7  # values of a small variable
 
 
-def read_variables(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
-    """The variables called `names` of a .mat file, as SciPy gives them.
+def read_variables(path: Path, names: Iterable[str], content: bytes | None = None) -> dict[str, np.ndarray]:
+    """The variables called `names` of a .mat file, or of its `content`, as SciPy gives them.
 
     FileNotFoundError when the file is missing; ValueError when it is damaged, a variable is not there or not small.
     """
     names = list(names)
-    if not path.is_file():
+    if content is None and not path.is_file():
         raise FileNotFoundError(f"'{path}' does not exist. Copy the recording again, or leave it out.")
     try:
-        shapes = {name: shape for name, shape, _ in scipy.io.whosmat(str(path), appendmat=False)}
+        source = str(path) if content is None else io.BytesIO(content)
+        shapes = {name: shape for name, shape, _ in scipy.io.whosmat(source, appendmat=False)}
         _require(path, names, shapes)
-        return scipy.io.loadmat(str(path), variable_names=names, appendmat=False)
+        return scipy.io.loadmat(source, variable_names=names, appendmat=False)
     except _Refused as error:
         raise ValueError(f"'{path}': {error}. {AGAIN}") from None
     except Exception as error:  # SciPy's parser fails in many ways on damaged files: struct, zlib, Type, Memory ...
