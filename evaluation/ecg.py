@@ -20,7 +20,7 @@ WAVE_RATE = 60.0  # Hz of the wave made of beats
 
 
 def beat_wave(ecg: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Times (s) and values of a cosine with a crest at each beat of `ecg` (L,), sampled at the rising `times` (L,) in s.
+    """Times (s) and values of a cosine with a crest at each beat of `ecg` (L,), sampled at rising `times` (L,) in s.
 
     Its frequency is the heart rate of the moment; its shape is nobody's pulse. Stretches without beats are left out;
     both are empty where fewer than two beats are found. Raises ValueError for NaN and below 40 samples per second.
@@ -56,7 +56,9 @@ def r_peaks(ecg: np.ndarray, fs: float) -> np.ndarray:
     """
     ecg = np.asarray(ecg, dtype=float)
     if not np.isfinite(ecg).all():
-        raise ValueError(f"The ECG has {np.count_nonzero(~np.isfinite(ecg))} of {len(ecg)} samples that are no numbers.")
+        raise ValueError(
+            f"The ECG has {np.count_nonzero(~np.isfinite(ecg))} of {len(ecg)} samples that are no numbers."
+        )
     if fs < LOWEST_RATE:
         raise ValueError(f"An ECG of {fs:.1f} Hz shows no R peaks: {LOWEST_RATE:g} Hz are needed.")
     if len(ecg) < fs or np.ptp(ecg) == 0:
@@ -96,9 +98,7 @@ def _ordinary(energy: np.ndarray, fs: float) -> float:
     return float(np.median([energy[start : start + size].max() for start in range(0, len(energy), size)]))
 
 
-def _second_look(
-    beats: list[int], place: int, places: np.ndarray, energy: np.ndarray, threshold: float
-) -> list[int]:
+def _second_look(beats: list[int], place: int, places: np.ndarray, energy: np.ndarray, threshold: float) -> list[int]:
     """The highest hill over `threshold` between the last of `beats` and `place`, where the interval is too long."""
     recent = np.diff(beats[-9:])
     if not len(recent) or place - beats[-1] <= MISSED * np.median(recent):

@@ -12,6 +12,7 @@ import numpy as np
 
 from dataset import labels
 from dataset.data_loader.base import Signal
+from dataset.references import pulse_reference
 from evaluation import bland_altman, console, pictures
 from evaluation.evaluate import RecordingResult, Table, constant_mean, evaluate, rows, table
 from evaluation.heads import PPG_BOX
@@ -91,7 +92,7 @@ def recording_result(
     frames = heads.frames_of(clips, chunk_length)
     rate = float(fs or entry.fs)
     times = entry.times if grid is None else grid
-    reference = entry.signals.get("ppg")
+    reference = pulse_reference(entry.signals)
     gaps = len(frames) and frames[-1] != len(frames) - 1
     if times is not None:
         times = np.asarray(times, dtype=float)[frames]
@@ -131,7 +132,7 @@ def _from_zero(signal: Signal | None) -> Signal | None:
 def classical_sample(entry: Any, result: RecordingResult, align: str) -> Sample:
     """The same frames of the same recording as `result`, as mean colours for the classical methods."""
     trace = np.asarray(entry.trace, dtype=float)
-    signal, times = entry.signals.get("ppg"), entry.times
+    signal, times = pulse_reference(entry.signals), entry.times
     label = None
     if signal is not None and result.label is not None:
         label = labels.transform(labels.align(signal, times, len(trace), mode=align), "Raw")
@@ -249,7 +250,7 @@ def mean_rate(entries: Iterable[Any], settings: Settings) -> float | None:
     """Mean true heart rate (bpm) of recordings by their own reference; None when no rate is found."""
     found = []
     for entry in entries:
-        signal = entry.signals.get("ppg")
+        signal = pulse_reference(entry.signals)
         if signal is None:
             continue
         anything = np.sin(np.arange(len(entry.faces)))  # the evaluation wants a prediction; only the truth is used

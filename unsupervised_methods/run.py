@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dataset.references import pulse_reference
 from evaluation import bland_altman, console, pictures
 from evaluation.evaluate import RecordingResult, Row, Table, constant_mean, rows, table, uniform
 from evaluation.metrics import check_names, is_plot
@@ -139,8 +140,8 @@ def long_enough(samples: Sequence[Sample], prepared: Any, exact: Preset) -> list
 
 
 def _read(entry: Any, label_type: str, align: str, resample_fs: float) -> Sample:
-    """One recording's sample; its pulse signal is called `ppg`. `resample_fs` > 0: read at that rate instead."""
-    signal, fs, times = entry.signals.get("ppg"), float(entry.fs), entry.times
+    """One recording's sample; its reference is `ppg`, or the beats of `ecg`. `resample_fs` > 0: read at that rate."""
+    signal, fs, times = pulse_reference(entry.signals), float(entry.fs), entry.times
     trace = np.asarray(entry.trace, dtype=float)
     if resample_fs > 0:
         own = np.arange(len(trace)) / fs if times is None else np.asarray(times, dtype=float)

@@ -83,7 +83,7 @@ class ECGFitnessLoader(BaseLoader):
         return within_times(iter_frames(recording.path), (times - times[0]) / 1000)
 
     def read_wave(self, recording: Recording) -> dict[str, Signal]:
-        """`ecg` (a.u.) and `hr` (bpm, NaN where the device has none) while the video ran, in seconds after its start."""
+        """`ecg` (a.u.) and `hr` (bpm; NaN: the device has none) while the video ran, in seconds after its start."""
         path = recording.path.with_name("viatom-raw.csv")
         table = read_table(path, skip=1)
         frames, rows = _frame_rows(recording.path.parent)

@@ -122,7 +122,9 @@ def _read_clock(path: Path) -> tuple[np.ndarray, list[datetime]]:
                 values.append(float(value))
                 moments.append(datetime.fromisoformat(moment.strip()))
             except ValueError as error:
-                raise ValueError(f"Line {number} of '{path}' is no number and moment: {error}. Copy it again.") from None
+                raise ValueError(
+                    f"Line {number} of '{path}' is no number and moment: {error}. Copy it again."
+                ) from None
     if not moments:
         raise ValueError(f"'{path}' is empty. Copy it again, or leave the recording out.")
     return np.array(values), moments

@@ -49,8 +49,6 @@ def _write_tables(place: Path, take: Session) -> None:
     rates[rates > 127] -= 256  # the device's numbers have eight bits
     zeros = np.zeros(len(clock))
     table = np.stack([stamps, take.heart.ecg(clock), rates, zeros, zeros - 1, zeros - 1, zeros], axis=1)
-    np.savetxt(
-        place / "viatom-raw.csv", table, ["%d", "%.4f", *["%d"] * 5], ", ", header=_HEADING, comments=""
-    )
+    np.savetxt(place / "viatom-raw.csv", table, ["%d", "%.4f", *["%d"] * 5], ", ", header=_HEADING, comments="")
     under_way = np.searchsorted(clock, frames, side="right") - 1
     np.savetxt(place / "c920.csv", np.stack([_START + np.rint(1000 * frames), under_way], axis=1), "%d", ",")
