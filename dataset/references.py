@@ -1,11 +1,13 @@
 """What a rate is judged by: the pulse wave of a recording, or the heart beats of its ECG where it has no pulse wave."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from dataset.data_loader.base import Signal
 from evaluation.ecg import beat_wave
+
+BEATS = "beats of the ECG"  # unit of a reference that is no pulse wave
 
 
 def pulse_reference(signals: Mapping[str, Signal]) -> Signal | None:
@@ -17,7 +19,17 @@ def pulse_reference(signals: Mapping[str, Signal]) -> Signal | None:
     if "ppg" in signals or "ecg" not in signals:
         return signals.get("ppg")
     times, wave = beat_wave(signals["ecg"].values, _clock(signals["ecg"]))
-    return Signal(wave, times=times, unit="") if len(wave) else None
+    return Signal(wave, times=times, unit=BEATS) if len(wave) else None
+
+
+def reference_notes(references: Iterable[Signal | None]) -> list[str]:
+    """A sentence for the report where rates are judged by an ECG; [] where none is."""
+    references = list(references)
+    count = sum(reference is not None and reference.unit == BEATS for reference in references)
+    if not count:
+        return []
+    whole = len(references)
+    return [f"{count} of {whole} recordings have no pulse wave: their true rates are those of the R peaks of the ECG."]
 
 
 def _clock(signal: Signal) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dataset.references import pulse_reference
+from dataset.references import pulse_reference, reference_notes
 from evaluation import bland_altman, console, pictures
 from evaluation.evaluate import RecordingResult, Row, Table, constant_mean, rows, table, uniform
 from evaluation.metrics import check_names, is_plot
@@ -295,7 +295,7 @@ def _errors(
     report = write_report(
         folder, f"Classical methods on {config.UNSUPERVISED.DATA.DATASET}", results, failed,
         examples=_examples(results, predictions), correction=config.INFERENCE.BLAND_ALTMAN_CORRECTION,
-        notes=_flag_notes(samples),
+        notes=[*reference_notes(sample.reference for sample in samples), *_flag_notes(samples)],
     )  # fmt: skip
     _plots(config, results, settings)
     print_comparison(results, failed, report)

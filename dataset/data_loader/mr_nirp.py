@@ -12,7 +12,8 @@ Driving", IEEE T-ITS, 2020.
         RGB/, NIR/, PulseOX/                          the same without the logs, or RGB.zip, NIR.zip and PulseOX.zip
 
 CAMERA chooses RGB or NIR. FILTERING.TASK_LIST knows the place (`indoor`, `driving`, `garage`), the motion, the wave
-length in nm (`940`, `975`), and these joined (`driving_still`, `driving_still_940`). The car's subject 16 is its subject 2.
+length in nm (`940`, `975`), and these joined (`driving_still`, `driving_still_940`).
+Subject 16 of the car is subject 2 by night.
 
 * 16 bits become 8 (value x 255 / 65535, rounded): a pulse below one grey level lives in the mean of many pixels.
 * Which folder is the camera's is told by its pictures: one session has them exchanged. NIR fills all three channels.
@@ -44,7 +45,7 @@ from registry import DATASETS
 CAMERAS = ("RGB", "NIR")
 INDOOR = re.compile(r"Subject(\d+)_(still|motion)_(\d+)", re.IGNORECASE)
 CAR = re.compile(r"subject(\d+)_(driving|garage)_(still|small_motion|large_motion)_(\d+)", re.IGNORECASE)
-SAME = {"16": "2"}  # by night
+SAME = {"16": "2"}  # subjects of the car that are one person
 LOG_MARGIN = 8  # frames by which a log may differ and still be that of the camera
 LIT = 2.0  # times brighter: every second frame is lit by the lamp
 PULSE = "PULSEOX"  # how the oximeter's folder, zip file and .mat file are called, in capitals
@@ -73,7 +74,7 @@ class MRNIRPLoader(BaseLoader):
         found = [_recording(folder) for folder in natural_sort(folder for folder in folders if folder.is_dir())]
         found = [recording for recording in found if recording]
         return require_some(
-            found, root, "MR-NIRP", "Subject1/subject1_driving_still_940/RGB/*.pgm (car) or Subject1_still_940/RGB/*.pgm "
+            found, root, "MR-NIRP", "Subject1/subject1_driving_still_940/RGB/*.pgm (car), Subject1_still_940/RGB/*.pgm "
             "(indoor), PulseOX/pulseOx.mat beside RGB"
         )  # fmt: skip
 

@@ -15,8 +15,8 @@ LARGEST = 1 << 25  # bytes of a member: an ordinary picture has about 300,000
 def iter_members(path: Path, wanted: Callable[[PurePosixPath], bool], what: str) -> Iterator[tuple[str, bytes]]:
     """Yield (name, bytes) of the members that are `wanted`, in natural order of their names.
 
-    VideoError for a file that is missing, damaged or encrypted, holds no such member (`what` says what is missed) or one
-    of more than 32 MB, or has names that lead out of it.
+    VideoError for a file that is missing, damaged or encrypted, holds no such member (`what` says what is missed) or
+    one of more than 32 MB, or has names that lead out of it.
     """
     with open_zip(path) as archive:
         for member in members(archive, path, wanted, what):

@@ -35,14 +35,14 @@ class MCDrPPGLayout:
 
     def folder(self, number: int) -> str:
         """The video of subject `number` that is written last."""
-        return f"video/{1000 + number}_USBVideo_after.avi"
+        return f"video/{1000 + number}_USBVideo_before.avi"
 
     def write(self, folder: Path, session: Session) -> None:
         """Videos, times, PPG and a part of the table."""
         for name in ("video", "meta", "ppg", "ppg_sync", _ROWS):
             (folder / name).mkdir()
         patient, rows = 1000 + session.subject, []
-        for step, take in zip(("before", "after"), takes(in_avi(session, "mpeg4"), 2), strict=True):
+        for step, take in zip(("after", "before"), takes(in_avi(session, "mpeg4"), 2), strict=True):
             ppg = _write_ppg(folder / "ppg" / f"{patient}_{step}.PW", take)
             for camera, (view, fs) in _CAMERAS.items():
                 name = f"{patient}_{camera}_{step}"

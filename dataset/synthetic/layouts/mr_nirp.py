@@ -29,13 +29,13 @@ class MRNIRPLayout:
     def folder(self, number: int) -> str:
         """What is there last of subject `number`."""
         if number % 2:
-            return f"Subject{number}/subject{number}_garage_small_motion_940"
-        return f"Subject{number}_motion_940"
+            return f"Subject{number}/subject{number}_garage_still_940"
+        return f"Subject{number}_still_940"
 
     def write(self, folder: Path, session: Session) -> None:
-        """Two sessions: still and in motion."""
+        """Two sessions: in motion and still."""
         number = session.subject
-        motions = ("still", "small_motion") if number % 2 else ("still", "motion")
+        motions = ("small_motion", "still") if number % 2 else ("motion", "still")
         for motion, take in zip(motions, takes(at_rate(session, _FPS, dropped_frames=0.0), 2), strict=True):
             name = f"subject{number}_garage_{motion}_940" if number % 2 else f"Subject{number}_{motion}_940"
             place = folder / f"Subject{number}" / name if number % 2 else folder / name
