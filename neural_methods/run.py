@@ -197,7 +197,7 @@ def joined(config: Any, prepared: Prepared, predictions: Predictions) -> tuple[l
         if data.RESAMPLE_FS:
             grid = resample_grid(entry.times, len(entry.faces), float(entry.fs), float(data.RESAMPLE_FS))[0]
         results.append(testing.recording_result(entry, clips, label_type, length, prepared.fs, grid))
-        samples.append(testing.classical_sample(entry, results[-1], data.LABEL_ALIGN))
+        samples.append(testing.classical_sample(entry, results[-1], data.LABEL_ALIGN, float(data.RESAMPLE_FS)))
     return results, samples
 
 

@@ -445,3 +445,13 @@ def test_takes_are_one_person_at_other_times():
     assert second.face is first.face and second.subject == first.subject
     assert not np.array_equal(first.truth().ppg, second.truth().ppg)
     assert np.array_equal(second.truth().ppg, takes(Session(SETTINGS, 1), 2)[1].truth().ppg)
+
+
+def test_ubfc_phys_task_list_names_parts_of_ids(tmp_path):
+    """A task, a person or a single recording, as rPPG-Toolbox finds them in the name."""
+    write_layout("UBFC-PHYS", tmp_path, SETTINGS)
+    reader, data = DATASETS["UBFC-PHYS"](), schema().TEST.DATA
+    recordings = reader.recordings(tmp_path)
+    for tasks, ids in ((["T2"], ["s1_T2"]), (["s1_T3", "s2"], ["s1_T3"]), (["s1"], ["s1_T1", "s1_T2", "s1_T3"])):
+        data.FILTERING.update({"SELECT_TASKS": True, "TASK_LIST": tasks})
+        assert [recording.id for recording in recordings if reader.select(recording, data)] == ids

@@ -56,11 +56,11 @@ def refuse_motion(options: dict[str, Any], name: str) -> None:
 
 
 def passes_filtering(recording_id: str, tasks: Iterable[str], data: dict[str, Any]) -> bool:
-    """Whether FILTERING of the DATA node keeps this recording, one of whose `tasks` TASK_LIST has to name."""
+    """Whether FILTERING of the DATA node keeps this recording: TASK_LIST has to name it, or one of its `tasks`."""
     filtering = data["FILTERING"]
     if filtering["USE_EXCLUSION_LIST"] and recording_id in filtering["EXCLUSION_LIST"]:
         return False
-    return not filtering["SELECT_TASKS"] or any(task in filtering["TASK_LIST"] for task in tasks)
+    return not filtering["SELECT_TASKS"] or any(name in filtering["TASK_LIST"] for name in (recording_id, *tasks))
 
 
 def read_table(path: Path, skip: int = 0, delimiter: str | None = ",") -> np.ndarray:
