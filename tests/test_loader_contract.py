@@ -55,7 +55,7 @@ TASKS = {  # a name for FILTERING.TASK_LIST, and what then ends the ids
 def made(request, tmp_path_factory):
     """Name and folder of a data set of the subjects 2 and 10, the later one written first. Not to be changed."""
     root = tmp_path_factory.mktemp("raw") / "data"
-    write_subjects(request.param, root, SETTINGS, [10, 2])
+    write_subjects(request.param, root, settings_of(request.param), [10, 2])
     return request.param, root
 
 
@@ -65,6 +65,11 @@ def copied(made, tmp_path):
     name, root = made
     shutil.copytree(root, tmp_path / "data")
     return name, tmp_path / "data"
+
+
+def settings_of(name, **changes):
+    """What is rendered: people's own videos are MP4 files, data sets bring their own formats."""
+    return dataclasses.replace(SETTINGS, codec="h264" if name == "Folder" else SETTINGS.codec, **changes)
 
 
 def loader(name):
@@ -311,7 +316,7 @@ def test_paths_may_hold_any_letters(made, tmp_path):
 @pytest.mark.parametrize("name", NAMES)
 def test_one_frame_is_a_recording(name, tmp_path):
     """A video of a single frame is read, with a label value for it."""
-    write_layout(name, tmp_path, dataclasses.replace(SETTINGS, seconds=0.02))
+    write_layout(name, tmp_path, settings_of(name, seconds=0.02))
     reader = loader(name)
     recording = reader.recordings(tmp_path)[0]
     frames, times = frames_of(reader, recording)
@@ -333,14 +338,14 @@ def test_nan_in_the_label_is_an_error(name, tmp_path, monkeypatch):
 
     if name not in ("PURE", "ECG-Fitness"):  # whose waves are whole numbers, or no pulse
         monkeypatch.setattr(Session, "truth", with_hole)
-    write_layout(name, tmp_path, SETTINGS)
+    write_layout(name, tmp_path, settings_of(name))
     if name == "PURE":
         path = next(tmp_path.rglob("*.json"))
         content = json.loads(path.read_text())
         content["/FullPackage"][3]["Value"]["waveform"] = float("nan")
         path.write_text(json.dumps(content))
     if name == "ECG-Fitness":
-        path = next(tmp_path.rglob("viatom-raw.csv"))
+        path = sorted(tmp_path.rglob("viatom-raw.csv"))[0]
         rows = path.read_text().splitlines()
         rows[len(rows) // 2] = rows[len(rows) // 2].replace(rows[len(rows) // 2].split(",")[1], " nan", 1)
         path.write_text("\n".join(rows))
