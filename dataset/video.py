@@ -465,6 +465,14 @@ def iter_array(path: str | Path) -> Iterator[Frame]:
         yield ArrayFrame(_to_uint8(np.asarray(frame), f"frame {index} of '{path}'"))
 
 
+def array_length(path: str | Path) -> int:
+    """Frames of a .npy file; VideoError when it is no array."""
+    try:
+        return len(np.load(path, mmap_mode="r", allow_pickle=False))
+    except (OSError, ValueError, EOFError, TypeError) as error:
+        raise VideoError(f"'{path}' cannot be read as an array: {error}. {AGAIN}") from None
+
+
 def _to_uint8(frame: np.ndarray, name: str) -> np.ndarray:
     top = 1 if frame.dtype.kind == "f" else 255
     if not (0 <= frame.min() and frame.max() <= top):

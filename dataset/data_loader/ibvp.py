@@ -22,7 +22,7 @@ import numpy as np
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
 from dataset.data_loader.files import column, first_file, read_table, require_root, require_some, wants_motion
 from dataset.labels import stretch
-from dataset.video import AGAIN, Frame, VideoError, iter_array, iter_images
+from dataset.video import AGAIN, Frame, VideoError, array_length, iter_array, iter_images
 from registry import DATASETS
 
 NAME = re.compile(r"(\w+?)_(\w+)")
@@ -121,11 +121,7 @@ class IBVPLoader(BaseLoader):
     def _frame_count(self, recording: Recording) -> int:
         if not wants_motion(self.options):
             return len(self._images(recording))
-        path = self._array(recording)
-        try:
-            return len(np.load(path, mmap_mode="r", allow_pickle=False))
-        except (OSError, ValueError, EOFError, TypeError) as error:
-            raise VideoError(f"'{path}' cannot be read as an array: {error}. {AGAIN}") from None
+        return array_length(self._array(recording))
 
     def _table(self, recording: Recording) -> tuple[np.ndarray, Path]:
         path = recording.path / f"{recording.path.name}_bvp.csv"
