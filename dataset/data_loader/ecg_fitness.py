@@ -10,11 +10,13 @@ Spetlik, Franc, Cech and Matas, "Visual Heart Rate Estimation with Convolutional
 DATA_PATH/<subject>/<session>. CAMERA chooses one of the cameras, or `all`. FILTERING.TASK_LIST knows sessions by number
 (`01`), activity (`talking`, `rowing`, `elliptical`, `bike`), light (`natural`, `lamp`) or both (`rowing_lamp`).
 
-There is an ECG and no pulse wave: rates are judged by its R peaks, and a network can only be trained on pseudo-labels
-(USE_PSUEDO_PPG_LABEL). The columns after the ECG's rate are not read: the paper tells of no finger clip. The layout is
-that of public readers (pyVHR, HR-CNN and others), which also say that ECG rows come in packets of one time stamp, that
-rates above 127 appear as negative numbers, and that subject 11 has sessions 01 and 02 exchanged; it has been tested on
-rendered files, not on the original ones.
+There is an ECG and no pulse wave. Rates are judged by its R peaks. A network can only be trained on pseudo-labels
+(USE_PSUEDO_PPG_LABEL), and is then judged under the preset `exact`: `toolbox` compares it with a label at the frames,
+which is not there. The columns after the ECG's rate are not read: the paper tells of no finger clip.
+
+The layout is that of public readers (pyVHR, HR-CNN and others), which also say that ECG rows come in packets of one time
+stamp, that rates above 127 appear as negative numbers, and that subject 11 has sessions 01 and 02 exchanged; it has been
+tested on rendered files, not on the original ones.
 """
 
 import re
