@@ -14,9 +14,9 @@ There is an ECG and no pulse wave. Rates are judged by its R peaks. A network ca
 (USE_PSUEDO_PPG_LABEL), and is then judged under the preset `exact`: `toolbox` compares it with a label at the frames,
 which is not there. The columns after the ECG's rate are not read: the paper tells of no finger clip.
 
-The layout is that of public readers (pyVHR, HR-CNN and others), which also say that ECG rows come in packets of one time
-stamp, that rates above 127 appear as negative numbers, and that subject 11 has sessions 01 and 02 exchanged; it has been
-tested on rendered files, not on the original ones.
+The layout is that of public readers (pyVHR, HR-CNN and others), which also say that ECG rows come in packets of one
+time stamp, that rates above 127 appear as negative numbers, and that subject 11 has sessions 01 and 02 exchanged; it
+has been tested on rendered files, not on the original ones.
 """
 
 import re
