@@ -300,7 +300,8 @@ def frame_label(
     if options.pseudo:
         return _pseudo_label(entry, times, count), []
     if options.label not in entry.signals:
-        raise ValueError(f"no signal {options.label!r} (it has: {', '.join(entry.signals) or 'none'})")
+        hint = "; USE_PSUEDO_PPG_LABEL: True trains on POS signals instead" if "ecg" in entry.signals else ""
+        raise ValueError(f"no signal {options.label!r} (it has: {', '.join(entry.signals) or 'none'}){hint}")
     signal = entry.signals[options.label]
     values = labels.align(signal, times, count, options.label_align)
     by_time = labels.by_timestamps(signal, times, options.label_align)

@@ -128,7 +128,7 @@ def decoding(decoder: str = "pyav") -> Iterator[Decoding]:
         _CURRENT.reset(token)
 
 
-def _opened(path: Path) -> None:
+def _remember(path: Path) -> None:
     state = _CURRENT.get()
     if state is not None:
         state.files.append(path)
@@ -143,11 +143,12 @@ def _note(name: str, count: int) -> None:
 # --- Video files -----------------------------------------------------------------------------------------------------
 
 
-def iter_frames(path: str | Path, decoder: str | None = None) -> Iterator[Frame]:
+def iter_frames(path: str | Path, decoder: str | None = None, count: int | None = None) -> Iterator[Frame]:
     """Yield the frames of the video file `path` in order, at their real times.
 
-    `decoder` is "pyav" or "opencv"; None: that of the enclosing `decoding` block, else PyAV. Raises VideoError for
-    files that are missing, empty, no video, damaged, or that end before the length their header states.
+    `decoder` is "pyav" or "opencv"; None: that of the enclosing `decoding` block, else PyAV. `count`: how many frames
+    there have to be, where the data set says so and the headers of its files do not. Raises VideoError for files that
+    are missing, empty, no video, damaged, or that end before that number or the length their header states.
     """
     path = Path(path)
     state = _CURRENT.get()
@@ -160,8 +161,8 @@ def iter_frames(path: str | Path, decoder: str | None = None) -> Iterator[Frame]
         raise VideoError(str(error)) from None
     if not path.stat().st_size:
         raise VideoError(f"'{path}' is empty (0 bytes). {AGAIN}")
-    _opened(path)
-    return DECODERS[decoder](path)
+    _remember(path)
+    return DECODERS[decoder](path, count)
 
 
 def frame_count(path: str | Path) -> int | None:
@@ -203,10 +204,21 @@ def with_times(frames: Iterable[Frame], times: Sequence[float] | np.ndarray) -> 
         yield frame
 
 
+def within_times(frames: Iterable[Frame], times: Sequence[float] | np.ndarray) -> Iterator[Frame]:
+    """`frames` at the given `times` in seconds; those beyond are decoded, left out and counted."""
+    index = -1
+    for index, frame in enumerate(frames):
+        if index < len(times):
+            frame.time = float(times[index])
+            yield frame
+    _note("frames_without_time", max(0, index + 1 - len(times)))
+
+
 @dataclass
 class _Tally:
     """Packets and frames of one file, to find out whether all of it was decoded."""
 
+    expected: int | None = None  # frames, by another source than the header
     packets: int = 0
     discarded: int = 0  # by an edit list: decoded for reference, never shown
     frames: int = 0
@@ -214,9 +226,9 @@ class _Tally:
     last: float = 0.0  # time of the last frame, seconds
 
 
-def _iter_pyav(path: Path) -> Iterator[Frame]:
+def _iter_pyav(path: Path, count: int | None = None) -> Iterator[Frame]:
     _keep_freed_buffers()
-    tally = _Tally()
+    tally = _Tally(count)
     try:
         with _opened(path) as container:
             stream = _video_of(container, path)
@@ -265,15 +277,16 @@ def _decode(container: Any, stream: Any, tally: _Tally) -> Iterator[Frame]:
 def _check_complete(path: Path, container: Any, stream: Any, tally: _Tally) -> None:
     if not tally.frames:
         raise VideoError(f"'{path}' has no frame that can be decoded. {AGAIN}")
-    missing = stream.frames - tally.packets
+    stated = stream.frames if tally.expected is None else tally.expected
+    missing = stated - tally.packets
     if missing > 1:  # recorders that count one too many exist; their files are whole
-        raise VideoError(f"'{path}' ends early: {tally.packets} of {stream.frames} frames. {AGAIN}")
+        raise VideoError(f"'{path}' ends early: {tally.packets} of {stated} frames. {AGAIN}")
     _note("missing_frames", max(missing, 0))
     lost = max(tally.packets - tally.discarded - tally.frames, 0) + tally.corrupt
     if lost > max(1, TOLERATED * tally.packets):
         raise VideoError(f"'{path}' is damaged: {lost} of {tally.packets} frames cannot be decoded. {AGAIN}")
     _note("corrupt_frames", lost)
-    length = _stated_length(container, stream)
+    length = None if tally.expected else _stated_length(container, stream)
     if length and tally.last is not None and tally.last < length - max(1.0, 0.02 * length):
         raise VideoError(f"'{path}' ends early: at {tally.last:.1f} s of {length:.1f} s. {AGAIN}")
 
@@ -364,7 +377,7 @@ def _turned_back(box: Box, shape: tuple[int, int], quarters: int) -> Box:
     return y, width - x - w, h, w
 
 
-def _iter_opencv(path: Path) -> Iterator[Frame]:
+def _iter_opencv(path: Path, expected: int | None = None) -> Iterator[Frame]:
     _guard_bottom_up(path)
     try:
         with _opened(path) as container:  # OpenCV itself would follow a playlist and believe any size
@@ -374,7 +387,8 @@ def _iter_opencv(path: Path) -> Iterator[Frame]:
     capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
     if not capture.isOpened():
         raise VideoError(f"'{path}' cannot be opened by OpenCV. Try DECODER: pyav, or: {AGAIN}")
-    stated, count, start = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0, None
+    stated = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if expected is None else expected
+    count, start = 0, None
     try:
         while True:
             good, picture = capture.read()
@@ -431,7 +445,7 @@ def iter_images(paths: Iterable[str | Path], times: Sequence[float] | np.ndarray
     if times is not None and len(times) != len(paths):
         raise VideoError(f"{len(paths)} images but {len(times)} frame times.")
     if paths:
-        _opened(paths[0])
+        _remember(paths[0])
     for index, path in enumerate(paths):
         yield _ImageFrame(path, None if times is None else float(times[index]))
 
@@ -504,6 +518,16 @@ def iter_array(path: str | Path) -> Iterator[Frame]:
         raise VideoError(f"'{path}' holds {video.shape} of {video.dtype}; a video is (T, H, W, 3) of numbers. {AGAIN}")
     for index, frame in enumerate(video[..., :3]):
         yield ArrayFrame(_to_uint8(np.asarray(frame), f"frame {index} of '{path}'"))
+
+
+def array_length(path: str | Path) -> int:
+    """Frames of a .npy file; VideoError when it is no array."""
+    try:
+        return len(open_array(path))
+    except (OSError, ValueError) as error:
+        raise VideoError(str(error)) from None
+    except TypeError:  # a single number has no length
+        raise VideoError(f"'{path}' holds a single number and no video. {AGAIN}") from None
 
 
 def _to_uint8(frame: np.ndarray, name: str) -> np.ndarray:

@@ -16,6 +16,7 @@ from config import dump, run_folder
 from dataset import prepare as preparation
 from dataset.clips import resample_grid
 from dataset.prepare import Prepared
+from dataset.references import reference_notes
 from evaluation.evaluate import RecordingResult
 from neural_methods import distributed, heads, testing
 from neural_methods.checkpoint import write_atomically
@@ -174,7 +175,11 @@ def test(
     return testing.report(
         trainer.name, results, samples, failed, settings, names, others=others,
         training_rate=training_rate, correction=config.INFERENCE.BLAND_ALTMAN_CORRECTION,
-        notes=[*notes, *([trainer.device_note] if trainer.device_note else [])],
+        notes=[
+            *notes,
+            *reference_notes(result.reference for result in results),
+            *([trainer.device_note] if trainer.device_note else []),
+        ],
     )  # fmt: skip
 
 
@@ -192,7 +197,7 @@ def joined(config: Any, prepared: Prepared, predictions: Predictions) -> tuple[l
         if data.RESAMPLE_FS:
             grid = resample_grid(entry.times, len(entry.faces), float(entry.fs), float(data.RESAMPLE_FS))[0]
         results.append(testing.recording_result(entry, clips, label_type, length, prepared.fs, grid))
-        samples.append(testing.classical_sample(entry, results[-1], data.LABEL_ALIGN))
+        samples.append(testing.classical_sample(entry, results[-1], data.LABEL_ALIGN, float(data.RESAMPLE_FS)))
     return results, samples
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from dataset import labels
 from dataset.data_loader.base import Signal
+from dataset.references import pulse_reference
 from evaluation import bland_altman, console, pictures
 from evaluation.evaluate import RecordingResult, Table, constant_mean, evaluate, rows, table
 from evaluation.heads import PPG_BOX
@@ -25,7 +26,7 @@ from evaluation.vitals import vitals_table, write_vitals
 from neural_methods import heads
 from neural_methods.heads import Head
 from registry import UNSUPERVISED
-from unsupervised_methods.run import Sample, Settings, describe_flags, label_rows, native_rows
+from unsupervised_methods.run import Sample, Settings, describe_flags, label_rows, native_rows, resampled_trace
 
 COMPARED = ("POS", "GREEN")  # classical methods measured beside the network
 Clips = Mapping[int, Mapping[str, np.ndarray]]
@@ -57,7 +58,7 @@ def read_settings(config: Any) -> Settings:
         window_seconds=float(window.WINDOW_SIZE) if window.USE_SMALLER_WINDOW else None,
         preset=presets(inference.PRESET, band)[-1],
         exact=preset("exact", band),
-        fs=float(config.TEST.DATA.FS),
+        fs=float(config.TEST.DATA.RESAMPLE_FS or config.TEST.DATA.FS),
         chunk=0,
     )
 
@@ -91,7 +92,7 @@ def recording_result(
     frames = heads.frames_of(clips, chunk_length)
     rate = float(fs or entry.fs)
     times = entry.times if grid is None else grid
-    reference = entry.signals.get("ppg")
+    reference = pulse_reference(entry.signals)
     gaps = len(frames) and frames[-1] != len(frames) - 1
     if times is not None:
         times = np.asarray(times, dtype=float)[frames]
@@ -128,18 +129,20 @@ def _from_zero(signal: Signal | None) -> Signal | None:
     return replace(signal, times=np.asarray(signal.times, dtype=float) - signal.times[0])
 
 
-def classical_sample(entry: Any, result: RecordingResult, align: str) -> Sample:
-    """The same frames of the same recording as `result`, as mean colours for the classical methods."""
-    trace = np.asarray(entry.trace, dtype=float)
-    signal, times = entry.signals.get("ppg"), entry.times
-    label = None
+def classical_sample(entry: Any, result: RecordingResult, align: str, resample_fs: float = 0.0) -> Sample:
+    """The same frames of the same recording as `result`, as mean colours for the classical methods.
+
+    `resample_fs` > 0: at that rate, as the clips were read.
+    """
+    trace, fs, times = resampled_trace(entry, resample_fs)
+    signal, label = pulse_reference(entry.signals), None
     if signal is not None and result.label is not None:
         label = labels.transform(labels.align(signal, times, len(trace), mode=align), "Raw")
     length = min(len(trace), sum(result.clips))
     times = None if times is None else np.asarray(times, dtype=float)[:length]
     label = None if label is None else label[:length]
     flags = describe_flags(entry.flags)
-    return Sample(entry.id, entry.subject, trace[:length], float(entry.fs), times, label, signal, flags)
+    return Sample(entry.id, entry.subject, trace[:length], fs, times, label, signal, flags)
 
 
 @dataclass(frozen=True)
@@ -249,7 +252,7 @@ def mean_rate(entries: Iterable[Any], settings: Settings) -> float | None:
     """Mean true heart rate (bpm) of recordings by their own reference; None when no rate is found."""
     found = []
     for entry in entries:
-        signal = entry.signals.get("ppg")
+        signal = pulse_reference(entry.signals)
         if signal is None:
             continue
         anything = np.sin(np.arange(len(entry.faces)))  # the evaluation wants a prediction; only the truth is used

@@ -1,4 +1,4 @@
-"""What every data set has to do, on a miniature of its raw layout: one suite for all that have a layout writer."""
+"""What every data set has to do, on a miniature of its raw layout: one suite for all that are registered."""
 
 import dataclasses
 import json
@@ -18,14 +18,22 @@ from dataset.synthetic.settings import resolve
 from registry import DATASETS
 
 SETTINGS = dataclasses.replace(resolve({"PRESET": "easy", "WIDTH": 128, "HEIGHT": 96, "SUBJECTS": 1}), seconds=0.6)
-NAMES = LAYOUTS.names()
+NAMES = [name for name in DATASETS.names() if not DATASETS[name].generated]  # a generated one has no files to damage
 CUT = ("iBVP", "BP4DPlusBigSmall")  # leave out frames on purpose: poor labels, frames without coding
-VIDEO = {"iBVP": "*.bmp"}  # the file of a recording that holds pictures, where it is not the largest one
-LABEL = {  # the file that holds `ppg`, where it is a file of its own
+VIDEO = {  # the file of a recording that holds pictures, where it is not the largest one
+    "ECG-Fitness": "c920-1.avi",
+    "iBVP": "*.bmp",
+    "MCD-rPPG": "*_FullHDwebcam_*.avi",
+}
+LABEL = {  # the file that holds the first of the signals, where it is a file of its own
     "BP4DPlus": "BP_mmHg.txt",
     "BP4DPlusBigSmall": "BP_mmHg.txt",
     "COHFACE": "data.hdf5",
+    "ECG-Fitness": "viatom-raw.csv",
+    "Folder": "*.csv",
     "iBVP": "*_bvp.csv",
+    "MCD-rPPG": "*.PW",
+    "MR-NIRP": "pulseOx.mat",
     "PhysDrive": "BVP.mat",
     "PURE": "*.json",
     "UBFC-PHYS": "bvp_*.csv",
@@ -33,12 +41,21 @@ LABEL = {  # the file that holds `ppg`, where it is a file of its own
     "UBFC-rPPG-1": "gtdump.xmp",
 }
 
+TASKS = {  # a name for FILTERING.TASK_LIST, and what then ends the ids
+    "UBFC-PHYS": ("T1", "T1"),
+    "BP4DPlus": ("T2", "T2"),
+    "BP4DPlusBigSmall": ("T1", "T1"),
+    "ECG-Fitness": ("01", "01_c920-1"),
+    "MCD-rPPG": ("before", "before"),
+    "MR-NIRP": ("still", "still_940"),
+}
+
 
 @pytest.fixture(scope="module", params=NAMES)
 def made(request, tmp_path_factory):
     """Name and folder of a data set of the subjects 2 and 10, the later one written first. Not to be changed."""
     root = tmp_path_factory.mktemp("raw") / "data"
-    write_subjects(request.param, root, SETTINGS, [10, 2])
+    write_subjects(request.param, root, settings_of(request.param), [10, 2])
     return request.param, root
 
 
@@ -48,6 +65,11 @@ def copied(made, tmp_path):
     name, root = made
     shutil.copytree(root, tmp_path / "data")
     return name, tmp_path / "data"
+
+
+def settings_of(name, **changes):
+    """What is rendered: people's own videos are MP4 files, data sets bring their own formats."""
+    return dataclasses.replace(SETTINGS, codec="h264" if name == "Folder" else SETTINGS.codec, **changes)
 
 
 def loader(name):
@@ -78,6 +100,17 @@ def damage_report(reader, root):
         except (ValueError, OSError) as error:  # what preprocessing reports as the fault of one recording
             errors[recording.id] = str(error)
     return good, errors
+
+
+def label_of(reader, recording):
+    """What the data set's rates are judged by: its pulse wave, or its ECG where it has none."""
+    return reader.read_wave(recording)[reader.signals[0]]
+
+
+def test_every_registered_data_set_has_a_miniature():
+    """A data set without one could not be tested here; the generated ones render their own files."""
+    generated = {name for name in DATASETS if DATASETS[name].generated}
+    assert set(LAYOUTS) == set(DATASETS) - generated and generated == {"Synthetic"}
 
 
 def test_recordings_are_named_by_subject_in_natural_order(made):
@@ -127,21 +160,21 @@ def test_frame_times_rise_from_zero(made):
 
 
 def test_signals_last_as_long_as_the_video(made):
-    """Named signals of numbers; with times or a rate they cover the video; `ppg` gives every frame a value."""
+    """Named signals of numbers; with times or a rate they cover the video; the first gives every frame a value."""
     name, root = made
     reader = loader(name)
     for recording in reader.recordings(root):
         frames, times = frames_of(reader, recording)
         signals = reader.read_wave(recording)
         check_signals(signals, reader.signals)
-        assert set(reader.signals) <= set(signals) and "ppg" in signals
+        assert set(reader.signals) <= set(signals) and {"ppg", "ecg"} & set(reader.signals)
         seconds = len(frames) / (reader.fs or SETTINGS.fs) if times[-1] is None else times[-1]
         for signal in signals.values():
-            length = signal.times[-1] - signal.times[0] if signal.times is not None else None
-            length = len(signal.values) / signal.fs if signal.fs else length
-            assert length is None or length == pytest.approx(seconds, abs=0.1)
+            first, last = (0, len(signal.values) / signal.fs) if signal.fs else (0, seconds)
+            first, last = (signal.times[0], signal.times[-1]) if signal.times is not None else (first, last)
+            assert -1 < first < 0.1 and last == pytest.approx(seconds, abs=0.1)
         clock = None if times[0] is None else np.array(times)
-        label = align(signals["ppg"], clock, len(frames))
+        label = align(label_of(reader, recording), clock, len(frames))
         assert label.shape == (len(frames),) and np.isfinite(label).all() and np.ptp(label) > 0
 
 
@@ -151,13 +184,15 @@ def test_signals_are_the_pulse_that_was_rendered(made):
     reader = loader(name)
     recording = reader.recordings(root)[0]
     frames, times = frames_of(reader, recording)
-    label = align(reader.read_wave(recording)["ppg"], None if times[0] is None else np.array(times), len(frames))
+    label = align(label_of(reader, recording), None if times[0] is None else np.array(times), len(frames))
     fs = reader.fs or SETTINGS.fs
-    truth = Session(dataclasses.replace(SETTINGS, fs=fs), 2).truth()
+    session = Session(dataclasses.replace(SETTINGS, fs=fs), 2)
+    truth = session.truth()
+    painted = session.heart.ecg(truth.ppg_times) if reader.signals[0] == "ecg" else truth.ppg_native
     start = reader.describe(recording).get("first_coded", 1) - 1
     clock = np.arange(len(frames)) / fs if times[0] is None else np.array(times)
     stretched = clock * (clock[-1] + 1 / fs) / clock[-1]
-    waves = (np.interp(start / fs + one, truth.ppg_times, truth.ppg_native) for one in (clock, stretched))
+    waves = (np.interp(start / fs + one, truth.ppg_times, painted) for one in (clock, stretched))
     assert max(np.corrcoef(label, wave)[0, 1] for wave in waves) > 0.98
 
 
@@ -169,12 +204,13 @@ def test_selection_keys_are_understood(made):
         data.INFO[field] = list(range(1, 7)) if codes else codes
     recordings = reader.recordings(root)
     assert all(reader.select(recording, data) is True for recording in recordings)
-    if name not in ("UBFC-PHYS", "BP4DPlus", "BP4DPlusBigSmall"):
+    if name not in TASKS:
         return
     data.FILTERING.update({"USE_EXCLUSION_LIST": True, "EXCLUSION_LIST": [recordings[0].id]})
     assert [r.id for r in recordings if not reader.select(r, data)] == [recordings[0].id]
-    data.FILTERING.update({"SELECT_TASKS": True, "TASK_LIST": ["T1"]})
-    assert {r.id[-2:] for r in recordings if reader.select(r, data)} <= {"T1"}
+    task, ending = TASKS[name]
+    data.FILTERING.update({"SELECT_TASKS": True, "TASK_LIST": [task]})
+    assert [r for r in recordings if reader.select(r, data)] == [r for r in recordings[1:] if r.id.endswith(ending)]
 
 
 def test_truncated_file_costs_its_recording_only(copied, tmp_path, capsys):
@@ -208,19 +244,20 @@ def test_missing_video_is_said(copied):
     gone = video_file(name, root)
     before = len(loader(name).recordings(root))
     for file in gone.parent.glob(f"*{gone.suffix}"):
-        if file == gone or gone.suffix in (".png", ".bmp"):
+        if file == gone or gone.suffix in (".png", ".bmp", ".pgm"):
             file.unlink()
     good, errors = damage_report(loader(name), root)
     assert good and len(good) < before
-    assert errors or gone.suffix == ".mat"
+    assert errors or len(loader(name).recordings(root)) < before
     assert all(gone.name in error or gone.parent.name in error for error in errors.values())
 
 
 def test_missing_label_is_said(copied):
     """A label file that is gone is an error that names it."""
     name, root = copied
-    if name not in LABEL:
-        pytest.skip("video and labels are one file")
+    if name not in LABEL or name == "Folder":
+        pytest.skip("video and labels are one file, or labels need not be")
+    shutil.rmtree(root / "ppg_sync", ignore_errors=True)  # which stands in for the label of MCD-rPPG
     gone = sorted(root.rglob(LABEL[name]))[0]
     gone.unlink()
     good, errors = damage_report(loader(name), root)
@@ -273,19 +310,19 @@ def test_paths_may_hold_any_letters(made, tmp_path):
     for before, after in zip(reader.recordings(root), reader.recordings(other), strict=True):
         assert (before.id, before.subject, before.info) == (after.id, after.subject, after.info)
     assert np.array_equal(frames_of(reader, before)[0], frames_of(reader, after)[0])
-    assert np.array_equal(reader.read_wave(before)["ppg"].values, reader.read_wave(after)["ppg"].values)
+    assert np.array_equal(label_of(reader, before).values, label_of(reader, after).values)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_one_frame_is_a_recording(name, tmp_path):
     """A video of a single frame is read, with a label value for it."""
-    write_layout(name, tmp_path, dataclasses.replace(SETTINGS, seconds=0.02))
+    write_layout(name, tmp_path, settings_of(name, seconds=0.02))
     reader = loader(name)
     recording = reader.recordings(tmp_path)[0]
     frames, times = frames_of(reader, recording)
     assert len(frames) == 1
     clock = None if times[0] is None else np.array(times)
-    assert align(reader.read_wave(recording)["ppg"], clock, 1, "index").shape == (1,)
+    assert align(label_of(reader, recording), clock, 1, "index").shape == (1,)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -299,14 +336,19 @@ def test_nan_in_the_label_is_an_error(name, tmp_path, monkeypatch):
             values[len(values) // 4] = np.nan
         return truth
 
-    if name != "PURE":  # its waves are whole numbers
+    if name not in ("PURE", "ECG-Fitness"):  # whose waves are whole numbers, or no pulse
         monkeypatch.setattr(Session, "truth", with_hole)
-    write_layout(name, tmp_path, SETTINGS)
+    write_layout(name, tmp_path, settings_of(name))
     if name == "PURE":
         path = next(tmp_path.rglob("*.json"))
         content = json.loads(path.read_text())
         content["/FullPackage"][3]["Value"]["waveform"] = float("nan")
         path.write_text(json.dumps(content))
+    if name == "ECG-Fitness":
+        path = sorted(tmp_path.rglob("viatom-raw.csv"))[0]
+        rows = path.read_text().splitlines()
+        rows[len(rows) // 2] = rows[len(rows) // 2].replace(rows[len(rows) // 2].split(",")[1], " nan", 1)
+        path.write_text("\n".join(rows))
     reader = loader(name)
     recording = reader.recordings(tmp_path)[0]
     with pytest.raises(ValueError, match="NaN"):

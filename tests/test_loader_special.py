@@ -14,12 +14,14 @@ import pytest
 import scipy.io
 
 from config import schema
+from dataset.cache import Cache
 from dataset.clips import ClipDataset, ClipOptions
 from dataset.data_loader import hdf5, matlab, physdrive
 from dataset.data_loader.base import Recording, Signal
 from dataset.data_loader.bp4d_plus import iter_zip
 from dataset.data_loader.bp4d_plus_bigsmall import UNITS
 from dataset.labels import stretch
+from dataset.preprocess import FaceCrop, preprocess_all
 from dataset.synthetic.layouts import takes, write_layout
 from dataset.synthetic.render import Session
 from dataset.synthetic.settings import resolve
@@ -310,6 +312,35 @@ def test_motion_augmented_videos_are_arrays(name, place, tmp_path):
         assert {frame.tobytes() for frame in frames} <= {frame.tobytes() for frame in VIDEO}
 
 
+@pytest.mark.parametrize("name", ["PURE", "UBFC-rPPG", "UBFC-rPPG-1", "iBVP", "PhysDrive"])
+def test_motion_augmented_videos_keep_the_clock(name, tmp_path):
+    """An array has as many frames as the video had, lost ones included: its rate is read in the same time."""
+    settings = dataclasses.replace(SETTINGS, dropped_frames=0.2, seconds=2.0, ppg_fs=200.0)
+    write_layout(name, tmp_path, settings)
+    plain, moved = DATASETS[name](), DATASETS[name]({"DATA_AUG": ["Motion"]})
+    recording = plain.recordings(tmp_path)[0]
+    before = list(plain.read_video(recording))
+    place = {"PURE": recording.path / recording.path.name, "iBVP": recording.path / recording.path.name}.get(
+        name, recording.path
+    )
+    place.mkdir(exist_ok=True)
+    frames = list(plain._images(recording)) if name == "iBVP" else before
+    np.save(place / "moved.npy", np.zeros((len(frames), 16, 16, 3), np.uint8))
+    if name == "PURE":
+        for image in place.glob("*.png"):
+            image.unlink()
+    after = list(moved.read_video(recording))
+    assert len(after) == len(before)
+    known = [frame.time for frame in before], [frame.time for frame in after]
+    if name == "UBFC-rPPG-1":  # the container's clock is not the array's
+        assert known[1][-1] == pytest.approx(2.0, abs=0.02) and np.allclose(np.diff(known[1]), known[1][1])
+    else:
+        assert known[0] == known[1] or np.allclose(*known)
+    cache = Cache(tmp_path / "cache", {})
+    statuses = preprocess_all(moved, [recording], FaceCrop(size=(8, 8), do_crop=False), cache, 1)
+    assert statuses[recording.id].state == "done"
+
+
 @pytest.mark.parametrize("name", ["MMPD", "SCAMPS", "UBFC-PHYS", "COHFACE", "BP4DPlus", "BP4DPlusBigSmall"])
 def test_motion_is_refused_where_there_is_none(name):
     """Reading ordinary videos under that name would be a lie."""
@@ -486,3 +517,13 @@ def test_takes_are_one_person_at_other_times():
     assert second.face is first.face and second.subject == first.subject
     assert not np.array_equal(first.truth().ppg, second.truth().ppg)
     assert np.array_equal(second.truth().ppg, takes(Session(SETTINGS, 1), 2)[1].truth().ppg)
+
+
+def test_ubfc_phys_task_list_names_parts_of_ids(tmp_path):
+    """A task, a person or a single recording, as rPPG-Toolbox finds them in the name."""
+    write_layout("UBFC-PHYS", tmp_path, SETTINGS)
+    reader, data = DATASETS["UBFC-PHYS"](), schema().TEST.DATA
+    recordings = reader.recordings(tmp_path)
+    for tasks, ids in ((["T2"], ["s1_T2"]), (["s1_T3", "s2"], ["s1_T3"]), (["s1"], ["s1_T1", "s1_T2", "s1_T3"])):
+        data.FILTERING.update({"SELECT_TASKS": True, "TASK_LIST": tasks})
+        assert [recording.id for recording in recordings if reader.select(recording, data)] == ids

@@ -249,3 +249,17 @@ def test_videos_without_labels_get_rates(tmp_path, capsys):
     testing.report("Physnet", [result], [replace(sample)], [], settings, names)
     assert "72" in capsys.readouterr().out
     assert (tmp_path / "vitals.csv").is_file()
+
+
+def test_classical_methods_see_all_of_a_resampled_recording():
+    """With RESAMPLE_FS the network's clips and the colours beside them last equally long; a rate stays what it was."""
+    wave = np.sin(2 * np.pi * 1.2 * np.arange(300) / 30)
+    entry = _entry(frames=300)
+    entry.trace = 100 + np.outer(wave, [0.3, 1.0, 0.5])
+    entry.signals = {"ppg": Signal(wave, fs=30.0)}
+    clips = {0: {"ppg": wave[:200], "label": wave[:200]}}
+    result = testing.recording_result(entry, clips, "Raw", None, 20.0, np.arange(200) / 20)
+    sample = testing.classical_sample(entry, result, "auto", resample_fs=20.0)
+    assert (sample.fs, len(sample.trace), len(sample.label)) == (20.0, 200, 200)
+    assert sample.times[-1] == pytest.approx(9.95)
+    assert sample.trace[1, 1] == pytest.approx(np.interp(1.5, range(300), entry.trace[:, 1]))

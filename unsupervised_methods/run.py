@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dataset.references import pulse_reference, reference_notes
 from evaluation import bland_altman, console, pictures
 from evaluation.evaluate import RecordingResult, Row, Table, constant_mean, rows, table, uniform
 from evaluation.metrics import check_names, is_plot
@@ -139,14 +140,21 @@ def long_enough(samples: Sequence[Sample], prepared: Any, exact: Preset) -> list
 
 
 def _read(entry: Any, label_type: str, align: str, resample_fs: float) -> Sample:
-    """One recording's sample; its pulse signal is called `ppg`. `resample_fs` > 0: read at that rate instead."""
-    signal, fs, times = entry.signals.get("ppg"), float(entry.fs), entry.times
-    trace = np.asarray(entry.trace, dtype=float)
-    if resample_fs > 0:
-        own = np.arange(len(trace)) / fs if times is None else np.asarray(times, dtype=float)
-        trace, times, fs = *_at_rate(trace, own, resample_fs), float(resample_fs)
+    """One recording's sample; its reference is `ppg`, or the beats of `ecg`. `resample_fs` > 0: read at that rate."""
+    trace, fs, times = resampled_trace(entry, resample_fs)
+    signal = pulse_reference(entry.signals)
     label = None if signal is None else _label(signal, times, len(trace), label_type, align)
     return Sample(entry.id, entry.subject, trace, fs, times, label, signal, describe_flags(entry.flags))
+
+
+def resampled_trace(entry: Any, resample_fs: float) -> tuple[np.ndarray, float, np.ndarray | None]:
+    """Mean colours (T, 3) of an entry, their rate (Hz) and times (s): as stored, or at `resample_fs` if that is set."""
+    trace, fs, times = np.asarray(entry.trace, dtype=float), float(entry.fs), entry.times
+    if resample_fs <= 0:
+        return trace, fs, times
+    own = np.arange(len(trace)) / fs if times is None else np.asarray(times, dtype=float)
+    trace, times = _at_rate(trace, own, resample_fs)
+    return trace, float(resample_fs), times
 
 
 def _at_rate(trace: np.ndarray, times: np.ndarray, fs: float) -> tuple[np.ndarray, np.ndarray]:
@@ -294,7 +302,7 @@ def _errors(
     report = write_report(
         folder, f"Classical methods on {config.UNSUPERVISED.DATA.DATASET}", results, failed,
         examples=_examples(results, predictions), correction=config.INFERENCE.BLAND_ALTMAN_CORRECTION,
-        notes=_flag_notes(samples),
+        notes=[*reference_notes(sample.reference for sample in samples), *_flag_notes(samples)],
     )  # fmt: skip
     _plots(config, results, settings)
     print_comparison(results, failed, report)

@@ -12,22 +12,20 @@ rendered files, not on the original ones.
 """
 
 import re
-import zipfile
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import cv2
 import numpy as np
 
-from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_key, natural_sort
+from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
 from dataset.data_loader.files import passes_filtering, read_table, refuse_motion, require_root, require_some
-from dataset.reading import AGAIN, require_file, told
-from dataset.video import Box, Frame, VideoError, cut, decode_image
+from dataset.data_loader.zips import iter_members
+from dataset.video import Box, Frame, cut, decode_image
 from registry import DATASETS
 
 SUBJECT, TRIAL = re.compile(r"[FM]\d{3}"), re.compile(r"T\d{1,2}")
-LARGEST = 1 << 25  # bytes of one picture: an ordinary one has about 300,000
 RATE = 1000.0  # Hz of the physiological signals
 
 
@@ -85,36 +83,12 @@ def iter_zip(path: Path, task: str, fs: float) -> Iterator[Frame]:
     Nothing is unpacked to the disk. VideoError for a file that is missing, damaged or encrypted, holds no such picture,
     holds one of more than 32 MB, or has names that lead out of it.
     """
-    try:
-        with zipfile.ZipFile(require_file(path)) as archive:
-            for index, member in enumerate(_pictures(archive, path, task)):
-                with archive.open(member) as file:
-                    data = np.frombuffer(file.read(LARGEST + 1), np.uint8)
-                yield ZipFrame(data, f"'{member.filename}' in '{path}'", index / fs)
-    except VideoError:
-        raise
-    except Exception as error:  # zipfile and the decompressors below it fail in many ways on damaged files
-        reason = (
-            str(error) if str(path) in str(error) else f"'{path}' cannot be read as a zip file: {told(error)}. {AGAIN}"
-        )
-        raise VideoError(reason) from None
 
+    def wanted(name: PurePosixPath) -> bool:
+        return name.suffix.lower() == ".jpg" and len(name.parts) > 2 and name.parts[1] == task
 
-def _pictures(archive: zipfile.ZipFile, path: Path, task: str) -> list[zipfile.ZipInfo]:
-    found = []
-    for member in archive.infolist():
-        name = PurePosixPath(member.filename)
-        if name.is_absolute() or ".." in name.parts or "\\" in member.filename or PureWindowsPath(name).drive:
-            raise VideoError(f"'{path}' has a member {member.filename!r} that leads out of it. {AGAIN}")
-        if name.suffix.lower() == ".jpg" and len(name.parts) > 2 and name.parts[1] == task:
-            if member.file_size > LARGEST:
-                raise VideoError(f"'{member.filename}' in '{path}' is no picture: {member.file_size} bytes. {AGAIN}")
-            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise VideoError(f"'{member.filename}' in '{path}' is compressed in an unusual way. {AGAIN}")
-            found.append(member)
-    if not found:
-        raise VideoError(f"'{path}' holds no picture of {task}. {AGAIN}")
-    return sorted(found, key=lambda member: natural_key(member.filename))
+    for index, (name, data) in enumerate(iter_members(path, wanted, f"picture of {task}")):
+        yield ZipFrame(np.frombuffer(data, np.uint8), f"'{name}' in '{path}'", index / fs)
 
 
 class ZipFrame(Frame):

@@ -40,6 +40,14 @@ def wants_motion(options: dict[str, Any]) -> bool:
     return "Motion" in augmentations and "None" not in augmentations
 
 
+def chosen(name: str, known: Iterable[str], key: str = "CAMERA") -> tuple[str, ...]:
+    """The one of `known` that `name` is, or all of them for `all`; ValueError naming `key` for anything else."""
+    known = tuple(known)
+    if name not in (*known, "all"):
+        raise ValueError(f"{key} is {name!r}. Known: {', '.join(known)}, all.")
+    return known if name == "all" else (name,)
+
+
 def refuse_motion(options: dict[str, Any], name: str) -> None:
     """ValueError where motion-augmented videos are asked of a data set that has none."""
     if wants_motion(options):
@@ -49,11 +57,11 @@ def refuse_motion(options: dict[str, Any], name: str) -> None:
 
 
 def passes_filtering(recording_id: str, tasks: Iterable[str], data: dict[str, Any]) -> bool:
-    """Whether FILTERING of the DATA node keeps this recording, one of whose `tasks` TASK_LIST has to name."""
+    """Whether FILTERING of the DATA node keeps this recording: TASK_LIST has to name it, or one of its `tasks`."""
     filtering = data["FILTERING"]
     if filtering["USE_EXCLUSION_LIST"] and recording_id in filtering["EXCLUSION_LIST"]:
         return False
-    return not filtering["SELECT_TASKS"] or any(task in filtering["TASK_LIST"] for task in tasks)
+    return not filtering["SELECT_TASKS"] or any(name in filtering["TASK_LIST"] for name in (recording_id, *tasks))
 
 
 def read_table(path: Path, skip: int = 0, delimiter: str | None = ",") -> np.ndarray:

@@ -22,8 +22,8 @@ import numpy as np
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
 from dataset.data_loader.files import column, first_file, read_table, require_root, require_some, wants_motion
 from dataset.labels import stretch
-from dataset.reading import AGAIN, open_array
-from dataset.video import Frame, VideoError, iter_array, iter_images
+from dataset.reading import AGAIN
+from dataset.video import Frame, VideoError, array_length, iter_array, iter_images
 from registry import DATASETS
 
 NAME = re.compile(r"(\w+?)_(\w+)")
@@ -122,8 +122,7 @@ class IBVPLoader(BaseLoader):
     def _frame_count(self, recording: Recording) -> int:
         if not wants_motion(self.options):
             return len(self._images(recording))
-        video = open_array(self._array(recording))
-        return len(video) if video.ndim else 0
+        return array_length(self._array(recording))
 
     def _table(self, recording: Recording) -> tuple[np.ndarray, Path]:
         path = recording.path / f"{recording.path.name}_bvp.csv"

@@ -20,7 +20,7 @@ import numpy as np
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
 from dataset.data_loader.files import first_file, require_root, require_some, wants_motion
 from dataset.reading import AGAIN, read_json, told
-from dataset.video import Frame, VideoError, iter_array, iter_images
+from dataset.video import Frame, VideoError, array_length, iter_array, iter_images, with_times
 from registry import DATASETS
 
 NAME = re.compile(r"(\d+)-(\d+)")
@@ -47,11 +47,14 @@ class PURELoader(BaseLoader):
         ]
 
     def read_video(self, recording: Recording) -> Iterator[Frame]:
-        """The PNG files in the order of their time stamps, with their times in seconds."""
+        """The PNG files in the order of their time stamps, with their times in seconds; or an array at those times."""
         folder = recording.path / recording.path.name
-        if wants_motion(self.options):
-            return iter_array(first_file(folder, "*.npy"))
         images = natural_sort(folder.glob("*.png"))
+        if wants_motion(self.options):
+            path = first_file(folder, "*.npy")
+            times = image_times(images, _read_json(recording.path))
+            known = times is not None and len(times) == array_length(path)
+            return with_times(iter_array(path), times) if known else iter_array(path)
         if not images:
             raise VideoError(f"'{folder}' holds no PNG file. Copy the recording again, or leave it out.")
         return iter_images(images, image_times(images, _read_json(recording.path)))
@@ -90,12 +93,15 @@ def image_times(images: list[Path], content: dict[str, Any]) -> np.ndarray | Non
 
 
 def image_stamps(images: list[Path], content: dict[str, Any]) -> list[int] | None:
-    """Time stamp (ns) of each image: by name from the JSON, from its own name, or by order from the JSON; else None."""
+    """Time stamp (ns) of each image: by name from the JSON, from its own name, or by order from the JSON; else None.
+
+    Without images (motion-augmented copies need none) those of the JSON.
+    """
     listing = content.get("/Image")
     rows = [row for row in listing if isinstance(row, dict)] if isinstance(listing, list) else []
     listed = {str(row.get("Source")): row.get("Timestamp") for row in rows}
     stamps = [listed.get(image.stem, _stamp_in(image.stem)) for image in images]
-    if None in stamps and len(rows) == len(images):
+    if (None in stamps and len(rows) == len(images)) or not images:
         stamps = [row.get("Timestamp") for row in rows]
     return stamps if stamps and all(isinstance(stamp, int) and abs(stamp) < 2**63 for stamp in stamps) else None
 

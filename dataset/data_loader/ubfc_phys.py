@@ -7,8 +7,9 @@ Transactions on Affective Computing, 2021.
     DATA_PATH/s1/bvp_s1_T1.csv   one sample a line, 64 Hz        eda_s1_T1.csv   skin conductance, 4 Hz
 
 BEGIN and END count subjects; SPLIT_UNIT: recording counts recordings, as rPPG-Toolbox does (one subject may then be in
-two parts). FILTERING leaves out recordings whose labels are known to be poor. The layout is that of the published
-description; it has been tested on rendered files, not on the original ones.
+two parts). FILTERING leaves out recordings whose labels are known to be poor; its TASK_LIST names tasks (`T1`), people
+(`s1`) or recordings (`s1_T1`). The layout is that of the published description; it has been tested on rendered files,
+not on the original ones.
 """
 
 import re
@@ -66,4 +67,4 @@ class UBFCPhysLoader(BaseLoader):
 
     def select(self, recording: Recording, data: dict[str, Any]) -> bool:
         """Whether FILTERING keeps the recording."""
-        return passes_filtering(recording.id, [recording.id.rpartition("_")[2]], data)
+        return passes_filtering(recording.id, recording.id.split("_"), data)

@@ -17,7 +17,7 @@ import numpy as np
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
 from dataset.data_loader.files import first_file, require_root, require_some, wants_motion
 from dataset.reading import AGAIN, read_text, told
-from dataset.video import Frame, frame_count, iter_array, iter_frames, with_times
+from dataset.video import Frame, array_length, frame_count, iter_array, iter_frames, with_times
 from registry import DATASETS
 
 
@@ -39,14 +39,16 @@ class UBFCrPPGLoader(BaseLoader):
         return [Recording(id=folder.name, subject=folder.name, path=folder) for folder in folders]
 
     def read_video(self, recording: Recording) -> Iterator[Frame]:
-        """The frames of `vid.avi` at the times of line 3 where it has one per frame, else at those of the container."""
+        """The frames at the times of line 3 where it has one per frame, else at those of the container."""
         if wants_motion(self.options):
-            return iter_array(first_file(recording.path, "*.npy"))
-        path = recording.path / "vid.avi"
-        frames = iter_frames(path)
+            path = first_file(recording.path, "*.npy")
+            frames, count = iter_array(path), array_length(path)
+        else:
+            path = recording.path / "vid.avi"
+            frames, count = iter_frames(path), frame_count(path)
         times = _frame_times(recording.path / "ground_truth.txt")
-        # An AVI knows no gaps: the times that were written down while recording do.
-        return frames if times is None or frame_count(path) != len(times) else with_times(frames, times)
+        # An AVI knows no gaps, an array no times at all: those that were written down while recording do.
+        return frames if times is None or count != len(times) else with_times(frames, times)
 
     def read_wave(self, recording: Recording) -> dict[str, Signal]:
         """`ppg` (a.u.) and, where the file has it, `hr` (bpm), with their times in seconds."""

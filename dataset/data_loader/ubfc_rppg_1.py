@@ -18,7 +18,7 @@ import numpy as np
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
 from dataset.data_loader.files import column, first_file, read_table, require_root, require_some, wants_motion
 from dataset.reading import is_there
-from dataset.video import Frame, iter_array, iter_frames
+from dataset.video import Frame, array_length, iter_array, iter_frames, with_times
 from registry import DATASETS
 
 FILES = ("vid.avi", "gtdump.xmp")
@@ -42,10 +42,11 @@ class UBFCrPPG1Loader(BaseLoader):
         return [Recording(id=folder.name, subject=folder.name, path=folder) for folder in folders]
 
     def read_video(self, recording: Recording) -> Iterator[Frame]:
-        """The frames of `vid.avi` at the times of the container."""
-        if wants_motion(self.options):
-            return iter_array(first_file(recording.path, "*.npy"))
-        return iter_frames(recording.path / "vid.avi")
+        """The frames of `vid.avi` at the times of the container; an array's spread evenly over those of the labels."""
+        if not wants_motion(self.options):
+            return iter_frames(recording.path / "vid.avi")
+        path, times = first_file(recording.path, "*.npy"), self.read_wave(recording)["ppg"].times
+        return with_times(iter_array(path), np.linspace(times[0], times[-1], array_length(path)))
 
     def read_wave(self, recording: Recording) -> dict[str, Signal]:
         """`ppg` (a.u.), `hr` (bpm) and `spo2` (%) with their times in seconds."""

@@ -17,6 +17,9 @@ _MARGIN = 3.0  # s of beats before and after the recording, so that both ends ar
 _GOLDEN = 0.6180339887498949  # fractional steps of the golden ratio fill a range evenly, however many subjects follow
 # Centre, width (cycles) and height of the Gaussians; the middle one is the dicrotic wave, its height is a setting.
 _WAVES = ((0.22, 0.085, 1.0), (0.53, 0.075, None), (0.42, 0.17, 0.25))
+# Centre and width (s) about the R peak and height (mV) of the waves P, Q, R, S and T of an ECG, after the same paper.
+_ECG = ((-0.17, 0.022, 0.12), (-0.026, 0.009, -0.12), (0.0, 0.010, 1.0), (0.028, 0.009, -0.25), (0.26, 0.045, 0.30))
+_TRANSIT = 0.2  # s from the R peak to the foot of the pulse wave in the face
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,12 @@ class Heart:
         breath = self.breath(times)
         wave = beat_shape(self._phase(times), self.dicrotic)
         return wave * (1 + self.breath_amplitude * breath) + self.breath_baseline * breath
+
+    def ecg(self, times: np.ndarray) -> np.ndarray:
+        """Electrocardiogram (mV): an R peak 0.2 s before each beat reaches the face."""
+        since = np.asarray(times, dtype=float)[..., None] - (self.beats - _TRANSIT)
+        waves = sum(height * np.exp(-0.5 * ((since - centre) / width) ** 2) for centre, width, height in _ECG)
+        return waves.sum(axis=-1)
 
     def rate(self, times: np.ndarray) -> np.ndarray:
         """Heart rate (bpm) of the beat under way."""

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 FORMAT = 1  # raise it when the same settings give other frames or other truth: old folders then stand aside
-CODECS = ("h264", "mjpg", "ffv1", "raw", "raw_top_down")
+CODECS = ("h264", "mjpg", "mpeg4", "ffv1", "raw", "raw_top_down", "i420")
 BACKGROUNDS = ("varied", "plain")
 
 
@@ -35,9 +35,11 @@ class Settings:
     fs: float = 30.0  # frames per second
     width: int = 320  # pixels
     height: int = 240  # pixels
-    codec: str = "h264"  # h264 (MP4) | mjpg (AVI) | ffv1 (MKV, lossless) | raw (bottom-up BGR AVI) | raw_top_down
+    codec: str = (
+        "h264"  # h264 (MP4) | mjpg, mpeg4 (AVI) | ffv1 (MKV, lossless) | raw (bottom-up BGR AVI), raw_top_down, i420
+    )
     crf: int = 18  # h264: constant rate factor, 0 (lossless) to 51
-    jpeg_quantiser: int = 3  # mjpg: 2 (best) to 31
+    jpeg_quantiser: int = 3  # mjpg, mpeg4: 2 (best) to 31
     photo: bool = False  # a still photograph held before the camera: no pulse, no blink, nothing alive
 
     # The heart

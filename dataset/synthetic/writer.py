@@ -13,13 +13,21 @@ import numpy as np
 from dataset.synthetic.render import Session
 from dataset.synthetic.settings import Settings
 
-EXTENSIONS = {"h264": ".mp4", "mjpg": ".avi", "ffv1": ".mkv", "raw": ".avi", "raw_top_down": ".avi"}
+EXTENSIONS = {
+    "h264": ".mp4",
+    "mjpg": ".avi",
+    "mpeg4": ".avi",
+    "ffv1": ".mkv",
+    "raw": ".avi",
+    "raw_top_down": ".avi",
+    "i420": ".avi",
+}
 _KEY_FRAME_SECONDS = 2  # as webcams and recorders set it
 _LIMIT = 2**32 - 1  # bytes: the sizes in an AVI header have 32 bits
 
 
 def extension(codec: str) -> str:
-    """File name ending, with its dot, of `codec`: AVI for mjpg and raw, MP4 for h264, MKV for ffv1."""
+    """File name ending, with its dot, of `codec`: AVI for mjpg, mpeg4, raw and i420, MP4 for h264, MKV for ffv1."""
     return EXTENSIONS[codec]
 
 
@@ -111,7 +119,8 @@ def _write_compressed(path: Path, frames: Iterable[np.ndarray], times: np.ndarra
         container.mux(stream.encode(None))
 
 
-_PIXELS = {"h264": "yuv420p", "mjpg": "yuvj422p", "ffv1": "bgr0"}
+_PIXELS = {"h264": "yuv420p", "mjpg": "yuvj422p", "mpeg4": "yuv420p", "ffv1": "bgr0", "i420": "yuv420p"}
+_LAMBDA_PER_STEP = 118  # FFmpeg's FF_QP2LAMBDA
 
 
 def _codec(settings: Settings) -> tuple[str, Fraction, dict[str, str]]:
@@ -120,8 +129,10 @@ def _codec(settings: Settings) -> tuple[str, Fraction, dict[str, str]]:
         # A camera's encoder cannot look ahead. (x264's look-ahead also differs from run to run in the last bits.)
         live = {"preset": "veryfast", "tune": "zerolatency", "g": str(round(_KEY_FRAME_SECONDS * settings.fs))}
         return "libx264", rate, {"crf": str(settings.crf), "flags": "+bitexact", **live}
-    if settings.codec == "mjpg":
-        lambda_per_step = 118  # FFmpeg's FF_QP2LAMBDA
-        quality = str(lambda_per_step * settings.jpeg_quantiser)
-        return "mjpeg", rate, {"flags": "+qscale+bitexact", "global_quality": quality}
+    if settings.codec in ("mjpg", "mpeg4"):
+        quality = str(_LAMBDA_PER_STEP * settings.jpeg_quantiser)
+        name = {"mjpg": "mjpeg", "mpeg4": "mpeg4"}[settings.codec]
+        return name, rate, {"flags": "+qscale+bitexact", "global_quality": quality}
+    if settings.codec == "i420":
+        return "rawvideo", rate, {"flags": "+bitexact"}
     return "ffv1", rate, {"flags": "+bitexact", "level": "3", "slicecrc": "1"}

@@ -7,6 +7,7 @@ A layout is a class with two methods, registered under the name a user writes in
     spread = True                               where the files of a subject lie in several places: `write` is then
                                                 given an empty folder in place of DATA_PATH, and `folder` names what in
                                                 it is put there last
+    finish(root)                optional: what concerns all subjects, after each call that wrote some
 """
 
 import dataclasses
@@ -50,6 +51,8 @@ def write_subjects(name: str, root: str | Path, settings: Settings, numbers: Ite
         folder = root / layout.folder(number)
         if not folder.exists() and _write_one(layout, root, folder, Session(settings, number)):
             written.append(folder)
+    if written and hasattr(layout, "finish"):
+        layout.finish(root)
     return written
 
 
