@@ -75,7 +75,7 @@ def preprocess_recording(loader: BaseLoader, recording: Recording, crop: FaceCro
         check_signals(waves, loader.signals)
         finder = FaceFinder(crop, get_detector(crop.backend) if crop.do_crop else None, loader.fs or ASSUMED_FS)
         for face, box, time in finder.faces(lambda: map(as_frame, loader.read_video(recording))):
-            entry.append(face, box, time)
+            entry.append(face, box, time, finder.thermal)
         entry.signals, entry.fs = waves, loader.fs
         entry.info |= loader.describe(recording)
         entry.flags = {
@@ -96,6 +96,7 @@ class FaceFinder:
         self.several = 0  # looks that found more than one face
         self.moved = 0.0  # seconds with a face, but not in the fixed box
         self.first_face: float | None = None  # seconds, when not in the first frame
+        self.thermal: np.ndarray | None = None  # (H, W) float32 of the face yielded last, where there is such a camera
         self._found: Box | None = None  # as detected, before it grows
         self._next_look = 0.0
 
@@ -121,6 +122,8 @@ class FaceFinder:
                 inside = clip_box(box, shape) if crop.do_crop else full_frame(shape)
             if watching:
                 self._watch(index, frame)
+            heat = frame.thermal(inside)
+            self.thermal = None if heat is None else cv2.resize(heat, crop.size, interpolation=cv2.INTER_AREA)
             yield cv2.resize(frame.rgb(inside), crop.size, interpolation=cv2.INTER_AREA), inside, frame.time
 
     def flags(self) -> dict[str, Any]:

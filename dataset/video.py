@@ -46,6 +46,10 @@ class Frame:
         """The part inside `box` = (x, y, w, h), or all of it: (h, w, 3) uint8 RGB; maybe a view, not to be changed."""
         raise NotImplementedError
 
+    def thermal(self, box: Box | None = None) -> np.ndarray | None:
+        """The same part as a thermal camera sees it: (h, w) float32, degrees Celsius; None without such a camera."""
+        return None
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """The whole frame as an array, for `np.asarray(frame)`."""
         return np.array(self.rgb(), dtype=dtype)
