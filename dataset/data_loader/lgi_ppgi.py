@@ -11,7 +11,8 @@ The sessions are called resting, rotation, gym and talk; FILTERING chooses among
 folder above the subjects may be missing. What the values mean is what the authors say; file names and the clocks are
 those of pyVHR's reader. The oximeter's samples have no times: as pyVHR does, they are taken to end with the last frame,
 1/60 s apart, so that those from before the video come first. Nothing the authors wrote says so; LABEL_ALIGN: index
-stretches them over the video instead. Tested on rendered files and against pyVHR's reader, not on the original files.
+stretches them over the video instead. Tested on rendered files, on which the readers of pyVHR and face_model_training
+give the same frames, times and samples, not on the original ones.
 """
 
 from collections.abc import Iterator

@@ -16,8 +16,8 @@ Workshops 2021.
 Only the names of files count: the folders may be called and nested as they like. What stands for the PPG is the
 pressure wave; a recording without it fails, by name, even where its rates are there: waves are trained on and compared
 with waves. FILTERING chooses tasks, or parts by the name of the folder of the videos (TASK_LIST: [train], [valid] or
-[test]). The layout is what several public readers agree on; it has been tested on rendered files and against the
-readers of pyVHR and of B. Benjabby, not on the original files.
+[test]). The layout is what several public readers agree on; it has been tested on rendered files, on which two of them
+(pyVHR's, face_model_training's) give the same frames, waves and rates, not on the original ones.
 """
 
 import os

@@ -17,7 +17,8 @@ for a pulse to be in, so source4 is used only where TASK_LIST names it.
 
 The containers say 25 fps whatever the camera did: the times are those of time.txt, and source2, which has none, is
 taken to run at the 30 fps of the paper, its PPG spread over the video. The layout is what several public readers and
-notes of users who had the files agree on; it has been tested on rendered files, not on the original ones.
+notes of users who had the files agree on; it has been tested on rendered files, on which MayYoY's PhysFormer reads the
+same frames, rates and waves (its labels ignore that frames come unevenly), not on the original ones.
 """
 
 import re
@@ -60,7 +61,7 @@ class VIPLHRLoader(BaseLoader):
             if not found:
                 found = [_recording(place, folder) for folder in place.glob("p*/v*/source*") if _is_one(place, folder)]
         require_some(found, root, "VIPL-HR", "p1/v1/source1/video.avi, time.txt and wave.csv, p1/v1/source2/...")
-        return sorted(found, key=lambda recording: natural_key(recording.id))
+        return sorted(found, key=lambda recording: [natural_key(part) for part in recording.id.split("_")])
 
     def read_video(self, recording: Recording) -> Iterator[Frame]:
         """The frames of `video.avi` at the times of `time.txt`; 1/30 s apart where there is none."""

@@ -18,6 +18,7 @@ from dataset.synthetic.render import Session
 from dataset.synthetic.writer import write_recording
 
 _TALKING = 0.6  # share of the time with a moving mouth in the session `talk`
+_EARLY = 4  # samples of the oximeter before the first frame
 _CLOCK = 12.5  # ms on the camera's clock at the first frame
 
 
@@ -40,16 +41,16 @@ class LGIPPGILayout:
 
 
 def _write_logs(place: Path, take: Session) -> None:
-    """Both logs; the oximeter gives whole numbers, its last sample comes with the last frame."""
-    truth = take.truth()
-    stamps = _CLOCK + 1000 * truth.times
+    """Both logs. The oximeter starts before the camera, gives whole numbers, and ends with the last frame."""
+    times = take.course.times
+    stamps = _CLOCK + 1000 * times
     _write_log(place / "cv_camera_sensor_timer_stream_handler.xml", enumerate(stamps.round(3).tolist()))
-    until = int(np.searchsorted(truth.ppg_times, truth.times[-1] - 1e-9)) or 1
-    wave, rates = truth.ppg_native[:until], truth.hr_native[:until]
-    low, high = float(wave.min()), float(wave.max())
-    levels = 5 + 90 * (wave - low) / ((high - low) or 1.0)
-    numbers = (np.rint(np.nan_to_num(values)).astype(int).tolist() for values in (rates, levels))
-    _write_log(place / "cms50_stream_handler.xml", zip(range(until), *numbers, strict=True))
+    finger = times[-1] + np.arange(-round(60 * times[-1]) - _EARLY, 0) / 60 - take.settings.sensor_delay
+    wave = np.zeros(len(finger)) if take.settings.photo else take.heart.pulse(finger)
+    rates = np.zeros(len(finger)) if take.settings.photo else take.heart.rate(finger)
+    levels = 5 + 90 * (wave - wave.min()) / (float(np.ptp(wave)) or 1.0)
+    numbers = (np.rint(values).astype(int).tolist() for values in (rates, levels))
+    _write_log(place / "cms50_stream_handler.xml", zip(range(len(finger)), *numbers, strict=True))
 
 
 def _write_log(path: Path, rows: Iterable[tuple]) -> None:
