@@ -13,11 +13,12 @@ Workshops 2021.
         blood_pressure/val_set_bp/F002-T1.txt, blood_pressure/test_set_bp/F003-T1.txt     as BP_raw_1KHz
         validation_set_gt_release.txt, test_set_gt_release.txt     such lines for all videos of that part
 
-Only the names of files count: the folders may be called and nested as they like. What stands for the PPG is the
-pressure wave; a recording without it fails, by name, even where its rates are there: waves are trained on and compared
-with waves. FILTERING chooses tasks, or parts by the name of the folder of the videos (TASK_LIST: [train], [valid] or
-[test]). The layout is what several public readers agree on; it has been tested on rendered files, on which two of them
-(pyVHR's, face_model_training's) give the same frames, waves and rates, not on the original ones.
+Names of files count, and that of the folder Physiology: other folders may be called and nested as they like. What
+stands for the PPG is the pressure wave; a recording without it fails, by name, even where its rates are there: waves
+are trained on and compared with waves. FILTERING chooses tasks, or parts by the name of the folder of the videos
+(TASK_LIST: [train], [valid] or [test]). The layout is what several public readers agree on; it has been tested on
+rendered files, on which two of them (pyVHR's, face_model_training's) give the same frames, waves and rates, not on the
+original ones.
 """
 
 import os
