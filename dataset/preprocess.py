@@ -122,9 +122,7 @@ class FaceFinder:
                 inside = clip_box(box, shape) if crop.do_crop else full_frame(shape)
             if watching:
                 self._watch(index, frame)
-            heat = frame.thermal(inside)
-            self.thermal = None if heat is None else cv2.resize(heat, crop.size, interpolation=cv2.INTER_AREA)
-            yield cv2.resize(frame.rgb(inside), crop.size, interpolation=cv2.INTER_AREA), inside, frame.time
+            yield self._cut_out(frame, inside), inside, frame.time
 
     def flags(self) -> dict[str, Any]:
         """`face_coverage` (share of the looks with a face; None without looks) and what else was unusual."""
@@ -138,6 +136,12 @@ class FaceFinder:
         if seconds and self.moved:
             flags["face_left_box"] = round(self.moved / seconds, 4)
         return flags
+
+    def _cut_out(self, frame: Frame, box: Box) -> np.ndarray:
+        """The part inside `box` at the size of the stored faces; `thermal` becomes the same part of the heat."""
+        size, heat = self.crop.size, frame.thermal(box)
+        self.thermal = None if heat is None else cv2.resize(heat, size, interpolation=cv2.INTER_AREA)
+        return cv2.resize(frame.rgb(box), size, interpolation=cv2.INTER_AREA)
 
     def _start(self, first: Frame, read: Callable[[], Iterable[Frame]]) -> Box:
         """Box of the first frame, or of all frames."""
