@@ -5,6 +5,7 @@
         .status/<id>.json        done, failed or skipped, with the reason
         manifest.csv             the same as a table, derived
         <id>/faces.npy           (T, H, W, 3) uint8 RGB, opened as a memory map
+        <id>/thermal.npy         (T, H, W, 1) float32 degrees Celsius, where there is a thermal camera
         <id>/signals.npz         signals at their native rate, frame times, mean colour, face boxes
         <id>/entry.json          format, settings, frames per second, statistics, flags, checksums
 
@@ -34,7 +35,7 @@ import numpy as np
 
 from dataset.data_loader.base import Recording, Signal, natural_key
 from dataset.reading import open_array, read_json, require_file, told
-from dataset.statistics import PairCounter, Stats
+from dataset.statistics import FloatCounter, PairCounter, Stats
 
 try:
     import fcntl
@@ -73,6 +74,7 @@ class Entry:
     fs      frames per second                             signals  by name, at their native rate
     stats   of the whole recording                        flags    what is unusual about it, by name
     boxes   (T, 4) x, y, w, h that was cut out            info     what the loader says of the recording
+    thermal_stats   of the thermal frames, or None
     """
 
     id: str
@@ -87,11 +89,17 @@ class Entry:
     shape: tuple[int, ...]
     flags: dict[str, Any] = field(default_factory=dict)
     info: dict[str, Any] = field(default_factory=dict)
+    thermal_stats: Stats | None = None
 
     @functools.cached_property
     def faces(self) -> np.ndarray:
         """(T, H, W, 3) uint8 RGB, a read-only memory map opened at the first look."""
         return np.load(self.path / "faces.npy", mmap_mode="r", allow_pickle=False)
+
+    @functools.cached_property
+    def thermal(self) -> np.ndarray | None:
+        """(T, H, W, 1) float32 degrees Celsius, a read-only memory map; None without a thermal camera."""
+        return None if self.thermal_stats is None else np.load(self.path / "thermal.npy", "r", allow_pickle=False)
 
     @functools.cached_property
     def frame_trace(self) -> np.ndarray | None:
@@ -103,8 +111,8 @@ class Entry:
         return trace if trace.shape == self.trace.shape and np.isfinite(trace).all() else None
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but the open map, which would be copied into the pickle."""
-        return {key: value for key, value in self.__dict__.items() if key != "faces"}
+        """All but the open maps, which would be copied into the pickle."""
+        return {key: value for key, value in self.__dict__.items() if key not in ("faces", "thermal")}
 
 
 def cache_folder(cached_path: str | Path, dataset: str, data_path: str | Path, settings: dict[str, Any]) -> Path:
@@ -321,13 +329,20 @@ class EntryWriter:
         self._file: BinaryIO | None = None
         self._block = np.empty(0, np.uint8)  # row 0 is the last frame of the block before
         self._filled = 0
+        self._thermal: _ThermalFile | None = None
 
     def __len__(self) -> int:
         """Frames so far."""
         return len(self.times)
 
-    def append(self, face: np.ndarray, box: Sequence[int] | None = None, time: float | None = None) -> None:
-        """Add a face (H, W, 3) uint8, the box it was cut from, and its time in seconds.
+    def append(
+        self,
+        face: np.ndarray,
+        box: Sequence[int] | None = None,
+        time: float | None = None,
+        thermal: np.ndarray | None = None,
+    ) -> None:
+        """Add a face (H, W, 3) uint8, the box it was cut from, its time in seconds, and (H, W) float32 of its heat.
 
         Raises ValueError for a face of another size or type than the first, CacheError when it cannot be written.
         """
@@ -343,6 +358,9 @@ class EntryWriter:
         if box is not None and (not self._boxes or box != self._boxes[-1]):
             self._boxes.append(tuple(box))
             self._box_frames.append(len(self.times))
+        if thermal is not None:
+            self._thermal = self._thermal or _ThermalFile(self._folder, face.shape[:2])
+            self._thermal.append(thermal)
         self.times.append(time)
 
     def frame_times(self) -> np.ndarray | None:
@@ -361,8 +379,10 @@ class EntryWriter:
             self._file.seek(0)
             self._file.write(_npy_header(len(self.times), self._block.shape[1:]))
             os.fsync(self._file.fileno())
-            self.close()
             checksums = {"faces.npy": f"crc32:{self._checksum:08x}"}
+            if self._thermal is not None:
+                checksums["thermal.npy"] = self._thermal.finish(len(self.times))
+            self.close()
             signals = self._signals_file()
             _write(self._folder / "signals.npz", signals)
             checksums["signals.npz"] = f"crc32:{zlib.crc32(signals):08x}"
@@ -371,8 +391,9 @@ class EntryWriter:
 
     def close(self) -> None:
         """Close the file of the faces; harmless when it is closed already."""
-        if self._file is not None and not self._file.closed:
-            self._file.close()
+        for file in (self._file, self._thermal and self._thermal.file):
+            if file is not None and not file.closed:
+                file.close()
 
     def _open(self, face: np.ndarray) -> None:
         if face.ndim != 3 or not face.size:
@@ -430,6 +451,8 @@ class EntryWriter:
             "info": {key: value for key, value in self.info.items() if _is_plain(value)},
             "checksums": checksums,
         }
+        if self._thermal is not None:
+            content["thermal"] = {"stats": asdict(self._thermal.counter.stats())}
         return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, default=_as_plain) + "\n"
 
     def _rate(self) -> float:
@@ -439,6 +462,45 @@ class EntryWriter:
         if not rate:
             raise ValueError("nothing says how many frames per second there are. Set FS of the data set.")
         return float(rate)
+
+
+class _ThermalFile:
+    """`thermal.npy`, written frame by frame in the entry's `folder`."""
+
+    def __init__(self, folder: Path, shape: tuple[int, int]):
+        """Begin a file of frames of `shape` (H, W)."""
+        self.counter = FloatCounter()
+        self._folder, self._shape = folder, shape
+        self._count = self._checksum = 0
+        self._last: np.ndarray | None = None
+        with _writing(folder):
+            self.file = (folder / "thermal.npy").open("wb", buffering=0)
+            self.file.write(self._header())
+
+    def append(self, frame: np.ndarray) -> None:
+        """Add a frame (H, W) float32; ValueError for another shape or values that are not finite."""
+        if frame.shape != self._shape or frame.dtype != np.float32 or not np.isfinite(frame).all():
+            raise ValueError(f"Thermal frame {frame.shape} of {frame.dtype} is not {self._shape} of finite float32.")
+        frame = np.ascontiguousarray(frame)
+        if self._last is not None:
+            self.counter.add(self._last, frame)
+        self._last, self._count = frame, self._count + 1
+        self._checksum = zlib.crc32(frame, self._checksum)
+        with _writing(self._folder):
+            _write_all(self.file, memoryview(frame).cast("B"))
+
+    def finish(self, count: int) -> str:
+        """Complete the file; its checksum. ValueError unless it has `count` frames."""
+        if self._count != count:
+            raise ValueError(f"{self._count} thermal frames came with {count} of colour.")
+        self.counter.add_last(self._last)
+        self.file.seek(0)
+        self.file.write(self._header())
+        os.fsync(self.file.fileno())
+        return f"crc32:{self._checksum:08x}"
+
+    def _header(self) -> bytes:
+        return _npy_header(self._count, (*self._shape, 1), "<f4")
 
 
 def frame_rate(times: np.ndarray) -> float | None:
@@ -484,6 +546,7 @@ def _read_entry(folder: Path, content: dict[str, Any]) -> Entry:
         shape=tuple(content["shape"]),
         flags=dict(content["flags"]),
         info=dict(content["info"]),
+        thermal_stats=Stats(**content["thermal"]["stats"]) if "thermal" in content else None,
     )
 
 
@@ -510,14 +573,23 @@ def _damage(folder: Path) -> str:
         if content.get("format") != FORMAT:
             return ""  # not ours to judge: reading it says what to do
         shape = tuple(int(number) for number in content["shape"])
-        with require_file(folder / "faces.npy", remedy="").open("rb") as file:
-            header = file.read(HEADER)
-        whole = header == _npy_header(shape[0], shape[1:])
-        whole &= (folder / "faces.npy").stat().st_size == HEADER + int(np.prod(shape))
-        whole &= (folder / "signals.npz").stat().st_size > 0
+        arrays = {"faces.npy": (shape, "|u1")}
+        if "thermal" in content:
+            arrays["thermal.npy"] = ((*shape[:3], 1), "<f4")
+        wrong = [name for name, (size, kind) in arrays.items() if not _is_whole(folder / name, size, kind)]
+        if not (folder / "signals.npz").stat().st_size:
+            wrong.append("signals.npz")
     except (OSError, ValueError, LookupError, TypeError, OverflowError, CacheError) as error:
         return f"damaged ({told(error)})"
-    return "" if whole else "damaged (faces.npy has another size than entry.json states)"
+    return f"damaged ({wrong[0]} has another size than entry.json states)" if wrong else ""
+
+
+def _is_whole(path: Path, shape: tuple[int, ...], kind: str) -> bool:
+    """Whether the array file has this shape and type, and all its bytes."""
+    with require_file(path, remedy="").open("rb") as file:
+        header = file.read(HEADER)
+    size = HEADER + int(np.prod(shape)) * np.dtype(kind).itemsize
+    return header == _npy_header(shape[0], shape[1:], kind) and path.stat().st_size == size
 
 
 def _difference(content: dict[str, Any], cache: Cache) -> str:
@@ -649,14 +721,14 @@ def _sync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
-def _npy_header(count: int, shape: Iterable[int]) -> bytes:
-    """Header of a .npy file of uint8 with room for any number of frames, so that it can be written first and last."""
-    text = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {(count, *map(int, shape))}, }}"
+def _npy_header(count: int, shape: Iterable[int], kind: str = "|u1") -> bytes:
+    """Header of a .npy file of `kind` with room for any number of frames, so that it can be written first and last."""
+    text = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {(count, *map(int, shape))}, }}"
     return b"\x93NUMPY\x01\x00" + (HEADER - 10).to_bytes(2, "little") + text.ljust(HEADER - 11).encode() + b"\n"
 
 
 def _file_checksum(path: Path) -> str:
-    """CRC-32 of a file; of faces.npy without its header, which is known only when the last frame is."""
+    """CRC-32 of a file; of an array without its header, which is known only when the last frame is."""
     checksum = 0
     with path.open("rb") as file:
         file.seek(HEADER if path.suffix == ".npy" else 0)

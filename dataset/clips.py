@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from dataset import labels
 from dataset.resampling import measure, resample_grid, resampled
+from dataset.statistics import Stats
 
 OPEN_FILES = 32  # memory maps a worker keeps open: each holds a file descriptor
 
@@ -54,6 +55,7 @@ class ClipOptions:
     sides           further labels; those that no recording has are left out
     keep            says of a clip's label (T,) and its fs (Hz) whether the clip is used; the others keep their numbers
     resample_fs     frames per second to read at; 0: as recorded
+    bands           RGB, T (thermal) or RGBT: the channels of a clip; those of heat are degrees Celsius, float32
     """
 
     chunk_length: int = 180
@@ -66,6 +68,7 @@ class ClipOptions:
     resample_fs: float = 0.0
     keep: Callable[[np.ndarray, float], bool] | None = None
     sides: tuple[Side, ...] = ()
+    bands: str = "RGB"
 
 
 @dataclass(frozen=True)
@@ -75,10 +78,10 @@ class Track:
     id: str
     subject: str
     fs: float
-    faces: str | np.ndarray  # path of faces.npy (T, H, W, C), or the array where there is no file
+    videos: tuple[str | np.ndarray, ...]  # paths of the arrays (T, H, W, C) side by side, or arrays without a file
     count: int  # frames as read, after resampling
     label: np.ndarray | None  # (count,) float32
-    stats: np.ndarray  # (3,) float32: mean, std, std of the relative differences
+    stats: np.ndarray  # (3,) float32: mean, std, std of the relative differences; (C, 3) where channels have their own
     positions: np.ndarray | None  # (count,) where in the stored frames each frame lies; None: as stored
     sides: Mapping[str, np.ndarray] = field(default_factory=dict)  # (count,) or (count, columns) float32
 
@@ -92,6 +95,8 @@ class ClipDataset(Dataset):
         video (C, T, H, W) uint8, next_frame (C, H, W) uint8, has_next bool, stats (3,) float32, ppg (T,) float32 (under
         the name of the label), side labels (T,) or (T, columns) float32, recording, subject, clip (its number),
         fs (Hz), index (in this data set), weight (1.0)
+
+    With thermal channels video and next_frame are float32; RGBT has stats (4, 3), a row for each channel.
 
     A recording that cannot be cut (too short, label unusable) is not among the clips but in `failed` (id, reason);
     `dropped` counts the frames left over per recording, `notes` says what is odd about labels.
@@ -112,7 +117,7 @@ class ClipDataset(Dataset):
         self.notes: list[str] = []
         self.clips: list[tuple[int, int, int, int]] = []  # track, first frame, frame after the last, number
         self._bounds: list[tuple[int, int]] = []  # first frame, frame after the last of where a clip may be moved
-        self._open: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._open: OrderedDict[tuple[int, int], np.ndarray] = OrderedDict()
         for name in ids:
             self._add(entries(name), None if select is None else select.get(name, ()))
         self._level_sides()
@@ -202,19 +207,23 @@ class ClipDataset(Dataset):
 
     def _read(self, number: int, start: int, stop: int) -> np.ndarray:
         track = self.tracks[number]
+        videos = [self._video(number, place) for place in range(len(track.videos))]
         if track.positions is None:
-            return np.array(self._faces(number)[start:stop])
-        return resampled(self._faces(number), track.positions[start:stop])
+            parts = [np.array(video[start:stop]) for video in videos]
+        else:
+            parts = [resampled(video, track.positions[start:stop]) for video in videos]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=3)  # in the widest type: float32
 
-    def _faces(self, number: int) -> np.ndarray:
-        if number in self._open:
-            self._open.move_to_end(number)
-            return self._open[number]
-        faces = open_faces(self.tracks[number].faces)
-        self._open[number] = faces
+    def _video(self, number: int, place: int) -> np.ndarray:
+        key = number, place
+        if key in self._open:
+            self._open.move_to_end(key)
+            return self._open[key]
+        video = open_faces(self.tracks[number].videos[place])
+        self._open[key] = video
         if len(self._open) > OPEN_FILES:
             self._open.popitem(last=False)
-        return faces
+        return video
 
 
 class Padding(int):
@@ -255,27 +264,53 @@ def make_track(entry: Any, options: ClipOptions) -> tuple[Track, list[str]]:
     stored = len(entry.faces)
     if not stored:
         raise ValueError("no frames")
-    times, positions, fs, stats = entry.times, None, float(entry.fs), entry.stats
+    times, positions, fs = entry.times, None, float(entry.fs)
     if options.resample_fs > 0:
         times, positions = resample_grid(entry.times, stored, fs, options.resample_fs)
-        stats = measure(lambda start, stop: resampled(entry.faces, positions[start:stop]), len(positions))
         fs = float(options.resample_fs)
+    bands = _bands(entry, options.bands)
     count = stored if positions is None else len(positions)
     label, notes = _label(entry, times, count, fs, options)
     sides = _sides(entry, times, count, options, notes)
-    faces = getattr(entry.faces, "filename", None)
     track = Track(
         id=entry.id,
         subject=entry.subject,
         fs=fs,
-        faces=entry.faces if faces is None else os.fspath(faces),
+        videos=tuple(_place(video) for video, _ in bands),
         count=count,
         label=None if label is None else label.astype(np.float32),
-        stats=np.array([stats.mean, stats.std, stats.diff_std], dtype=np.float32),
+        stats=_statistics(bands, positions),
         positions=positions,
         sides=sides,
     )
     return track, notes
+
+
+def _bands(entry: Any, bands: str) -> list[tuple[np.ndarray, Stats]]:
+    """The arrays (T, H, W, C) that make up the channels, each with its statistics; ValueError without thermal ones."""
+    colour, thermal = [(entry.faces, entry.stats)], getattr(entry, "thermal", None)
+    if bands == "RGB":
+        return colour
+    if thermal is None:
+        raise ValueError(f"no thermal frames in the cache, which DATA_MODE {bands} needs. Use DATA_MODE RGB")
+    heat = [(thermal, entry.thermal_stats)]
+    return heat if bands == "T" else colour + heat
+
+
+def _place(video: np.ndarray) -> str | np.ndarray:
+    """Where a memory map lies; any other array itself."""
+    path = getattr(video, "filename", None)
+    return video if path is None else os.fspath(path)
+
+
+def _statistics(bands: list[tuple[np.ndarray, Stats]], positions: np.ndarray | None) -> np.ndarray:
+    """(3,) float32, or (C, 3) with a row for each channel of several arrays; of the frames at `positions` if any."""
+    rows = []
+    for video, stats in bands:
+        if positions is not None:
+            stats = measure(lambda start, stop, video=video: resampled(video, positions[start:stop]), len(positions))
+        rows += [[stats.mean, stats.std, stats.diff_std]] * (video.shape[3] if len(bands) > 1 else 1)
+    return np.array(rows if len(bands) > 1 else rows[0], dtype=np.float32)
 
 
 def open_faces(faces: str | np.ndarray) -> np.ndarray:

@@ -480,7 +480,8 @@ def _settle(prepared: Prepared, data: Any, loader: BaseLoader, config: Any) -> N
     prepared.types = tuple(data.PREPROCESS.DATA_TYPE)
     prepared.fs = _rate(prepared, data, loader)
     prepared.clip_options = _clip_options(data, prepared) | {
-        "keep": loader.keep_clip
+        "keep": loader.keep_clip,
+        "bands": loader.bands,
     }  # before the check: who catches its error may go on
     prepared.check()
     if not prepared.recordings:

@@ -76,7 +76,7 @@ def preprocess_recording(loader: BaseLoader, recording: Recording, crop: FaceCro
         check_signals(waves, loader.signals, f" of '{recording.path}'")
         finder = FaceFinder(crop, get_detector(crop.backend) if crop.do_crop else None, loader.fs or ASSUMED_FS)
         for face, box, time in finder.faces(lambda: map(as_frame, loader.read_video(recording))):
-            entry.append(face, box, time)
+            entry.append(face, box, time, finder.thermal)
         check_lengths(waves, loader.signals, len(entry), f" of '{recording.path}'")
         entry.signals, entry.fs = waves, loader.fs
         entry.info |= loader.describe(recording)
@@ -98,6 +98,7 @@ class FaceFinder:
         self.several = 0  # looks that found more than one face
         self.moved = 0.0  # seconds with a face, but not in the fixed box
         self.first_face: float | None = None  # seconds, when not in the first frame
+        self.thermal: np.ndarray | None = None  # (H, W) float32 of the face yielded last, where there is such a camera
         self._found: Box | None = None  # as detected, before it grows
         self._next_look = 0.0
 
@@ -123,7 +124,7 @@ class FaceFinder:
                 inside = clip_box(box, shape) if crop.do_crop else full_frame(shape)
             if watching:
                 self._watch(index, frame)
-            yield cv2.resize(frame.rgb(inside), crop.size, interpolation=cv2.INTER_AREA), inside, frame.time
+            yield self._cut_out(frame, inside), inside, frame.time
 
     def flags(self) -> dict[str, Any]:
         """`face_coverage` (share of the looks with a face; None without looks) and what else was unusual."""
@@ -137,6 +138,12 @@ class FaceFinder:
         if seconds and self.moved:
             flags["face_left_box"] = round(self.moved / seconds, 4)
         return flags
+
+    def _cut_out(self, frame: Frame, box: Box) -> np.ndarray:
+        """The part inside `box` at the size of the stored faces; `thermal` becomes the same part of the heat."""
+        size, heat = self.crop.size, frame.thermal(box)
+        self.thermal = None if heat is None else cv2.resize(heat, size, interpolation=cv2.INTER_AREA)
+        return cv2.resize(frame.rgb(box), size, interpolation=cv2.INTER_AREA)
 
     def _start(self, first: Frame, read: Callable[[], Iterable[Frame]]) -> Box:
         """Box of the first frame, or of all frames."""

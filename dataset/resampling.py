@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dataset.statistics import PairCounter, Stats
+from dataset.statistics import FloatCounter, PairCounter, Stats
 
 BLOCK = 128  # frames read at once
 
@@ -22,19 +22,19 @@ def resample_grid(times: np.ndarray | None, count: int, fs: float, new_fs: float
 
 
 def resampled(frames: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Frames between frames: linear in time, rounded to the dtype of `frames` (T, ...), one per rising position."""
+    """Frames between frames: linear in time, in the dtype of `frames` (T, ...), one per rising position."""
     first, last = int(positions[0]), min(int(math.floor(positions[-1])) + 1, len(frames) - 1)
     block = np.asarray(frames[first : last + 1])
     low = np.floor(positions).astype(int) - first
     high = np.minimum(low + 1, len(block) - 1)
     share = (positions - np.floor(positions)).astype(np.float32).reshape(-1, *[1] * (block.ndim - 1))
     mixed = block[low] * (1 - share) + block[high] * share
-    return np.rint(mixed).astype(block.dtype) if np.issubdtype(block.dtype, np.integer) else mixed
+    return (np.rint(mixed) if np.issubdtype(block.dtype, np.integer) else mixed).astype(block.dtype, copy=False)
 
 
 def measure(read: Callable[[int, int], np.ndarray], count: int) -> Stats:
-    """Statistics of `count` uint8 frames that `read(start, stop)` gives, read in blocks and never all at once."""
-    counter = PairCounter()
+    """Statistics of `count` frames, uint8 or floats, that `read(start, stop)` gives in blocks, never all at once."""
+    counter = FloatCounter() if count and read(0, 1).dtype.kind == "f" else PairCounter()
     for start in range(0, count, BLOCK):
         frames = read(start, min(start + BLOCK + 1, count))  # one more: the last frame of a block has a next one, too
         if len(frames) > 1:

@@ -53,6 +53,43 @@ class PairCounter:
         return Stats(mean, std, diff_std)
 
 
+class FloatCounter:
+    """As `PairCounter`, for floats, which cannot be counted: their sums and squares are added up in float64."""
+
+    def __init__(self):
+        """Start from nothing."""
+        self._values = np.zeros(3)  # count, sum, sum of squares
+        self._differences = np.zeros(3)
+
+    def add(self, before: np.ndarray, after: np.ndarray) -> None:
+        """Enter the pairs of two arrays of one shape: frames, or blocks of them, that follow each other."""
+        before, after = before.astype(np.float64), after.astype(np.float64)
+        difference = ((after - before) / (after + before + 1e-7)).astype(np.float32).astype(np.float64)
+        self._values += _sums(before)
+        self._differences += _sums(difference)
+
+    def add_last(self, frame: np.ndarray) -> None:
+        """Enter the recording's last frame, which no frame follows."""
+        self._values += _sums(frame.astype(np.float64))
+
+    def stats(self) -> Stats:
+        """The statistics of everything entered."""
+        mean, std = _of_sums(self._values)
+        return Stats(mean, std, _of_sums(self._differences)[1])
+
+
+def _sums(values: np.ndarray) -> np.ndarray:
+    return np.array([values.size, values.sum(), np.square(values).sum()])
+
+
+def _of_sums(sums: np.ndarray) -> tuple[float, float]:
+    count, total, squares = sums.tolist()
+    if not count:
+        return 0.0, 0.0
+    mean = total / count
+    return mean, float(np.sqrt(max(squares / count - mean * mean, 0.0)))
+
+
 def relative_differences() -> np.ndarray:
     """(after - before) / (after + before + 1e-7) for every pair, rounded to float32 as rPPG-Toolbox stores it."""
     before, after = np.meshgrid(np.arange(LEVELS, dtype=float), np.arange(LEVELS, dtype=float), indexing="ij")

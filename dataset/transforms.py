@@ -17,7 +17,8 @@ def normalise(video: Tensor, next_frame: Tensor, has_next: Tensor, stats: Tensor
 
     video       (B, C, T, H, W), uint8 grey levels 0-255 (or floats)
     next_frame  (B, C, H, W), the frame after the clip; ignored where `has_next` (B,) is False
-    stats       (B, 3) of the whole recording: mean, standard deviation, standard deviation of the relative differences
+    stats       (B, 3) of the whole recording: mean, standard deviation, standard deviation of the relative differences;
+                (B, C, 3) where each channel has its own
 
     Raw             the grey levels
     Standardized    (x - mean) / std
@@ -32,7 +33,8 @@ def normalise(video: Tensor, next_frame: Tensor, has_next: Tensor, stats: Tensor
     channels = x.shape[1]
     shape = (x.shape[0], channels * len(types), *x.shape[2:])
     out = torch.empty(shape, dtype=torch.float32, device=x.device)
-    mean, std, diff_std = (column.view(-1, 1, 1, 1, 1) for column in stats.float().to(x.device).unbind(1))
+    rows = stats.float().to(x.device).view(len(x), -1, 3)  # (B, 1 or C, 3)
+    mean, std, diff_std = (column[..., None, None, None] for column in rows.unbind(2))
     for k, name in enumerate(types):
         target = out[:, k * channels : (k + 1) * channels]
         if name == "Raw":

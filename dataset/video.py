@@ -55,6 +55,10 @@ class Frame:
         """The part inside `box` = (x, y, w, h), or all of it: (h, w, 3) uint8 RGB; maybe a view, not to be changed."""
         raise NotImplementedError
 
+    def thermal(self, box: Box | None = None) -> np.ndarray | None:
+        """The same part as a thermal camera sees it: (h, w) float32, degrees Celsius; None without such a camera."""
+        return None
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """The whole frame as an array, for `np.asarray(frame)`."""
         return np.array(self.rgb(), dtype=dtype)
@@ -286,9 +290,36 @@ def _check_complete(path: Path, container: Any, stream: Any, tally: _Tally) -> N
     if lost > max(1, TOLERATED * tally.packets):
         raise VideoError(f"'{path}' is damaged: {lost} of {tally.packets} frames cannot be decoded. {AGAIN}")
     _note("corrupt_frames", lost)
+    missing = cut_off(path)
+    if missing:
+        raise VideoError(f"'{path}' ends early: {missing} bytes are missing. {AGAIN}")
     length = None if tally.expected else _stated_length(container, stream)
     if length and tally.last is not None and tally.last < length - max(1.0, 0.02 * length):
         raise VideoError(f"'{path}' ends early: at {tally.last:.1f} s of {length:.1f} s. {AGAIN}")
+
+
+def cut_off(path: Path) -> int:
+    """Bytes that a Matroska or WebM file lacks of what its segment states; 0 for others, and where it states nothing.
+
+    RFC 8794 (EBML): a header, then one segment; each has an identifier and a size whose leading zeros tell its bytes.
+    """
+    with path.open("rb") as file:
+        head = file.read(4096)
+    if head[:4] != b"\x1a\x45\xdf\xa3":
+        return 0
+    at, size = _ebml_size(head, 4)
+    segment = at + (size or 0)
+    start, length = _ebml_size(head, segment + 4)
+    if head[segment : segment + 4] != b"\x18\x53\x80\x67" or length is None:
+        return 0
+    return max(start + length - path.stat().st_size, 0)
+
+
+def _ebml_size(data: bytes, at: int) -> tuple[int, int | None]:
+    """(where the content starts, its length) of an element whose size stands at `at`; None: unknown."""
+    bytes_long = 9 - data[at : at + 1].rjust(1, b"\x01")[0].bit_length()
+    value = int.from_bytes(data[at : at + bytes_long], "big") - (1 << 7 * bytes_long)
+    return at + bytes_long, None if value == (1 << 7 * bytes_long) - 1 else value
 
 
 def _stated_length(container: Any, stream: Any) -> float | None:

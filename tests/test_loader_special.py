@@ -374,9 +374,9 @@ def test_ibvp_leaves_out_poor_frames(tmp_path):
 
 
 def test_ibvp_thermal_frames_are_degrees(tmp_path):
-    """Raw uint16 become degrees Celsius; a cut file is an error; the modes T and RGBT say why they do not run."""
+    """Raw uint16 become degrees Celsius; a cut file is an error; there is no motion-augmented heat."""
     write_layout("iBVP", tmp_path, SETTINGS)
-    reader = DATASETS["iBVP"]({"DATA_MODE": "RGB"})
+    reader = DATASETS["iBVP"]({"DATA_MODE": "RGBT"})
     recording = reader.recordings(tmp_path)[0]
     frames = list(reader.read_thermal(recording))
     assert len(frames) == 15 and frames[0].shape == (512, 640) and frames[0].dtype == np.float32
@@ -384,10 +384,9 @@ def test_ibvp_thermal_frames_are_degrees(tmp_path):
     first = sorted((recording.path / "p01_a_t").iterdir())[0]
     first.write_bytes(first.read_bytes()[:1000])
     with pytest.raises(VideoError, match="00000.raw' ends early"):
-        list(reader.read_thermal(recording))
-    for mode in ("T", "RGBT"):
-        with pytest.raises(ValueError, match=f"DATA_MODE is '{mode}'"):
-            DATASETS["iBVP"]({"DATA_MODE": mode})
+        next(iter(reader.read_video(recording))).thermal()
+    with pytest.raises(ValueError, match="DATA_MODE is 'T' and DATA_AUG"):
+        DATASETS["iBVP"]({"DATA_MODE": "T", "DATA_AUG": ["Motion"]})
 
 
 # --- BP4D+ -----------------------------------------------------------------------------------------------------------

@@ -14,7 +14,10 @@ CONFIGS = ROOT / "configs"
 GOLDEN = json.loads((ROOT / "tests" / "golden_configs.json").read_text())
 PATHS = {"BASE", "DATA_PATH", "CACHED_PATH", "CACHE_ROOT", "FILE_LIST_PATH"}  # places, which differ everywhere
 SHIPPED = sorted(str(file.relative_to(CONFIGS)) for file in CONFIGS.glob("*_configs/*.yaml"))
-OURS = {f"infer_configs/{name}_UNSUPERVISED.yaml" for name in ("ECG-Fitness", "MCD-rPPG", "MR-NIRP")}  # new here
+OURS = {  # not rPPG-Toolbox's
+    f"infer_configs/{name}_UNSUPERVISED.yaml"
+    for name in ("ECG-Fitness", "LGI-PPGI", "MCD-rPPG", "MR-NIRP", "V4V", "VIPL-HR")
+}
 DEMOS = sorted(file.name for file in (CONFIGS / "demo").glob("*.yaml"))
 
 

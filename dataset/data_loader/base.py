@@ -49,6 +49,7 @@ class BaseLoader:
     keep_clip: Callable[[np.ndarray, float], bool] | None = (
         None  # of a clip's label (T,) and its fs: is it good enough?
     )
+    bands = "RGB"  # channels of the clips: RGB, T or RGBT where the frames have a `thermal` part, too
     OPTIONS: dict[str, Any] = {}  # keys of this data set under its DATA node, with their defaults
 
     def __init__(self, options: dict[str, Any] | None = None):

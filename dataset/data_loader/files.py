@@ -34,6 +34,11 @@ def first_file(folder: Path, pattern: str) -> Path:
     return found[0]
 
 
+def is_hidden(path: Path, root: Path) -> bool:
+    """Whether the name of `path`, or of a folder between it and `root`, starts with a dot."""
+    return any(part.startswith(".") for part in path.relative_to(root).parts)
+
+
 def wants_motion(options: dict[str, Any]) -> bool:
     """Whether DATA_AUG asks for the motion-augmented .npy videos instead of the originals."""
     augmentations = options.get("DATA_AUG") or ["None"]

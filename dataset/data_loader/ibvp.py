@@ -7,6 +7,10 @@ Joshi and Cho, "iBVP Dataset: RGB-Thermal rPPG Dataset with High Resolution Sign
     DATA_PATH/p01_a/p01_a_t/*.raw     thermal, 640x512 uint16 little-endian: value x 0.04 - 273.15 degrees Celsius
     DATA_PATH/p01_a/p01_a_bvp.csv     one header line; first column PPG, fourth column quality (SQ2)
 
+PREPROCESS.IBVP.DATA_MODE chooses the channels of a clip: RGB, T (thermal) or RGBT. The face is found in the colour
+picture in all of them; the thermal one, taken to show the same scene, is cut to its rows, and both to the shorter
+series. Grey levels and degrees are normalised each by their own statistics (rPPG-Toolbox: by common ones).
+
 Frames with a quality of at most 0.3 are left out of video and label, as rPPG-Toolbox does: the others keep their times,
 and `quality` keeps the grades of all frames. Motion-augmented videos are the first .npy file of p01_a/p01_a. The layout
 is that of rPPG-Toolbox's reader; it has been tested on rendered files, not on the original ones.
@@ -17,18 +21,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
 from dataset.data_loader.files import column, first_file, read_table, require_root, require_some, wants_motion
 from dataset.labels import stretch
 from dataset.reading import AGAIN
-from dataset.video import Frame, VideoError, array_length, iter_array, iter_images
+from dataset.video import Box, Frame, VideoError, array_length, cut, iter_array, iter_images
 from registry import DATASETS
 
 NAME = re.compile(r"(\w+?)_(\w+)")
 LOWEST_QUALITY = 0.3  # frames at or below it are left out
 THERMAL = (512, 640)  # rows, columns
+SHARED_ROWS = 480  # those that the colour picture has, too
 
 
 @DATASETS.register("iBVP")
@@ -39,13 +45,13 @@ class IBVPLoader(BaseLoader):
     signals = ("ppg",)
 
     def __init__(self, options: dict[str, Any] | None = None):
-        """ValueError for a DATA_MODE other than RGB."""
+        """ValueError for motion-augmented videos with thermal frames: there are none of those."""
         super().__init__(options)
-        mode = self.options.get("DATA_MODE", "RGB")
-        if mode != "RGB":
+        self.bands = self.options.get("DATA_MODE") or "RGB"
+        if self.bands != "RGB" and wants_motion(self.options):
             raise ValueError(
-                f"PREPROCESS.IBVP.DATA_MODE is {mode!r}, but the face cache of this version holds colour frames only. "
-                f"Use RGB; IBVPLoader.read_thermal gives the thermal frames."
+                f"PREPROCESS.IBVP.DATA_MODE is {self.bands!r} and DATA_AUG ['Motion'], but thermal frames are not "
+                f"augmented. Use DATA_MODE RGB or DATA_AUG ['None']."
             )
 
     def recordings(self, root: Path) -> list[Recording]:
@@ -66,7 +72,11 @@ class IBVPLoader(BaseLoader):
         if wants_motion(self.options):
             return self._moved(recording, set(kept.tolist()))
         images = self._images(recording)
-        return iter_images([images[index] for index in kept], kept / self.fs)
+        frames = iter_images([images[index] for index in kept], kept / self.fs)
+        if self.bands == "RGB":
+            return frames
+        heat = self._thermal_files(recording)
+        return (_ThermalImage(frame, heat[index]) for frame, index in zip(frames, kept, strict=True))
 
     def read_wave(self, recording: Recording) -> dict[str, Signal]:
         """`ppg` (a.u.) at the frames that are kept and `quality` at all frames, with times in seconds."""
@@ -92,16 +102,7 @@ class IBVPLoader(BaseLoader):
 
     def read_thermal(self, recording: Recording) -> Iterator[np.ndarray]:
         """Yield all thermal frames (512, 640) float32 in degrees Celsius; VideoError when one is missing or cut."""
-        folder = recording.path / f"{recording.path.name}_t"
-        files = natural_sort(folder.glob("*.raw"))
-        if not files:
-            raise VideoError(f"'{folder}' holds no .raw file. {AGAIN}")
-        count = THERMAL[0] * THERMAL[1]
-        for file in files:
-            counts = np.fromfile(file, "<u2", count=count)
-            if len(counts) != count:
-                raise VideoError(f"'{file}' ends early: {len(counts)} of {count} values. {AGAIN}")
-            yield counts.reshape(THERMAL).astype(np.float32) * np.float32(0.04) - np.float32(273.15)
+        return map(read_degrees, self._thermal_files(recording))
 
     def _moved(self, recording: Recording, kept: set[int]) -> Iterator[Frame]:
         for index, frame in enumerate(iter_array(self._array(recording))):
@@ -112,6 +113,13 @@ class IBVPLoader(BaseLoader):
     def _array(self, recording: Recording) -> Path:
         return first_file(recording.path / recording.path.name, "*.npy")
 
+    def _thermal_files(self, recording: Recording) -> list[Path]:
+        folder = recording.path / f"{recording.path.name}_t"
+        files = natural_sort(folder.glob("*.raw"))
+        if not files:
+            raise VideoError(f"'{folder}' holds no .raw file. {AGAIN}")
+        return files
+
     def _images(self, recording: Recording) -> list[Path]:
         folder = recording.path / f"{recording.path.name}_rgb"
         images = natural_sort(folder.glob("*.bmp"))
@@ -121,9 +129,44 @@ class IBVPLoader(BaseLoader):
 
     def _frame_count(self, recording: Recording) -> int:
         if not wants_motion(self.options):
-            return len(self._images(recording))
+            count = len(self._images(recording))
+            return count if self.bands == "RGB" else min(count, len(self._thermal_files(recording)))
         return array_length(self._array(recording))
 
     def _table(self, recording: Recording) -> tuple[np.ndarray, Path]:
         path = recording.path / f"{recording.path.name}_bvp.csv"
         return read_table(path, skip=1), path
+
+
+class _ThermalImage(Frame):
+    """A colour picture, and the file of the thermal one that was taken with it."""
+
+    def __init__(self, colour: Frame, path: Path):
+        """The thermal file is read when it is asked for."""
+        self.time = colour.time
+        self._colour, self._path = colour, path
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(H, W)."""
+        return self._colour.shape
+
+    def rgb(self, box: Box | None = None) -> np.ndarray:
+        """The part inside `box`."""
+        return self._colour.rgb(box)
+
+    def thermal(self, box: Box | None = None) -> np.ndarray:
+        """The part inside `box` in degrees Celsius; the thermal camera sees some rows more below."""
+        degrees = read_degrees(self._path)[:SHARED_ROWS]
+        if degrees.shape != self.shape:  # colour pictures of another size: a miniature
+            degrees = cv2.resize(degrees, self.shape[::-1], interpolation=cv2.INTER_AREA)
+        return cut(degrees, box)
+
+
+def read_degrees(path: Path) -> np.ndarray:
+    """A thermal frame (512, 640) float32 in degrees Celsius; VideoError when its file is cut."""
+    count = THERMAL[0] * THERMAL[1]
+    counts = np.fromfile(path, "<u2", count=count)
+    if len(counts) != count:
+        raise VideoError(f"'{path}' ends early: {len(counts)} of {count} values. {AGAIN}")
+    return counts.reshape(THERMAL).astype(np.float32) * np.float32(0.04) - np.float32(273.15)

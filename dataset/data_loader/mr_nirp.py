@@ -39,7 +39,8 @@ from dataset.data_loader.files import passes_filtering, refuse_motion, require_r
 from dataset.data_loader.matlab import read_variables
 from dataset.data_loader.pgm import Stream
 from dataset.data_loader.zips import iter_members
-from dataset.video import AGAIN, Frame, VideoError
+from dataset.reading import AGAIN
+from dataset.video import Frame, VideoError
 from registry import DATASETS
 
 CAMERAS = ("RGB", "NIR")

@@ -104,7 +104,7 @@ def _chunk(name: bytes, content: bytes) -> bytes:
 
 
 def _write_compressed(path: Path, frames: Iterable[np.ndarray], times: np.ndarray, settings: Settings) -> None:
-    kind = {".mp4": "mp4", ".avi": "avi", ".mkv": "matroska"}[extension(settings.codec)]
+    kind = {".mp4": "mp4", ".avi": "avi", ".mkv": "matroska"}[path.suffix]
     with av.open(os.fspath(path), "w", format=kind, options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream(*_codec(settings))
         stream.width, stream.height = settings.width, settings.height

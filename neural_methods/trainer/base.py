@@ -95,6 +95,11 @@ class Trainer:
 
         types = self.data_types
         video = normalise(batch["video"], batch["next_frame"], batch["has_next"], batch["stats"], types)
+        if self.needs.channels not in (None, video.shape[1]):
+            raise ValueError(
+                f"{self.name} reads {self.needs.channels} channels and got {video.shape[1]}: {len(types)} types of "
+                f"{batch['video'].shape[1]} channels. Set DATA.PREPROCESS.IBVP.DATA_MODE to RGB."
+            )
         return {**batch, "video": video}
 
     def prepare(self, batch: Batch) -> Batch:

@@ -70,6 +70,13 @@ def at_rate(session: Session, fs: float, **changes: Any) -> Session:
     return dataclasses.replace(session, settings=dataclasses.replace(session.settings, fs=fs, **changes))
 
 
+def varied(take: Session, **changes: Any) -> Session:
+    """`take` with `changes` of its settings that leave the person as he is: the face is not made again."""
+    other = dataclasses.replace(take, settings=dataclasses.replace(take.settings, **changes))
+    vars(other)["face"] = take.face
+    return other
+
+
 def in_avi(session: Session, codec: str) -> Session:
     """`session` in `codec`, unless its own one goes into an AVI file already."""
     if extension(session.settings.codec) == ".avi":

@@ -19,6 +19,7 @@ from dataset.synthetic.layouts.physdrive import write_image
 from dataset.synthetic.render import Session
 
 _THERMAL = (512, 640)
+_SHARED = 480  # rows that colour and thermal pictures both show
 _POOR = (0.40, 0.50)  # the part of a recording whose PPG is graded as poor
 
 
@@ -50,7 +51,8 @@ def _write_thermal(folder: Path, index: int, frame: np.ndarray) -> None:
     """A warm face; frames of the same second are one file on the disk, which real ones would fill quickly."""
     path, first = folder / f"{index:05d}.raw", folder / f"{index // 30 * 30:05d}.raw"
     if path == first:
-        brightness = cv2.resize(frame[..., 0], _THERMAL[::-1], interpolation=cv2.INTER_AREA)
+        brightness = np.zeros(_THERMAL, np.uint8)  # the colour picture ends above its last rows
+        brightness[:_SHARED] = cv2.resize(frame[..., 0], (_THERMAL[1], _SHARED), interpolation=cv2.INTER_AREA)
         np.rint((22 + brightness / 20 + 273.15) / 0.04).astype("<u2").tofile(path)
         return
     try:
