@@ -22,6 +22,7 @@ import json
 import os
 import re
 import shutil
+import uuid
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -53,6 +54,9 @@ class CacheError(RuntimeError):
 
 class DamagedEntryError(CacheError):
     """An entry that lost its content: the fault of one recording, not of the settings."""
+
+
+REMAKE = " Run with --preprocess (DO_PREPROCESS: True) to have it made again."  # what to do about it
 
 
 @dataclass(frozen=True)
@@ -93,9 +97,12 @@ class Entry:
 
     @functools.cached_property
     def frame_trace(self) -> np.ndarray | None:
-        """(T, 3) mean RGB of the whole frames, where a section asked for it; else None."""
-        file = self.path / "frame_trace.npy"
-        return np.load(file, allow_pickle=False) if file.is_file() else None
+        """(T, 3) mean RGB of the whole frames, where a section asked for it; None without, or when it is damaged."""
+        try:
+            means = np.load(self.path / "frame_trace.npy", allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            return None
+        return means if means.shape == self.trace.shape else None
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the open map, which would be copied into the pickle."""
@@ -198,7 +205,17 @@ class Cache:
             self.set_status(recording_id, Status("done"))
 
     def write_manifest(self) -> Path:
-        """Write `manifest.csv` anew from listing, states and entries; return its path."""
+        """Bring `manifest.csv` up to date with listing, states and entries; return its path."""
+        path, table = self.root / MANIFEST, self._manifest()
+        with _writing(self.root):
+            # Of several processes that end together, the last to write may have looked before another was done:
+            # so each looks again after it has written.
+            while not path.is_file() or path.read_bytes() != table:
+                _replace(path, table, self.root / WRITING)
+                table = self._manifest()
+        return path
+
+    def _manifest(self) -> bytes:
         table = io.StringIO()
         columns = ["id", "subject", "state", "reason", "frames", "fs", "flags"]
         rows = csv.DictWriter(table, columns, restval="", lineterminator="\n")
@@ -210,8 +227,7 @@ class Cache:
                 content = _read_json(self.path(row["id"]) / "entry.json")
                 line |= {"frames": content["shape"][0], "fs": content["fs"], "flags": json.dumps(content["flags"])}
             rows.writerow(line)
-        with _writing(self.root):
-            return _replace(self.root / MANIFEST, table.getvalue(), self.root / WRITING)
+        return table.getvalue().encode()
 
     # --- entries
 
@@ -237,11 +253,23 @@ class Cache:
             )
         problem = _damage(folder)
         if problem:
-            raise DamagedEntryError(f"'{folder}' is {problem}. Delete the folder; it is made again.")
+            raise DamagedEntryError(f"'{folder}' is {problem}.{REMAKE}")
         try:
             return _read_entry(folder, content)
         except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
-            raise DamagedEntryError(f"'{folder}' is damaged ({error}). Delete the folder; it is made again.") from error
+            raise DamagedEntryError(f"'{folder}' is damaged ({error}).{REMAKE}") from error
+
+    def damage(self, recording_id: str) -> str:
+        """Why an entry that is there cannot be used; '' when it can, or when there is none."""
+        status = self.status(recording_id)
+        if status.state == "missing" and status.reason:
+            return f"'{self.path(recording_id)}' is {status.reason}."
+        try:
+            if status.state == "done":
+                self.entry(recording_id)
+        except DamagedEntryError as error:
+            return str(error).removesuffix(REMAKE)
+        return ""
 
     def verify(self, recording_id: str) -> bool:
         """Whether all files of an entry have the checksums they were written with; reads them whole."""
@@ -450,7 +478,10 @@ def frame_rate(times: np.ndarray) -> float | None:
 
 def _read_entry(folder: Path, content: dict[str, Any]) -> Entry:
     count = content["shape"][0]
-    with np.load(folder / "signals.npz", allow_pickle=False) as file:
+    signals = (folder / "signals.npz").read_bytes()
+    if content["checksums"]["signals.npz"] != f"crc32:{zlib.crc32(signals):08x}":
+        raise ValueError("signals.npz has another checksum than entry.json states")
+    with np.load(io.BytesIO(signals), allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     signals = {
         name: Signal(arrays[f"signal.{name}.values"], about["fs"], arrays.get(f"signal.{name}.times"), about["unit"])
@@ -592,7 +623,8 @@ def _replace(path: Path, content: str | bytes, scratch: Path) -> Path:
     """Write a small file in the folder `scratch` and rename it to `path`: it is never half there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch.mkdir(parents=True, exist_ok=True)
-    temporary = scratch / f"{path.name}.{os.getpid()}.tmp"
+    # Not the number of the process: processes of several machines write here.
+    temporary = scratch / f"{path.name}.{uuid.uuid4().hex[:12]}.tmp"
     try:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         os.replace(temporary, path)
