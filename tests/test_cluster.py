@@ -9,6 +9,7 @@ import pytest
 from dataset import cluster
 from dataset.cache import Cache
 from dataset.preprocess import FaceCrop, preprocess_all
+from dataset.synthetic.layouts import write_layout
 from tests.conftest import ROOT
 from tests.test_preprocess import Arrays
 from tests.video_tools import moving_face
@@ -48,10 +49,8 @@ def test_a_cluster_makes_the_entries_of_one_process(scheduler, tmp_path, monkeyp
     loader = Arrays({name: moving_face(5, seed=index) for index, name in enumerate("abcd")} | {"bad": ["fail"]})
     for place, workers in (("here", 1), ("cluster", scheduler)):
         statuses = preprocess_all(loader, loader.recordings(""), FaceCrop(size=(24, 24)), Cache(place, {}), workers)
-        assert {name: status.state for name, status in statuses.items() if name != "bad"} == dict.fromkeys(
-            "abcd", "done"
-        )
-        assert statuses["bad"].reason == "fail on purpose"
+        assert statuses.pop("bad").reason == "fail on purpose"
+        assert {name: status.state for name, status in statuses.items()} == dict.fromkeys("abcd", "done")
     assert content(tmp_path / "cluster") == content(tmp_path / "here")
 
 
@@ -69,13 +68,11 @@ def test_a_worker_of_a_cluster_that_dies_costs_one_recording(scheduler, tmp_path
 @pytest.mark.slow
 def test_the_command_line_preprocesses_on_workers_started_elsewhere(scheduler, tmp_path):
     """Workers find the toolbox whatever folder they were started in."""
-    command = [sys.executable, "main.py", "--config_file", "configs/infer_configs/UBFC-rPPG_UNSUPERVISED.yaml"]
-    command += [
-        f"UNSUPERVISED.DATA.DATA_PATH={tmp_path / 'raw'}",
-        f"UNSUPERVISED.DATA.CACHED_PATH={tmp_path / 'cache'}",
-    ]
-    command += [f"LOG.PATH={tmp_path / 'runs'}", "UNSUPERVISED.DATA.SYNTHETIC.SECONDS=6"]
-    command += ["--synthesize", "--dask", scheduler, "TOOLBOX_MODE=preprocess"]
-    made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    write_layout("UBFC-rPPG", tmp_path / "raw", {"SUBJECTS": 3, "SECONDS": 4.0, "WIDTH": 320, "HEIGHT": 240})
+    node = "UNSUPERVISED.DATA"
+    command = [sys.executable, str(ROOT / "main.py"), "--dask", scheduler, "TOOLBOX_MODE=preprocess", "LOG.PATH=runs"]
+    command += ["--config_file", str(ROOT / "configs/infer_configs/UBFC-rPPG_UNSUPERVISED.yaml")]
+    command += [f"{node}.DATA_PATH=raw", f"{node}.CACHED_PATH=cache"]
+    made = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert made.returncode == 0, made.stderr[-2000:]
-    assert re.search(r"UNSUPERVISED.DATA UBFC-rPPG: (\d+) of \1 ready", made.stdout)
+    assert f"{node} UBFC-rPPG: 3 of 3 ready" in made.stdout

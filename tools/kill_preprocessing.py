@@ -83,7 +83,8 @@ class Trial:
 def kill_trials(raw: Path, work: Path, trials: int = 10, workers: int = 2, seed: int = 0) -> Iterator[Trial]:
     """Preprocess the UBFC-rPPG folder `raw` uninterrupted, then killed at `trials` random and four chosen moments.
 
-    Every trial has its own cache below `work`, and is yielded when it is over. Raises RuntimeError when an uninterrupted run fails.
+    Every trial has its own cache below `work`, and is yielded when it is over. Raises RuntimeError when an
+    uninterrupted run fails.
     """
     duration = _finish(raw, work / "whole", workers)
     expected = content(work / "whole")

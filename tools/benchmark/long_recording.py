@@ -1,7 +1,7 @@
 """Peak memory of preprocessing long recordings of high resolution: it must not grow with the length.
 
-    python -m tools.benchmark.long_recording                              20 minutes of 1080p: about a quarter of an hour
-    python -m tools.benchmark.long_recording --minutes 2 --workers 1      a quick look
+    python -m tools.benchmark.long_recording                            20 minutes of 1080p: a quarter of an hour
+    python -m tools.benchmark.long_recording --minutes 2 --workers 1    a quick look
 
 Renders ten seconds of 1920x1080 at 30 fps, H.264, and repeats their packets to the wanted length. Each worker has a
 recording of its own.
