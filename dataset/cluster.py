@@ -1,6 +1,6 @@
 """Preprocessing on the workers of a dask cluster: one task per recording.
 
-    dask scheduler                                        on one machine; it prints its address
+    dask scheduler                                           on one machine; it prints its address
     dask worker tcp://HOST:8786 --nworkers 8 --nthreads 1    on each machine, with the same Python packages
 
 Raw data, cache and this repository lie where all machines see them under the same path. Results come by dask's own
@@ -20,9 +20,8 @@ from typing import Any
 from dataset.data_loader.base import Recording
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = "dask[distributed]"
+PACKAGE = "dask[distributed]"  # its version: pyproject.toml
 CONNECT, PATIENCE = 20.0, 30.0  # seconds: until a scheduler has answered; between looks for workers that are left
-DEATHS = "again and again"
 
 # Run by every worker at its start, also by those that join later; plain text, for what could be imported is not yet.
 SETUP = "import sys; sys.path[:0] = [path for path in {paths!r} if path not in sys.path]"

@@ -6,6 +6,7 @@ Nothing here ever holds a whole video, and nothing imports torch: each worker is
 import contextlib
 import itertools
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -26,6 +27,7 @@ from dataset.video import Frame, VideoError, as_frame, decoding
 SEARCH_SECONDS = 5.0  # how long a video may last before its first face
 SEARCH_STEP = 5  # frames between looks while searching
 WATCH_MARGIN = 1.5  # the region that is watched, relative to the detected face
+SEEN_SECONDS = 90.0  # how long an entry written on another machine may take to be seen here
 ASSUMED_FS = 30.0  # frames per second where only the pace of looking for faces depends on it
 
 
@@ -405,9 +407,25 @@ def _run_on_cluster(jobs: _Jobs, todo: list[Recording], address: str) -> Iterato
     todo = [replace(recording, path=recording.path.absolute()) for recording in todo]
     for name, answer in cluster.run(address, replace(jobs, cache=cache), todo, cache.root):
         if answer is None:
-            yield name, _died(cache, name, f"on the cluster, {cluster.DEATHS}")
+            yield name, _died(cache, name, "on the cluster, more than once")
+        elif answer[1].state == "done" and not _is_seen(cache, name):
+            yield (
+                name,
+                Status("failed", "a worker wrote it, but it is not seen here: CACHED_PATH is not the same folder"),
+            )
         else:
             yield answer
+
+
+def _is_seen(cache: Cache, name: str) -> bool:
+    """Whether an entry that a worker has finished is there; network file systems may show it a minute later."""
+    limit = time.monotonic() + SEEN_SECONDS
+    while cache.status(name).state != "done":
+        if time.monotonic() > limit:
+            return False
+        os.listdir(cache.root)  # makes the file system look again
+        time.sleep(0.2)
+    return True
 
 
 def _run(jobs: _Jobs, todo: list[Recording], workers: int) -> Iterator[tuple[str, Status]]:

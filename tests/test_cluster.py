@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from dataset import cluster
-from dataset.cache import Cache
+from dataset import cluster, preprocess
+from dataset.cache import Cache, Status
 from dataset.preprocess import FaceCrop, preprocess_all
 from dataset.synthetic.layouts import write_layout
 from tests.conftest import ROOT
@@ -40,6 +40,16 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch, tmp_path):
     loader = Arrays({"one": moving_face(2)})
     with pytest.raises(ConnectionError, match="--dask tcp://127.0.0.1:9: no scheduler answers.*dask scheduler"):
         preprocess_all(loader, loader.recordings(""), FaceCrop(size=(8, 8)), Cache(tmp_path, {}), "tcp://127.0.0.1:9")
+
+
+def test_an_entry_that_is_written_elsewhere_is_not_done(monkeypatch, tmp_path):
+    """A worker says done, but nothing is here: the two do not see the same folder."""
+    loader, cache = Arrays({"one": moving_face(2)}), Cache(tmp_path / "cache", {})
+    cache.freeze(loader.recordings(""))
+    monkeypatch.setattr(preprocess, "SEEN_SECONDS", 0.1)
+    monkeypatch.setattr(cluster, "run", lambda *_: iter([("one", ("one", Status("done")))]))
+    statuses = preprocess_all(loader, loader.recordings(""), FaceCrop(size=(8, 8)), cache, "tcp://x:1")
+    assert statuses["one"].state == "failed" and "CACHED_PATH" in statuses["one"].reason
 
 
 @pytest.mark.slow
