@@ -54,7 +54,7 @@ def _connected(address: str) -> Iterator[Any]:
     """A client of the scheduler at `address` with at least one worker that finds the toolbox."""
     distributed = _package()
     try:
-        client = distributed.Client(address, timeout=CONNECT, set_as_default=False)
+        client = distributed.Client(address, timeout=CONNECT)
     except (OSError, asyncio.TimeoutError) as error:
         raise ConnectionError(
             f"--dask {address}: no scheduler answers there. Start one with `dask scheduler`, which prints its address, "

@@ -411,7 +411,7 @@ def _run_on_cluster(jobs: _Jobs, todo: list[Recording], address: str) -> Iterato
         elif answer[1].state == "done" and not _is_seen(cache, name):
             yield (
                 name,
-                Status("failed", "a worker wrote it, but it is not seen here: CACHED_PATH is not the same folder"),
+                Status("failed", "written by a worker, but not seen here: CACHED_PATH is not one folder"),
             )
         else:
             yield answer
