@@ -10,7 +10,9 @@ futures, because joblib's dask backend gives up all recordings when one worker d
 import asyncio
 import contextlib
 import functools
+import logging
 import os
+import pickle
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
@@ -23,8 +25,10 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "dask[distributed]"  # its version: pyproject.toml
 CONNECT, PATIENCE = 20.0, 30.0  # seconds: until a scheduler has answered; between looks for workers that are left
 
-# Run by every worker at its start, also by those that join later; plain text, for what could be imported is not yet.
+# Plain text and bytes, because the scheduler opens what it is sent, and need not know the toolbox. Every worker runs
+# SETUP at its start, also one that joins later; only then WORK finds this module there.
 SETUP = "import sys; sys.path[:0] = [path for path in {paths!r} if path not in sys.path]"
+WORK = "__import__('dataset.cluster').cluster.work(payload)"
 
 ONE_AT_A_TIME = threading.Lock()  # face detectors are not made for several threads of one process
 
@@ -53,6 +57,7 @@ def run(address: str, job: Job, recordings: Sequence[Recording], cache: Path) ->
 def _connected(address: str) -> Iterator[Any]:
     """A client of the scheduler at `address` with at least one worker that finds the toolbox."""
     distributed = _package()
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # its tracebacks: the errors here say the same
     try:
         client = distributed.Client(address, timeout=CONNECT)
     except (OSError, asyncio.TimeoutError) as error:
@@ -99,20 +104,30 @@ def _check_folders(client: Any, cache: Path, first: Recording) -> None:
 
 def _answers(client: Any, job: Job, recordings: Sequence[Recording]) -> Iterator[tuple[Recording, Any]]:
     """Each recording with what `job` returned, as they end; None where its process died several times."""
-    waiting = {client.submit(_in_turn, job, recording, pure=False): recording for recording in recordings}
+    import cloudpickle  # comes with dask
+
+    waiting = {}
+    for recording in recordings:
+        payload = cloudpickle.dumps(functools.partial(job, recording))
+        waiting[client.submit(eval, WORK, {"payload": payload}, pure=False)] = recording
     try:
         while waiting:
             for future in _next_done(client, list(waiting)):
                 recording = waiting.pop(future)
-                yield recording, _answer(client, future)
+                yield recording, _answer(future)
+    except (CancelledError, asyncio.CancelledError) as error:
+        raise ConnectionError(
+            f"--dask {client.scheduler.address}: the scheduler has gone. Run again; finished recordings are kept."
+        ) from error
     finally:
         with contextlib.suppress(OSError, asyncio.TimeoutError):
             client.cancel(list(waiting))
 
 
-def _in_turn(job: Job, recording: Recording) -> Any:
+def work(payload: bytes) -> Any:
+    """In a worker: call the function that `payload` holds."""
     with ONE_AT_A_TIME:
-        return job(recording)
+        return pickle.loads(payload)()
 
 
 def _next_done(client: Any, futures: list[Any]) -> Any:
@@ -127,14 +142,10 @@ def _next_done(client: Any, futures: list[Any]) -> Any:
                 raise _no_workers(client.scheduler.address) from None
 
 
-def _answer(client: Any, future: Any) -> Any:
+def _answer(future: Any) -> Any:
     from distributed import KilledWorker
 
     try:
         return future.result()
     except KilledWorker:  # the scheduler has tried it with several processes
         return None
-    except (CancelledError, asyncio.CancelledError) as error:
-        raise ConnectionError(
-            f"--dask {client.scheduler.address}: the scheduler has gone. Run again; finished recordings are kept."
-        ) from error
