@@ -224,8 +224,9 @@ class Cache:
             status = self.status(row["id"])
             line = {**{key: row[key] for key in ("id", "subject")}, "state": status.state, "reason": status.reason}
             if status.state == "done":
-                content = _read_json(self.path(row["id"]) / "entry.json")
-                line |= {"frames": content["shape"][0], "fs": content["fs"], "flags": json.dumps(content["flags"])}
+                with contextlib.suppress(CacheError):  # another process exchanges the entry, and writes this again
+                    content = _read_json(self.path(row["id"]) / "entry.json")
+                    line |= {"frames": content["shape"][0], "fs": content["fs"], "flags": json.dumps(content["flags"])}
             rows.writerow(line)
         return table.getvalue().encode()
 
@@ -267,8 +268,8 @@ class Cache:
         try:
             if status.state == "done":
                 self.entry(recording_id)
-        except DamagedEntryError as error:
-            return str(error).removesuffix(REMAKE)
+        except CacheError as error:  # other settings are no damage
+            return str(error).removesuffix(REMAKE) if isinstance(error, DamagedEntryError) else ""
         return ""
 
     def verify(self, recording_id: str) -> bool:

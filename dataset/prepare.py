@@ -448,6 +448,8 @@ def _lacks(cache: Cache, recording: Recording, again: set[str], pseudo: bool) ->
     state = cache.status(recording.id).state
     if state != "done":
         return state in again
+    if "failed" not in again and not pseudo:
+        return False  # a damaged one is named where it is read
     try:
         entry = cache.entry(recording.id)
     except DamagedEntryError:

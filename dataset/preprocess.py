@@ -28,6 +28,7 @@ SEARCH_SECONDS = 5.0  # how long a video may last before its first face
 SEARCH_STEP = 5  # frames between looks while searching
 WATCH_MARGIN = 1.5  # the region that is watched, relative to the detected face
 SEEN_SECONDS = 90.0  # how long an entry written on another machine may take to be seen here
+UNSEEN = "a worker of the cluster wrote it, but it is not seen here: CACHED_PATH must be one folder on all machines"
 ASSUMED_FS = 30.0  # frames per second where only the pace of looking for faces depends on it
 
 
@@ -409,10 +410,7 @@ def _run_on_cluster(jobs: _Jobs, todo: list[Recording], address: str) -> Iterato
         if answer is None:
             yield name, _died(cache, name, "on the cluster, more than once")
         elif answer[1].state == "done" and not _is_seen(cache, name):
-            yield (
-                name,
-                Status("failed", "written by a worker, but not seen here: CACHED_PATH is not one folder"),
-            )
+            yield name, Status("failed", UNSEEN)
         else:
             yield answer
 
