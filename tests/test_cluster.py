@@ -20,9 +20,13 @@ from tools.kill_preprocessing import content
 def scheduler():
     """Address of a cluster of two processes on this machine."""
     distributed = pytest.importorskip("distributed", reason="dask[distributed] is not installed")
+    import dask
+
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
-    with distributed.LocalCluster(**options, silence_logs=50) as local:
-        yield local.scheduler_address
+    # On a busy machine a worker may need longer than the usual 15 s to start again.
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": "120s"}):
+        with distributed.LocalCluster(**options, silence_logs=50) as local:
+            yield local.scheduler_address
 
 
 def test_a_missing_package_names_the_command_that_installs_it(monkeypatch, tmp_path):
