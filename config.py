@@ -288,6 +288,8 @@ def schema() -> CfgNode:
     node.PREPROCESS_WORKERS = -1  # processes that preprocess; -1: chosen from cores and memory
     node.ALLOW_INCOMPLETE = False  # go on although recordings failed; tables then say INCOMPLETE
     node.OVERWRITE = False  # preprocess again what is already in the cache (--overwrite)
+    node.SHARD = ""  # such as 3/8: preprocess part 3 of 8 of the recordings of each section, and stop (--shard)
+    node.DASK = ""  # preprocess on the workers of this dask scheduler, such as tcp://node1:8786 (--dask)
     node.RESTART = False  # start training anew although a state to resume from exists (--restart)
     node.TRAIN = train_section()
     node.VALID = valid_section()
@@ -824,6 +826,38 @@ def device(value: Any) -> str | None:
     return f"is {value!r}, but must be auto, cpu, mps, cuda or cuda:<number>."
 
 
+def workers(value: Any) -> str | None:
+    """A number of processes, or -1 for as many as fit."""
+    return None if value == -1 or value >= 1 else f"is {value!r}, but must be 1 or more, or -1: as many as fit."
+
+
+def shard(text: str) -> tuple[int, int] | None:
+    """(i, n) of a SHARD such as '3/8', counted from 1; None for ''. ValueError says what is wrong."""
+    if not text:
+        return None
+    found = re.fullmatch(r"(\d{1,9})/(\d{1,9})", str(text))
+    number, count = map(int, found.groups()) if found else (0, 0)
+    if not 1 <= number <= count:
+        raise ValueError(f"is {text!r}, but must be i/n with i from 1 to n, such as 3/8: the third of eight parts.")
+    return number, count
+
+
+def shard_text(value: Any) -> str | None:
+    """A part of the recordings."""
+    try:
+        shard(value)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def scheduler(value: Any) -> str | None:
+    """Nothing, or the address of a dask scheduler."""
+    if not value or re.fullmatch(r"(tcp|tls|wss?|ucx)://\S+:\d+", str(value)):
+        return None
+    return f"is {value!r}, but must be the address that the scheduler prints, such as tcp://node1:8786."
+
+
 REPRESENTATION = one_of("", "Raw", "DiffNormalized", "Standardized")
 
 # By key path; `D` stands for the DATA node of each used section.
@@ -832,7 +866,9 @@ CHECKS: dict[str, Check] = {
     "DEVICE": device,
     "NUM_OF_GPU_TRAIN": at_least(0),
     "NUM_WORKERS": at_least(-1),
-    "PREPROCESS_WORKERS": at_least(-1),
+    "PREPROCESS_WORKERS": workers,
+    "SHARD": shard_text,
+    "DASK": scheduler,
     "SPLIT.KIND": one_of("", "kfold", "loso"),
     "SPLIT.FOLDS": at_least(2),
     "D.DATASET": registered(DATASETS),
@@ -1180,8 +1216,8 @@ def _name_place(parts: list[str], section: str, test: str) -> int | None:
 
 # How and where a run is computed and written; two runs that differ only in these give the same results.
 NOT_THE_RUN = {
-    "BASE", "DEVICE", "NUM_OF_GPU_TRAIN", "NUM_WORKERS", "PREPROCESS_WORKERS", "OVERWRITE", "RESTART", "LOG",
-    "CACHED_PATH", "CACHE_ROOT", "DO_PREPROCESS", "DATA_FORMAT", "MODEL_DIR", "OUTPUT_SAVE_DIR", "RESUME",
+    "BASE", "DEVICE", "NUM_OF_GPU_TRAIN", "NUM_WORKERS", "PREPROCESS_WORKERS", "SHARD", "DASK", "OVERWRITE", "RESTART",
+    "LOG", "CACHED_PATH", "CACHE_ROOT", "DO_PREPROCESS", "DATA_FORMAT", "MODEL_DIR", "OUTPUT_SAVE_DIR", "RESUME",
     "KEEP_CHECKPOINTS", "STATE_EVERY", "PLOT_LOSSES_AND_LR",
 }  # fmt: skip
 INPUT_PATHS = {"DATA_PATH", "MODEL_PATH", "WEIGHTS", "FOLD_PATH"}

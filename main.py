@@ -33,6 +33,7 @@ EXAMPLES = """examples:
   python main.py --config_file X.yaml --doctor                 what is wrong with the recordings it reads?
   python main.py --list                                        names of data sets, methods and metrics
   python main.py --check configs/infer_configs/*.yaml          are these files right? Nothing is run
+  python main.py --config_file X.yaml --shard 3/8              preprocess part 3 of 8: for job arrays
 Data roots: RPPG_DATA=/data finds /data/PURE, /data/UBFC-rPPG ...; RPPG_CACHE=/scratch/cache holds preprocessed faces.
 Exit codes: 0 fine, 1 an error in input or settings, or --doctor found something bad, 2 wrong usage, 3 the data are
 incomplete, 130 interrupted.
@@ -89,6 +90,8 @@ def parser() -> argparse.ArgumentParser:
     add("--doctor", action="store_true", help="examine the recordings instead of running: a table and an HTML page")
     add("--preprocess", action="store_true", help="DO_PREPROCESS=True in every section")
     add("--overwrite", action="store_true", help="preprocess again what is in the cache")
+    add("--shard", metavar="I/N", help="only preprocess, and only part I (1 to N) of the recordings: for job arrays")
+    add("--dask", metavar="ADDRESS", help="preprocess on the workers of this dask scheduler, such as tcp://node1:8786")
     add("--restart", action="store_true", help="train anew although the run could be continued")
     add("--cached_path", metavar="FOLDER", help="CACHED_PATH of every section")
     add("--lr", type=float, metavar="RATE", help="TRAIN.LR")
@@ -109,6 +112,8 @@ def overrides(asked: argparse.Namespace) -> list[str]:
     everywhere = {"DO_PREPROCESS": asked.preprocess or None, "CACHED_PATH": asked.cached_path}
     named = {
         "OVERWRITE": asked.overwrite or None,
+        "SHARD": asked.shard,
+        "DASK": asked.dask,
         "RESTART": asked.restart or None,
         "TRAIN.LR": asked.lr,
         "TRAIN.MODEL_FILE_NAME": asked.model_file_name,
@@ -130,7 +135,8 @@ def run(asked: argparse.Namespace) -> int:
     if asked.synthesize:
         synthesize(loaded.config)
     _require_folder(Path(loaded.config.LOG.PATH))
-    module, function = (DOCTOR if asked.doctor else RUN[loaded.config.TOOLBOX_MODE]).split(":")
+    mode = "preprocess" if loaded.config.SHARD else loaded.config.TOOLBOX_MODE
+    module, function = (DOCTOR if asked.doctor else RUN[mode]).split(":")
     code = getattr(importlib.import_module(module), function)(loaded.config)
     return code if isinstance(code, int) else 0
 

@@ -23,6 +23,7 @@ import json
 import os
 import re
 import shutil
+import uuid
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -56,6 +57,9 @@ class CacheError(RuntimeError):
 
 class DamagedEntryError(CacheError):
     """An entry that lost its content: the fault of one recording, not of the settings."""
+
+
+REMAKE = " Run with --preprocess (DO_PREPROCESS: True) to have it made again."  # what to do about it
 
 
 @dataclass(frozen=True)
@@ -213,7 +217,17 @@ class Cache:
             self.set_status(recording_id, Status("done"))
 
     def write_manifest(self) -> Path:
-        """Write `manifest.csv` anew from listing, states and entries; return its path."""
+        """Bring `manifest.csv` up to date with listing, states and entries; return its path."""
+        path, table = self.root / MANIFEST, self._manifest()
+        with _writing(self.root):
+            # Of several processes that end together, the last to write may have looked before another was done:
+            # so each looks again after it has written.
+            while not path.is_file() or path.read_bytes() != table:
+                _replace(path, table, self.root / WRITING)
+                table = self._manifest()
+        return path
+
+    def _manifest(self) -> bytes:
         table = io.StringIO()
         columns = ["id", "subject", "state", "reason", "frames", "fs", "flags"]
         rows = csv.DictWriter(table, columns, restval="", lineterminator="\n")
@@ -222,11 +236,11 @@ class Cache:
             status = self.status(row["id"])
             line = {**{key: row[key] for key in ("id", "subject")}, "state": status.state, "reason": status.reason}
             if status.state == "done":
-                content = _read_json(self.path(row["id"]) / "entry.json")
-                line |= {"frames": content["shape"][0], "fs": content["fs"], "flags": json.dumps(content["flags"])}
+                with contextlib.suppress(CacheError):  # another process exchanges the entry, and writes this again
+                    content = _read_json(self.path(row["id"]) / "entry.json")
+                    line |= {"frames": content["shape"][0], "fs": content["fs"], "flags": json.dumps(content["flags"])}
             rows.writerow(line)
-        with _writing(self.root):
-            return _replace(self.root / MANIFEST, table.getvalue(), self.root / WRITING)
+        return table.getvalue().encode()
 
     # --- entries
 
@@ -252,14 +266,24 @@ class Cache:
             )
         problem = _damage(folder)
         if problem:
-            raise DamagedEntryError(f"'{folder}' is {problem}. Delete the folder; it is made again.")
+            raise DamagedEntryError(f"'{folder}' is {problem}.{REMAKE}")
         try:
             return _read_entry(folder, content)
         except Exception as error:  # zip archives, headers and numbers fail in many ways
             reason = f"{folder.name}/signals.npz or entry.json: {told(error)}"
-            raise DamagedEntryError(
-                f"'{folder}' is damaged ({reason}). Delete the folder; it is made again."
-            ) from error
+            raise DamagedEntryError(f"'{folder}' is damaged ({reason}).{REMAKE}") from error
+
+    def damage(self, recording_id: str) -> str:
+        """Why an entry that is there cannot be used; '' when it can, or when there is none."""
+        status = self.status(recording_id)
+        if status.state == "missing" and status.reason:
+            return f"'{self.path(recording_id)}' is {status.reason}."
+        try:
+            if status.state == "done":
+                self.entry(recording_id)
+        except CacheError as error:  # other settings are no damage
+            return str(error).removesuffix(REMAKE) if isinstance(error, DamagedEntryError) else ""
+        return ""
 
     def verify(self, recording_id: str) -> bool:
         """Whether all files of an entry have the checksums they were written with; reads them whole."""
@@ -522,7 +546,7 @@ def frame_rate(times: np.ndarray) -> float | None:
 
 def _read_entry(folder: Path, content: dict[str, Any]) -> Entry:
     count = content["shape"][0]
-    arrays = _arrays(folder / "signals.npz")
+    arrays = _arrays(folder / "signals.npz", content["checksums"]["signals.npz"])
     signals = {
         name: Signal(arrays[f"signal.{name}.values"], about["fs"], arrays.get(f"signal.{name}.times"), about["unit"])
         for name, about in content["signals"].items()
@@ -550,12 +574,15 @@ def _read_entry(folder: Path, content: dict[str, Any]) -> Entry:
     )
 
 
-def _arrays(path: Path) -> dict[str, np.ndarray]:
+def _arrays(path: Path, checksum: str) -> dict[str, np.ndarray]:
     """The arrays of a signals.npz, which are stored as they are: a compressed one could be of any size."""
-    with zipfile.ZipFile(require_file(path)) as archive:
+    content = require_file(path).read_bytes()
+    if checksum != f"crc32:{zlib.crc32(content):08x}":
+        raise ValueError("signals.npz has another checksum than entry.json states")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
         if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
             raise ValueError("its arrays are compressed")
-    with np.load(path, allow_pickle=False) as file:
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
 
 
@@ -690,7 +717,8 @@ def _replace(path: Path, content: str | bytes, scratch: Path) -> Path:
     _make_own(scratch)
     if path.parent.name == STATUS:
         _make_own(path.parent)
-    temporary = scratch / f"{path.name}.{os.getpid()}.tmp"
+    # Not the number of the process: processes of several machines write here.
+    temporary = scratch / f"{path.name}.{uuid.uuid4().hex[:12]}.tmp"
     try:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         os.replace(temporary, path)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataset.cache import Cache, DamagedEntryError, Entry, Status, cache_folder
+from dataset.cache import Cache, CacheError, DamagedEntryError, Entry, Status, cache_folder
 from dataset.data_loader.base import BaseLoader, Recording, natural_key
 from dataset.preprocess import FaceCrop, preprocess_all
 from dataset.splits import Overlap, Split, SplitError, by_fold, judge, read_fold, take
@@ -50,6 +50,7 @@ class Prepared:
 
     recordings  selected and done, in the order of the split      failed    (recording, reason)
     excluded    (recording, reason): left out on purpose          split     what BEGIN, END, folds or a list chose
+    others      chosen, but of another shard (none without --shard)
     cache       None when rPPG-Toolbox's own chunks are read      chunks    those chunk files
     fs          frames per second of the clips (FS, or what the recordings say)
     select      clips by recording when a list chose them, else None
@@ -64,6 +65,7 @@ class Prepared:
     recordings: list[Recording] = field(default_factory=list)
     failed: list[tuple[Recording, str]] = field(default_factory=list)
     excluded: list[tuple[Recording, str]] = field(default_factory=list)
+    others: list[Recording] = field(default_factory=list)
     select: dict[str, list[int]] | None = None
     chunks: list[Path] = field(default_factory=list)
     clip_options: dict[str, Any] = field(default_factory=dict)
@@ -127,12 +129,15 @@ class Prepared:
         self.recordings = [recording for recording in self.recordings if recording.id not in reasons]
 
 
-def prepare(data: Any, name: str, config: Any, overwrite: bool = False) -> Prepared:
+def prepare(
+    data: Any, name: str, config: Any, overwrite: bool = False, shard: tuple[int, int] | None = None
+) -> Prepared:
     """Make the section `data` (a DATA node) of `name` (train, valid, test, unsupervised) ready.
 
     A file list that exists is obeyed (rPPG-Toolbox's chunks, or recording ids). Otherwise BEGIN, END and the fold
     choose subjects from the frozen listing; missing cache entries are made while DATA_PATH exists (DO_PREPROCESS True
-    also tries failed ones again; `overwrite` remakes all); then the filters of the data set apply.
+    also tries failed ones again and remakes damaged ones; `overwrite` remakes all); then the filters of the data set
+    apply. With `shard` (i, n) all this concerns the i-th of n shares of the recordings only.
 
     Raises FileNotFoundError when neither raw data nor cache exist, SplitError for an impossible split or list, and
     IncompleteError when recordings failed and ALLOW_INCOMPLETE is False.
@@ -146,10 +151,12 @@ def prepare(data: Any, name: str, config: Any, overwrite: bool = False) -> Prepa
     listing = _listing(loader, root, cache, data, name)
     chosen = _by_list(listing, wanted, data) if wanted is not None else _by_range(listing, loader, data, name)
     split = make_split(data, loader, chosen, by_list=wanted is not None)
+    chosen, others = share(chosen, listing, shard)
     chosen, excluded = _filtered(chosen, loader, data)
+    others, _ = _filtered(others, loader, data)
     _preprocess(chosen, loader, root, cache, data, name, config, overwrite)
     prepared = _sorted_out(chosen, excluded, loader, cache, data)
-    prepared = replace(prepared, name=name, root=root, split=split, select=wanted)
+    prepared = replace(prepared, name=name, root=root, split=split, select=wanted, others=others)
     _settle(prepared, data, loader, config)
     return prepared
 
@@ -160,6 +167,20 @@ def judge_overlaps(sections: Sequence[Prepared], selects_epoch: bool = False) ->
     `selects_epoch`: the best epoch is chosen on VALID (TEST.USE_LAST_EPOCH is False).
     """
     return judge({prepared.name: (prepared.root, prepared.used) for prepared in sections}, selects_epoch)
+
+
+def share(
+    chosen: Sequence[Recording], listing: Sequence[Recording], shard: tuple[int, int] | None
+) -> tuple[list[Recording], list[Recording]]:
+    """Those of `chosen` that belong to a shard (i, n), and the rest: every n-th of the frozen `listing`, from the i-th.
+
+    Places are counted over the whole listing, so sections that share recordings agree on whose they are.
+    """
+    if shard is None:
+        return list(chosen), []
+    number, count = shard
+    own = {recording.id for recording in listing[number - 1 :: count]}
+    return [r for r in chosen if r.id in own], [r for r in chosen if r.id not in own]
 
 
 # --- Which recordings -----------------------------------------------------------------------------------------------
@@ -411,22 +432,39 @@ def _preprocess(
     pseudo = bool(data.PREPROCESS.USE_PSUEDO_PPG_LABEL)
     todo = [r for r in present if r.id in anew or _lacks(cache, r, again, pseudo)]
     if not todo:
+        _complete(cache, present)
         return
     REMADE.update((cache.root, name) for name in anew)
     if not (data.DO_PREPROCESS or overwrite):
         print(
             f"{name.upper()}.DATA: {len(todo)} of {len(chosen)} recordings are not (wholly) in the cache; making them."
         )
-    preprocess_all(loader, todo, face_crop(data), cache, config.get("PREPROCESS_WORKERS", -1), bool(anew), pseudo)
+    workers = config.get("DASK") or config.get("PREPROCESS_WORKERS", -1)
+    preprocess_all(loader, todo, face_crop(data), cache, workers, bool(anew), pseudo)
 
 
 def _lacks(cache: Cache, recording: Recording, again: set[str], pseudo: bool) -> bool:
     """Whether something of this recording has to be made; pseudo labels need the colour of the whole frame, too."""
     state = cache.status(recording.id).state
+    if state != "done":
+        return state in again
+    if "failed" not in again and not pseudo:
+        return False  # a damaged one is named where it is read
     try:
-        return state in again or (pseudo and state == "done" and cache.entry(recording.id).frame_trace is None)
+        entry = cache.entry(recording.id)
     except DamagedEntryError:
-        return False  # said by name when the recordings are sorted out
+        return "failed" in again
+    return pseudo and entry.frame_trace is None
+
+
+def _complete(cache: Cache, recordings: Sequence[Recording]) -> None:
+    """Write status files and manifest where a kill, or a full disk, came between them and the last entry."""
+    try:
+        for recording in recordings:
+            cache.confirm(recording.id)
+        cache.write_manifest()
+    except CacheError as error:  # nothing is missing but the account of it
+        print(f"Note: the manifest of the cache is not up to date. {error}")
 
 
 def _sorted_out(
@@ -484,7 +522,7 @@ def _settle(prepared: Prepared, data: Any, loader: BaseLoader, config: Any) -> N
         "bands": loader.bands,
     }  # before the check: who catches its error may go on
     prepared.check()
-    if not prepared.recordings:
+    if not prepared.recordings and not prepared.others:
         raise SplitError(
             f"{prepared.name.upper()}.DATA: the filters (INFO, FILTERING) leave none of "
             f"{len(prepared.excluded)} recordings of {data.DATASET}. Widen them."

@@ -6,8 +6,9 @@ Nothing here ever holds a whole video, and nothing imports torch: each worker is
 import contextlib
 import itertools
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import cv2
@@ -17,7 +18,7 @@ from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 from tqdm import tqdm
 
-from dataset.cache import Cache, CacheError, EntryWriter, Status
+from dataset.cache import Cache, CacheError, DamagedEntryError, EntryWriter, Status
 from dataset.data_loader.base import BaseLoader, Recording, Signal
 from dataset.face import get_detector
 from dataset.face.boxes import Box, clip_box, enlarge, full_frame, largest, median_box, schedule
@@ -27,6 +28,8 @@ from dataset.video import Frame, VideoError, as_frame, decoding
 SEARCH_SECONDS = 5.0  # how long a video may last before its first face
 SEARCH_STEP = 5  # frames between looks while searching
 WATCH_MARGIN = 1.5  # the region that is watched, relative to the detected face
+SEEN_SECONDS = 90.0  # how long an entry written on another machine may take to be seen here
+UNSEEN = "a worker of the cluster wrote it, but it is not seen here: CACHED_PATH must be one folder on all machines"
 ASSUMED_FS = 30.0  # frames per second where only the pace of looking for faces depends on it
 
 
@@ -328,23 +331,26 @@ def preprocess_all(
     recordings: Sequence[Recording],
     crop: FaceCrop,
     cache: Cache,
-    workers: int = -1,
+    workers: int | str = -1,
     overwrite: bool = False,
     frame_trace: bool = False,
 ) -> dict[str, Status]:
     """Make the entries of `recordings` that are not in the cache (all with `overwrite`); the state of each by id.
 
-    `workers` processes share the recordings (-1: as many as fit); one works in this process. A recording that fails, or
-    that kills its process, is reported and costs no other. `frame_trace` adds the mean colour of the whole frames.
-    Raises CacheError when the cache cannot be written, ValueError or KeyError for a detector that is not there.
+    `workers` processes share the recordings (-1: as many as fit); one works in this process; the address of a dask
+    scheduler means its workers. A recording that fails, or that kills its process, is reported and costs no other.
+    `frame_trace` adds the mean colour of the whole frames. Raises CacheError when the cache cannot be written,
+    ValueError or KeyError for a detector that is not there, ConnectionError or ImportError for a cluster that is not.
     """
     if crop.do_crop:
         get_detector(crop.backend)
     todo = [recording for recording in recordings if overwrite or not _is_done(cache, recording, frame_trace)]
     outcome = Outcome({recording.id: Status("done") for recording in recordings}, len(recordings) - len(todo))
+    for problem in filter(None, (cache.damage(recording.id) for recording in todo)):
+        print(f"{problem} It is made again.")
     jobs = _Jobs(loader, crop, cache, overwrite, frame_trace)
     with tqdm(total=len(todo), desc="Preprocessing", unit="recording", disable=None if todo else True) as bar:
-        for name, status in _run(jobs, todo, _worker_count(workers, len(todo))):
+        for name, status in _run_all(jobs, todo, workers):
             outcome.statuses[name] = status
             bar.update()
     for line in summary(outcome):
@@ -380,7 +386,7 @@ class _Jobs:
         """Preprocess one recording; a failure becomes a status, an unwritable cache raises CacheError."""
         with _one_thread():
             try:
-                if self.overwrite or self.cache.status(recording.id).state != "done":
+                if self.overwrite or not _is_done(self.cache, recording, frame_trace=False):
                     preprocess_recording(self.loader, recording, self.crop, self.cache)
                 if self.frame_trace:
                     add_frame_trace(self.loader, recording, self.crop, self.cache)
@@ -410,9 +416,45 @@ def add_frame_trace(loader: BaseLoader, recording: Recording, crop: FaceCrop, ca
 def _is_done(cache: Cache, recording: Recording, frame_trace: bool) -> bool:
     if cache.status(recording.id).state != "done":
         return False
-    entry = cache.entry(recording.id)  # raises for another format or other settings: never a silent reuse
+    try:
+        entry = cache.entry(recording.id)  # raises for another format or other settings: never a silent reuse
+    except DamagedEntryError:
+        return False
     cache.confirm(recording.id)
     return not frame_trace or entry.frame_trace is not None
+
+
+def _run_all(jobs: _Jobs, todo: list[Recording], workers: int | str) -> Iterator[tuple[str, Status]]:
+    if not isinstance(workers, str):
+        yield from _run(jobs, todo, _worker_count(workers, len(todo)))
+    elif todo:
+        yield from _run_on_cluster(jobs, todo, workers)
+
+
+def _run_on_cluster(jobs: _Jobs, todo: list[Recording], address: str) -> Iterator[tuple[str, Status]]:
+    """Run `jobs` on the workers of a dask scheduler; all paths are absolute, as workers have folders of their own."""
+    from dataset import cluster  # late: an optional package
+
+    cache = Cache(jobs.cache.root.absolute(), jobs.cache.settings)
+    todo = [replace(recording, path=recording.path.absolute()) for recording in todo]
+    for name, answer in cluster.run(address, replace(jobs, cache=cache), todo, cache.root):
+        if answer is None:
+            yield name, _died(cache, name, "on the cluster, more than once")
+        elif answer[1].state == "done" and not _is_seen(cache, name):
+            yield name, Status("failed", UNSEEN)
+        else:
+            yield answer
+
+
+def _is_seen(cache: Cache, name: str) -> bool:
+    """Whether an entry that a worker has finished is there; network file systems may show it a minute later."""
+    limit = time.monotonic() + SEEN_SECONDS
+    while cache.status(name).state != "done":
+        if time.monotonic() > limit:
+            return False
+        os.listdir(cache.root)  # makes the file system look again
+        time.sleep(0.2)
+    return True
 
 
 def _run(jobs: _Jobs, todo: list[Recording], workers: int) -> Iterator[tuple[str, Status]]:
@@ -449,12 +491,17 @@ def _run_alone(jobs: _Jobs, recording: Recording) -> tuple[str, Status] | Status
     try:
         return executor.submit(jobs, recording).result()[1]
     except BrokenProcessPool as error:
-        reason = f"the process that read it died ({_exit_code(error)}): a crash of the decoder, or killed for memory"
-        status = Status("failed", reason)
-        jobs.cache.set_status(recording.id, status)
-        return status
+        return _died(jobs.cache, recording.id, _exit_code(error))
     finally:
         executor.shutdown(wait=True, kill_workers=True)
+
+
+def _died(cache: Cache, name: str, how: str) -> Status:
+    """Enter that the process that read recording `name` died, and clear what it was writing."""
+    status = Status("failed", f"the process that read it died ({how}): a crash of the decoder, or killed for memory")
+    cache.abandon(name)
+    cache.set_status(name, status)
+    return status
 
 
 def _exit_code(error: BaseException) -> str:

@@ -1,8 +1,15 @@
-"""Mode `preprocess`: make every configured section ready and say what came of it."""
+"""Mode `preprocess`, and `--shard` in every mode: make the configured sections ready and say what came of it.
+
+A job array shares the recordings out: job i of n runs `python main.py --config_file X.yaml --shard i/n`, i counted from
+1. Every n-th recording of the frozen listing, from the i-th, belongs to shard i, whatever section uses it, so no two
+jobs write the same recording. They may all write into one CACHED_PATH at once: entries and status files are one per
+recording, and the manifest is derived from them. Caches that were filled apart are merged by copying their folders into
+one (`cp -r a/. b/`); the next run without --shard brings the manifest up to date, and makes what is still missing.
+"""
 
 from typing import Any
 
-from config import used_sections
+from config import shard, used_sections
 from dataset.prepare import IncompleteError, Prepared, judge_overlaps, prepare
 from dataset.splits import SplitError
 
@@ -12,14 +19,16 @@ INCOMPLETE = 3  # exit code
 def run(config: Any) -> int:
     """Preprocess all sections that name a data set; 0 when all is there, 3 when recordings are missing.
 
-    A section that is incomplete does not stop the others. Settings that cannot work raise.
+    A section that is incomplete does not stop the others. With SHARD only its share counts, of the sections that the
+    mode uses. Settings that cannot work raise.
     """
     sections = [_prepared(config, section) for section in used_sections(config)]
-    print("\nPreprocessed:")
+    print(f"\nPreprocessed, shard {config.SHARD}:" if config.SHARD else "\nPreprocessed:")
     for prepared in sections:
         for line in summary(prepared):
             print(line)
-    _warn_of_overlaps(sections, config)
+    if not config.SHARD:
+        _warn_of_overlaps(sections, config)
     return INCOMPLETE if any(prepared.failed for prepared in sections) else 0
 
 
@@ -29,12 +38,24 @@ def summary(prepared: Prepared) -> list[str]:
     if prepared.excluded:
         head += f", {len(prepared.excluded)} left out on purpose"
     place = [f"    cache {prepared.cache.root}"] if prepared.cache is not None else []
-    return [head, *place, *(f"    FAILED {recording.id}: {reason}" for recording, reason in prepared.failed)]
+    failed = [f"    FAILED {recording.id}: {reason}" for recording, reason in prepared.failed]
+    return [head, *place, *failed, *_elsewhere(prepared)]
+
+
+def _elsewhere(prepared: Prepared) -> list[str]:
+    """A line about the recordings of other shards, where there are any."""
+    if not prepared.others:
+        return []
+    states = [prepared.cache.status(recording.id).state for recording in prepared.others]
+    failed, missing = states.count("failed"), states.count("missing")
+    still = f"{missing} still to do, {failed} failed" if missing or failed else "all done"
+    return [f"    {len(states)} recordings belong to other shards: {still}"]
 
 
 def _prepared(config: Any, section: str) -> Prepared:
     try:
-        return prepare(config[section].DATA, section.lower(), config, overwrite=config.get("OVERWRITE", False))
+        overwrite = config.get("OVERWRITE", False)
+        return prepare(config[section].DATA, section.lower(), config, overwrite, shard(config.SHARD))
     except IncompleteError as error:
         return error.prepared
 

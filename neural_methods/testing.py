@@ -187,7 +187,8 @@ def publish(tested: Tested, settings: Settings, names: Names, correction: bool =
     method, own = next(iter(tested.tables.items()))
     if tested.heads:
         print(*PPG_BOX, sep="\n")
-    print(console.header(own[-1]))
+    warning = incomplete(completeness([own[-1]], tested.failed))
+    print(*filter(None, [warning, console.header(own[-1])]), sep="\n")
     print(*console.lines(own[-1], settings.metrics, settings.estimator), sep="\n")
     for head in tested.heads:
         heads.say(head)

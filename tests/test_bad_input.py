@@ -257,7 +257,7 @@ def test_one_broken_recording_stops_nobody_and_is_never_missing_from_a_table(pla
     destroy, words = BROKEN[damage]
     destroy(place)
     shown = refused(place.arguments(), VICTIM, *words, "1 of 3", "ALLOW_INCOMPLETE", code=3)
-    assert "Unsupervised Method" not in shown
+    assert "Unsupervised Method" not in shown and not METRIC.search(shown)
     assert {"subject1", "subject3"} <= place.entries()
     incomplete(place, capsys, words)
 
@@ -266,7 +266,8 @@ def incomplete(place: Place, capsys, words: tuple[str, ...]) -> None:
     """With ALLOW_INCOMPLETE every table names the victim and the reason."""
     arguments = place.arguments("ALLOW_INCOMPLETE=True")
     assert main.main(arguments) == 0
-    assert "INCOMPLETE 2/3" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert shown.index("INCOMPLETE 2/3") < METRIC.search(shown).start()
     folder = run_folder(load_config(CLASSICAL, arguments[2:]))
     report = (folder / "report.md").read_text()
     assert "INCOMPLETE 2/3" in report and VICTIM in report
@@ -324,6 +325,40 @@ def test_fewer_frames_than_a_chunk_are_named_before_training(place, refused):
     more = ["MODEL.PHYSNET.FRAME_NUM=512", "DEVICE=cpu", f"MODEL.MODEL_DIR={place.root / 'models'}"]
     arguments = ["--config_file", TRAINING, *paths, *kinds, *ranges, *lengths, *more, f"LOG.PATH={place.runs}"]
     refused(arguments, "subject1", "512", "180", code=3)
+    assert not list(place.root.rglob("*.pth"))
+
+
+METRIC = re.compile(r"(FFT|Peak) (MAE|RMSE|MAPE|Pearson)")  # how rPPG-Toolbox's lines of numbers begin
+
+
+def test_an_incomplete_test_set_gives_no_number_in_only_test(place, refused, capsys):
+    """Exit 3 with the name and the reason; with ALLOW_INCOMPLETE every number stands below INCOMPLETE 2/3."""
+    import torch
+
+    from neural_methods.model.physnet import PhysNet
+
+    torch.manual_seed(0)
+    torch.save(PhysNet().state_dict(), place.root / "random.pth")
+    place.replace("vid.avi", b"no video" * 999)
+    arguments = with_weights(place, place.root / "random.pth")
+    shown = refused(arguments, VICTIM, "vid.avi", "1 of 3", "ALLOW_INCOMPLETE", code=3)
+    assert not METRIC.search(shown) and not list(place.runs.rglob("metrics.json"))
+    assert main.main([*arguments, "ALLOW_INCOMPLETE=True"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.index("INCOMPLETE 2/3") < METRIC.search(shown).start() and f"FAILED {VICTIM}: " in shown
+
+
+def test_an_incomplete_test_set_stops_a_training_before_its_first_step(place, refused):
+    """The recording that fails is one of TEST only; nothing is trained, no number is printed."""
+    nodes = [f"{name}.DATA" for name in ("TRAIN", "VALID", "TEST")]
+    paths = [f"{node}.{key}" for node in nodes for key in (f"DATA_PATH={place.data}", f"CACHED_PATH={place.cache}")]
+    kinds = [f"{node}.DATASET=UBFC-rPPG" for node in nodes]
+    ranges = ["TRAIN.DATA.END=0.34", "VALID.DATA.END=0.34", "TEST.DATA.BEGIN=0.34", "DEVICE=cpu"]
+    place.replace("vid.avi", b"no video" * 999)
+    more = ["TEST.USE_LAST_EPOCH=True", f"MODEL.MODEL_DIR={place.root / 'models'}", f"LOG.PATH={place.runs}"]
+    arguments = ["--config_file", TRAINING, *paths, *kinds, *ranges, *more]
+    shown = refused(arguments, "TEST.DATA", VICTIM, "vid.avi", "1 of 2", "ALLOW_INCOMPLETE", code=3)
+    assert not METRIC.search(shown) and "Training" not in shown.split("Configuration:")[-1].split("\n\n", 1)[1]
     assert not list(place.root.rglob("*.pth"))
 
 
@@ -392,6 +427,26 @@ def test_a_small_or_read_only_disk_is_named(place, options, words):
         assert word in made.stderr
 
 
+def test_a_disk_that_fills_up_keeps_what_is_finished_and_takes_the_rest_later(place):
+    """Room for one recording and a half: that one stays; with more room the same command makes the others only."""
+    disk = place.root / "disk"
+    disk.mkdir()
+    entries = f"find '{disk}' -name faces.npy -printf 'ENTRY %i %P\\n' -o -path '*/.writing/*' -printf 'LEFT %P\\n'"
+    script = (
+        f"mount -t tmpfs -o size=4m tmpfs '{disk}'; code=0; \"$@\" || code=$?; echo CODE $code; {entries}; "
+        f"mount -o remount,size=40m '{disk}'; \"$@\"; {entries}; cat '{disk}'/cache/faces-v1/*/manifest.csv"
+    )
+    changes = [f"UNSUPERVISED.DATA.CACHED_PATH={disk / 'cache'}", "TOOLBOX_MODE=preprocess"]
+    made = in_own_mounts(script, *place.arguments(*changes))
+    assert made.returncode == 0, made.stderr
+    first, second = made.stdout.split("CODE 1\n")[1].split("Configuration:")
+    found = [set(re.findall(r"^ENTRY (\d+) .*/(\w+)/faces.npy$", part, re.MULTILINE)) for part in (first, second)]
+    assert {name for _, name in found[0]} == {"subject1"} and found[0] < found[1] and len(found[1]) == 3
+    assert "LEFT" not in made.stdout and "Traceback" not in made.stdout + made.stderr
+    assert made.stderr.count("Error: ") == 1 and f"The cache '{disk}" in made.stderr and "make room" in made.stderr
+    assert re.findall(r"^(\w+),.*,done,", second, re.MULTILINE) == ["subject1", "subject2", "subject3"]
+
+
 @pytest.mark.parametrize("name", ["faces.npy", "signals.npz", "entry.json"])
 def test_a_cache_file_with_code_in_it_is_not_run(place, capsys, name):
     """In place of an entry's files: made again, or that recording is refused by name; the code never runs."""
@@ -409,9 +464,34 @@ def test_a_cache_file_with_code_in_it_is_not_run(place, capsys, name):
     printed = "".join(capsys.readouterr())
     assert not mark.exists() and "Traceback" not in printed
     if name == "signals.npz":
-        assert code == 3 and "1 of 3" in printed and str(file.parent) in printed and "Delete the folder" in printed
+        assert code == 3 and "1 of 3" in printed and str(file.parent) in printed and "--preprocess" in printed
     else:
         assert code == 0
+
+
+DAMAGE = {
+    "a cut": lambda content: content[:-100],
+    "a flipped bit": lambda content: bytes([*content[:1500], content[1500] ^ 4, *content[1501:]]),
+    "nothing": lambda content: b"",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("flag", ["--preprocess", "--overwrite"])
+def test_damaged_signals_of_an_entry_are_named_and_made_again_when_asked(place, capsys, damage, flag):
+    """Unasked, the recording is missing, by name; with --preprocess or --overwrite its entry is made, and said."""
+    assert main.main(place.arguments()) == 0
+    file = next(place.cache.rglob(f"{VICTIM}/signals.npz"))
+    whole = file.read_bytes()
+    file.write_bytes(DAMAGE[damage](whole))
+    if damage != "nothing":  # what sizes tell is mended without asking
+        capsys.readouterr()
+        assert main.main(place.arguments()) == 3
+        printed = "".join(capsys.readouterr())
+        assert "1 of 3" in printed and f"'{file.parent}' is damaged" in printed and "--preprocess" in printed
+    assert main.main(place.arguments(flag)) == 0
+    assert f"'{file.parent}' is damaged" in capsys.readouterr().out
+    assert file.read_bytes() == whole
 
 
 def test_a_chunk_of_rppg_toolbox_with_code_in_it_is_not_run(place, refused):

@@ -507,6 +507,10 @@ def test_a_data_set_that_makes_its_own_files_may_name_a_new_folder(entries, writ
     [
         ("TOOLBOX_MODE", "only_train", "Did you mean 'only_test'? Known: train_and_test, only_test"),
         ("SEED", -1, "must be at least 0"),
+        ("PREPROCESS_WORKERS", 0, "must be 1 or more, or -1"),
+        ("PREPROCESS_WORKERS", -2, "must be 1 or more, or -1"),
+        ("SHARD", "9/8", "must be i/n with i from 1 to n, such as 3/8"),
+        ("DASK", "node1:8786", "such as tcp://node1:8786"),
         ("DEVICE", "gpu", "must be auto, cpu, mps, cuda or cuda:<number>"),
         ("TRAIN__DATA__DATASET", "UBFC-RPPG", "Did you mean 'UBFC-rPPG'?"),
         ("TRAIN__DATA__DATASET", "", "is not set. Known: "),

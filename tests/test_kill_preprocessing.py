@@ -18,13 +18,13 @@ def raw_data(root, recordings, frames):
 
 def test_kills_inside_write_and_rename_leave_no_trace(tmp_path):
     """One kill in each of a write of faces, before and after a rename, and a status file."""
-    results = kill_trials(raw_data(tmp_path / "raw", 2, 40), tmp_path / "work", trials=0, workers=1)
+    results = list(kill_trials(raw_data(tmp_path / "raw", 2, 40), tmp_path / "work", trials=0, workers=1))
     assert [(trial.killed, trial.equal) for trial in results] == [(True, True)] * 4
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
-def test_ten_kills_at_random_moments_leave_no_trace(tmp_path, workers):
-    """Uniform over the duration of a whole run."""
-    results = kill_trials(raw_data(tmp_path / "raw", 6, 400), tmp_path / "work", trials=10, workers=workers)
-    assert all(trial.equal for trial in results) and sum(trial.killed for trial in results) >= 10
+def test_nine_kills_at_random_moments_leave_no_trace(tmp_path, workers):
+    """Uniform over the duration of a whole run; with two workers also of the main process, or of a worker, alone."""
+    results = list(kill_trials(raw_data(tmp_path / "raw", 6, 400), tmp_path / "work", trials=9, workers=workers))
+    assert [trial for trial in results if not trial.equal] == [] and sum(trial.killed for trial in results) >= 9

@@ -344,11 +344,17 @@ def test_running_again_makes_only_what_is_missing(cache, capsys):
 
 
 def test_a_damaged_entry_is_made_again(cache):
-    """A cut file is noticed and repaired by the next run."""
+    """A cut file is noticed and repaired by the next run, and so is a flipped bit beside the faces."""
     loader = Arrays({"one": moving_face(4)})
     recordings, crop = loader.recordings(""), FaceCrop(size=(24, 24))
     preprocess_all(loader, recordings, crop, cache, 1)
     (cache.path("one") / "faces.npy").write_bytes(b"")
+    assert preprocess_all(loader, recordings, crop, cache, 1)["one"].state == "done"
+    signals = bytearray((cache.path("one") / "signals.npz").read_bytes())
+    signals[200] ^= 1
+    (cache.path("one") / "signals.npz").write_bytes(signals)
+    with pytest.raises(CacheError, match="signals.npz has another checksum.*--preprocess"):
+        cache.entry("one")
     assert preprocess_all(loader, recordings, crop, cache, 1)["one"].state == "done"
     assert len(cache.entry("one").faces) == 4
 
@@ -418,6 +424,9 @@ def test_the_mean_colour_of_whole_frames_is_stored_on_request(cache):
     loader.videos = {"one": ["bug"]}
     assert preprocess_all(loader, loader.recordings(""), crop, cache, 1, frame_trace=True)["one"].state == "done"
     loader.videos = before
+    (cache.path("one") / "frame_trace.npy").write_bytes(b"damaged")
+    preprocess_all(loader, loader.recordings(""), crop, cache, 1, frame_trace=True)
+    np.testing.assert_allclose(cache.entry("one").frame_trace, expected, rtol=1e-14)
 
 
 def test_workers_import_no_torch():

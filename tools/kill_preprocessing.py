@@ -1,12 +1,16 @@
 """Kill preprocessing at random moments, start it again, and compare the cache with an uninterrupted one, bit by bit.
 
-    python -m tools.kill_preprocessing --trials 10 --workers 2
+    python -m tools.kill_preprocessing --trials 10 --workers 2       under a minute
+    python -m tools.kill_preprocessing --trials 50 --workers 2       some minutes
 
-Moments fall uniformly over the measured duration of the uninterrupted run; more kills hit the inside of a write of
-faces, the moment before and after the rename of an entry, and a status file. Exit code 1 when any cache differs.
+Moments fall uniformly over the measured duration of the uninterrupted run. In turn, kill -9 hits all processes at once,
+the main process alone (its workers lose it in the middle of their recordings), and one worker (the run itself must
+finish). More kills hit the inside of a write of faces, the moment before and after the rename of an entry, and a status
+file. A cache is compared as a whole: entries, status files, listing and manifest. Exit code 1 when any differs.
 """
 
 import argparse
+import contextlib
 import hashlib
 import os
 import shutil
@@ -15,17 +19,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from dataset.cache import WRITING, Cache
 from dataset.preprocess import FaceCrop, preprocess_all
 from registry import DATASETS
 
 ROOT = Path(__file__).resolve().parent.parent
+VICTIMS = ("all processes", "the main process", "one worker")
 INSIDE = ("inside a write", "before the rename", "after the rename", "before a status file")
 
 # Preprocesses, and kills its own process inside the n-th write of the cache.
@@ -71,19 +77,24 @@ class Trial:
 
     moment: str
     equal: bool
-    killed: bool  # False: the run had ended before
+    killed: bool  # False: the run had ended before, or its workers had not started
 
 
-def kill_trials(raw: Path, work: Path, trials: int = 10, workers: int = 2, seed: int = 0) -> list[Trial]:
+def kill_trials(raw: Path, work: Path, trials: int = 10, workers: int = 2, seed: int = 0) -> Iterator[Trial]:
     """Preprocess the UBFC-rPPG folder `raw` uninterrupted, then killed at `trials` random and four chosen moments.
 
-    Every trial has its own cache below `work`. Raises RuntimeError when an uninterrupted run fails.
+    Every trial has its own cache below `work`, and is yielded when it is over. Raises RuntimeError when an
+    uninterrupted run fails.
     """
     duration = _finish(raw, work / "whole", workers)
     expected = content(work / "whole")
     moments = np.random.default_rng(seed).uniform(0, duration, trials)
-    done = [_random(raw, work / f"random{k}", expected, workers, float(moment)) for k, moment in enumerate(moments)]
-    return done + [_inside(raw, work / f"inside{k}", expected, what) for k, what in enumerate(INSIDE)]
+    victims = VICTIMS if workers > 1 else VICTIMS[:1]
+    for number, moment in enumerate(moments):
+        victim = victims[number % len(victims)]
+        yield _random(raw, work / f"random{number}", expected, workers, float(moment), victim)
+    for number, what in enumerate(INSIDE):
+        yield _inside(raw, work / f"inside{number}", expected, what)
 
 
 def content(cache: Path) -> dict[str, str]:
@@ -130,17 +141,46 @@ def _finish(raw: Path, cache: Path, workers: int) -> float:
     return time.perf_counter() - start
 
 
-def _random(raw: Path, cache: Path, expected: dict[str, str], workers: int, seconds: float) -> Trial:
+def _random(raw: Path, cache: Path, expected: dict[str, str], workers: int, seconds: float, victim: str) -> Trial:
     process = _preprocessing(raw, cache, workers)
     try:
         process.communicate(timeout=seconds)
         killed = False
     except subprocess.TimeoutExpired:
-        killed = True
+        killed = _kill(process, victim)
+    process.communicate() if victim != "the main process" else process.wait()
+    alone = victim != "one worker" or (process.returncode == 0 and content(cache) == expected)
+    _finish(raw, cache, workers)  # at once: workers that lost their main process may still be writing
+    _wait_for_group(process.pid)
+    return Trial(f"{seconds:.2f} s, {victim}", alone and content(cache) == expected, killed)
+
+
+def _kill(process: subprocess.Popen, victim: str) -> bool:
+    """Send SIGKILL; whether there was somebody to receive it."""
+    if victim == "all processes":
         os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-    _finish(raw, cache, workers)
-    return Trial(f"{seconds:.2f} s", content(cache) == expected, killed)
+    elif victim == "the main process":
+        process.kill()
+    else:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(process.pid).children():
+                if any("LokyProcess" in word for word in child.cmdline()):
+                    child.kill()
+                    return True
+        return False
+    return True
+
+
+def _wait_for_group(group: int) -> None:
+    """Until no process of a session that we started is left."""
+    limit = time.monotonic() + 60
+    while time.monotonic() < limit:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)
+    raise RuntimeError(f"Processes of the killed run {group} are still there after 60 s.")
 
 
 def _inside(raw: Path, cache: Path, expected: dict[str, str], what: str) -> Trial:
@@ -164,11 +204,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raw, work = Path(temporary) / "raw", Path(temporary) / "work"
         print("Rendering six recordings ...")
         write_layout("UBFC-rPPG", raw, {"SUBJECTS": 6, "SECONDS": asked.seconds, "PRESET": "easy", "CODEC": "mjpg"})
-        results = kill_trials(raw, work, asked.trials, asked.workers, asked.seed)
+        results = []
+        for trial in kill_trials(raw, work, asked.trials, asked.workers, asked.seed):
+            state = "equal" if trial.equal else "DIFFERENT"
+            print(f"{'killed' if trial.killed else 'not killed'} at {trial.moment}: {state}", flush=True)
+            results.append(trial)
         shutil.rmtree(work)
-    for trial in results:
-        state = "equal" if trial.equal else "DIFFERENT"
-        print(f"{'killed' if trial.killed else 'already ended'} at {trial.moment}: {state}")
     print(f"{sum(trial.equal for trial in results)} of {len(results)} reruns ended with the same cache.")
     return 0 if all(trial.equal for trial in results) else 1
 

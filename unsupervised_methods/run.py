@@ -12,7 +12,8 @@ from evaluation import bland_altman, console, pictures
 from evaluation.evaluate import RecordingResult, Row, Table, constant_mean, rows, table, uniform
 from evaluation.metrics import check_names, is_plot
 from evaluation.presets import METHODS, Preset, preset, presets
-from evaluation.report import print_comparison, write_report
+from evaluation.report import incomplete, print_comparison, write_report
+from evaluation.tables import completeness
 from evaluation.vitals import failures, vitals_table, write_vitals
 from registry import UNSUPERVISED
 
@@ -296,7 +297,7 @@ def _errors(
         if settings.preset.name != "exact":
             results[name].append(_table(name, label_rows(method, samples, settings), settings.preset, settings))
         print(f"Used Unsupervised Method: {name}")
-        _say(results[name][-1], settings)
+        _say(results[name][-1], settings, failed)
     first = next(iter(results.values()))
     results["constant mean"] = [constant_mean(one) for one in first]
     report = write_report(
@@ -313,9 +314,9 @@ def _table(name: str, found: list[Row], chosen: Preset, settings: Settings) -> T
     return table(name, found, chosen, settings.estimator, settings.window_seconds, settings.metrics)
 
 
-def _say(one: Table, settings: Settings) -> None:
-    """What the numbers are, then rPPG-Toolbox's lines."""
-    print(console.header(one))
+def _say(one: Table, settings: Settings, failed: list[tuple[str, str]]) -> None:
+    """What the numbers are, `INCOMPLETE n/m` above when recordings are missing, then rPPG-Toolbox's lines."""
+    print(*filter(None, [incomplete(completeness([one], failed)), console.header(one)]), sep="\n")
     for line in console.lines(one, settings.metrics, settings.estimator, unsupervised=True):
         print(line)
 
@@ -384,7 +385,7 @@ def _prepare(config: Any) -> Any:
     from dataset.prepare import IncompleteError, prepare
 
     try:
-        return prepare(config.UNSUPERVISED.DATA, "unsupervised", config)
+        return prepare(config.UNSUPERVISED.DATA, "unsupervised", config, bool(config.get("OVERWRITE", False)))
     except IncompleteError as error:
         return error.prepared
 

@@ -1,6 +1,7 @@
 """All measurements, written into docs/benchmarks.md.
 
-python -m tools.benchmark.all [--work DIR]        about half an hour; the machine must be quiet
+python -m tools.benchmark.all [--work DIR]          about half an hour; the machine must be quiet
+python -m tools.benchmark.all --long                also 20 minutes of 1080p: a quarter of an hour more
 """
 
 import argparse
@@ -8,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tools.benchmark import loading, preprocessing, signals, training, whole_runs
+from tools.benchmark import loading, long_recording, preprocessing, signals, training, whole_runs
 from tools.benchmark.measure import conditions
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "benchmarks.md"
@@ -23,19 +24,21 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help="folder for rendered videos; kept and used again")
     parser.add_argument("--seconds", type=float, default=60.0, help="length of the videos of the preprocessing part")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--long", action="store_true", help="also the memory of recordings of 20 minutes of 1080p")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        text = page(asked.work or Path(temporary), asked.seconds, asked.repeats)
+        text = page(asked.work or Path(temporary), asked.seconds, asked.repeats, asked.long)
     PAGE.write_text(text, encoding="utf-8")
     print(text)
 
 
-def page(work: Path, seconds: float, repeats: int) -> str:
+def page(work: Path, seconds: float, repeats: int, long: bool = False) -> str:
     """The Markdown page with every section."""
     work.mkdir(parents=True, exist_ok=True)
     videos = {name: preprocessing.render(work, name, seconds) for name in preprocessing.FORMATS}
     parts = {
         "Preprocessing": preprocessing.section(videos, repeats, seconds, work),
+        **({"Long recordings": long_recording.section(work)} if long else {}),
         "Signals": signals.section(),
         "Reading clips": loading.section(),
         "Training": training.section(training.asked_by_default("cpu")),
