@@ -957,9 +957,7 @@ def _check_boxes(loaded: Loaded, section: str) -> None:
         problem = f"is {crop.LOST!r}, but with NO_FACE: full_frame no face is ever lost. Set NO_FACE: search."
         raise loaded.error(f"{name}.LOST", problem)
     if crop.DO_CROP_FACE and crop.LOST == "drop" and data.LABEL_ALIGN == "index":
-        problem = (
-            "is 'index', but CROP_FACE.LOST: drop leaves frames out: labels must keep their times. Set it to auto."
-        )
+        problem = "is 'index', but CROP_FACE.LOST: drop leaves frames out: labels need their times. Set it to auto."
         raise loaded.error(f"{section}.DATA.LABEL_ALIGN", problem)
 
 
