@@ -21,7 +21,7 @@ from dataset.cache import Cache, CacheError, EntryWriter, Status
 from dataset.data_loader.base import BaseLoader, Recording, Signal
 from dataset.face import get_detector
 from dataset.face.boxes import Box, clip_box, enlarge, full_frame, median_box, schedule, to_box
-from dataset.face.follow import TRACKERS, NoFaceInTimeError, Track, choose, every_box
+from dataset.face.follow import TRACKERS, NoFaceInTimeError, Track, choose, every_box, looks_at
 from dataset.video import Frame, VideoError, as_frame, decoding
 
 SEARCH_SECONDS = 5.0  # how long a video may last before its first face
@@ -216,12 +216,12 @@ class FaceFinder:
         return self._grown(full_frame(first.shape)) if self.crop.no_face == "full_frame" else self._search(read)
 
     def _median(self, read: Callable[[], Iterable[Frame]]) -> Box:
-        found = []
-        for index, frame in enumerate(read()):
-            if schedule(index, True, self.crop.frequency):
-                box = self._detect(frame)
+        found, track = [], Track(self.fs)
+        for _, boxes in looks_at(read(), self.detector, self.crop.frequency, track):
+            if boxes is not None:
+                box = self._chosen(boxes)
                 if box is None and self.crop.no_face == "full_frame":
-                    box = self._grown(full_frame(frame.shape))
+                    box = self._grown(full_frame(track.shape))
                 found += [] if box is None else [box]
         return median_box(found) if found else self._search(read)
 
@@ -245,7 +245,9 @@ class FaceFinder:
 
     def _detect(self, frame: Frame, count: bool = True) -> Box | None:
         """The box of the widest face in `frame`, grown as set; None without a face."""
-        found = self.detector.detect(frame.rgb())
+        return self._chosen(self.detector.detect(frame.rgb()), count)
+
+    def _chosen(self, found: np.ndarray, count: bool = True) -> Box | None:
         self.several += len(found) > 1
         if count:
             self.looks.append((1.0, len(found) > 0))

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from dataset.face import centerface, detect_many, get_detector
+from dataset.face import centerface, get_detector
 from registry import DETECTORS
 from tests.video_tools import moving_face
 
@@ -85,13 +85,3 @@ def test_frames_of_other_sizes_between_do_not_matter():
     for size in ((64, 64), (200, 330), (480, 96)):
         detector.detect(np.zeros((*size, 3), np.uint8))
     np.testing.assert_array_equal(detector.detect(frame), before)
-
-
-@needs_network
-def test_several_frames_at_once_are_the_same_faces():
-    """In one pass where they are of one size, one by one otherwise."""
-    frames, detector = moving_face(3), get_detector("CF")
-    single = [detector.detect(frame).tolist() for frame in frames]
-    assert [found.tolist() for found in detect_many(detector, frames)] == single
-    mixed = detect_many(detector, [frames[0], frames[1][:200]])
-    assert mixed[0].tolist() == single[0] and len(mixed[1]) == 1

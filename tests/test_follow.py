@@ -9,6 +9,7 @@ import pytest
 from config import ConfigError, load_config
 from dataset.cache import Cache, settings_hash
 from dataset.data_loader.base import Signal
+from dataset.face import detect_many
 from dataset.face.boxes import iou, nms
 from dataset.face.flow import follow, moved_box, picture
 from dataset.face.follow import FlowTrack, Track, choose, fill, follow_face, look_often, smooth
@@ -141,6 +142,13 @@ def test_frames_get_the_box_of_the_last_look(batch):
     np.testing.assert_array_equal(track.boxes, [A, A, GAP, GAP, B, B, B])
     assert detector.looks == 4 and detector.passes == 4 // batch + (batch > 1)
     assert track.first == 0 and track.times[3] == 0.1 and track.several == 0
+
+
+def test_frames_of_several_sizes_are_looked_at_one_by_one():
+    """One pass needs one size."""
+    detector = Seen([A], [B])
+    boxes = detect_many(detector, [np.zeros((20, 30, 3), np.uint8), np.zeros((30, 20, 3), np.uint8)])
+    assert [found.tolist() for found in boxes] == [[A], [B]] and detector.passes == 0
 
 
 def test_a_video_without_times_is_paced_by_its_rate():

@@ -9,7 +9,6 @@ imported, and is best installed without what it depends on, which would replace 
 
 import hashlib
 import importlib.util
-from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -32,8 +31,6 @@ OVERLAP = 0.3  # IoU above which two boxes are one face
 class CenterFace:
     """Boxes about each face, the surest first; the biggest is taken, as with the Haar cascade."""
 
-    batch = 4  # frames per forward pass
-
     def __init__(self):
         """Read the network; ModuleNotFoundError names the command that installs it."""
         self._network = cv2.dnn.readNetFromONNX(str(network_file()))
@@ -41,17 +38,14 @@ class CenterFace:
         self._network.enableFusion(False)
 
     def detect(self, rgb: np.ndarray) -> np.ndarray:
-        """Boxes (N, 4) x, y, w, h of the faces in `rgb` (H, W, 3) uint8, inside it; (0, 4) without any."""
-        return self.detect_many([rgb])[0]
+        """Boxes (N, 4) x, y, w, h of the faces in `rgb` (H, W, 3) uint8, inside it; (0, 4) without any.
 
-    def detect_many(self, frames: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """`detect` for several frames of one size, in one forward pass."""
-        shape = frames[0].shape[:2]
-        size = network_size(shape)
-        small = [cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in frames]
-        self._network.setInput(cv2.dnn.blobFromImages(small))  # (B, 3, H, W) RGB from 0 to 255
-        maps = self._network.forward(OUTPUTS)
-        return [faces(*(one[number] for one in maps), shape) for number in range(len(frames))]
+        One frame at a time: on a CPU several in one pass take no less time each, and more memory.
+        """
+        shape = rgb.shape[:2]
+        small = cv2.resize(rgb, network_size(shape), interpolation=cv2.INTER_AREA)
+        self._network.setInput(cv2.dnn.blobFromImage(small))  # (1, 3, H, W) RGB from 0 to 255
+        return faces(*(maps[0] for maps in self._network.forward(OUTPUTS)), shape)
 
 
 def network_file() -> Path:

@@ -83,7 +83,7 @@ def look_often(frames: Iterable[Any], detector: Any, frequency: int, several: st
     """A look every `frequency` frames, several in one pass where the detector can; the frames after it get its box."""
     before, seen, current = None, 0, LOST
     forget = max(FORGET, 2 * frequency)
-    for index, (time, found) in enumerate(_looked_at(frames, detector, frequency, track)):
+    for index, (time, found) in enumerate(looks_at(frames, detector, frequency, track)):
         if found is not None:
             track.several += len(found) > 1
             box = choose(found, several, detector, before if index - seen <= forget else None)
@@ -93,26 +93,26 @@ def look_often(frames: Iterable[Any], detector: Any, frequency: int, several: st
         track.add(current, time)
 
 
-def _looked_at(
+def looks_at(
     frames: Iterable[Any], detector: Any, frequency: int, track: Track
 ) -> Iterator[tuple[float | None, np.ndarray | None]]:
     """(time, boxes found, or None where nobody looked) of each frame; only the pictures of one batch are held."""
     size = getattr(detector, "batch", 1)
     times: list[float | None] = []
-    looks: dict[int, np.ndarray] = {}
+    looked: dict[int, np.ndarray] = {}
     for index, frame in enumerate(frames):
         track.shape = track.shape if index else frame.shape
         if index % frequency == 0:
-            if len(looks) == size:
-                yield from _batch(times, looks, detector)
-                times, looks = [], {}
-            looks[len(times)] = np.array(frame.rgb())  # a copy: the next frame may use the same memory
+            if len(looked) == size:
+                yield from _batch(times, looked, detector)
+                times, looked = [], {}
+            looked[len(times)] = np.array(frame.rgb())  # a copy: the next frame may use the same memory
         times.append(frame.time)
-    yield from _batch(times, looks, detector)
+    yield from _batch(times, looked, detector)
 
 
-def _batch(times: list, looks: dict[int, np.ndarray], detector: Any) -> Iterator[tuple[float | None, Any]]:
-    found = dict(zip(looks, detect_many(detector, list(looks.values())), strict=True))
+def _batch(times: list, looked: dict[int, np.ndarray], detector: Any) -> Iterator[tuple[float | None, Any]]:
+    found = dict(zip(looked, detect_many(detector, list(looked.values())), strict=True))
     yield from ((time, found.get(place)) for place, time in enumerate(times))
 
 
