@@ -33,7 +33,7 @@ OUR_PARTS = ("Train", "Val", "Test", "DATASET_2")  # last folders of a DATA_PATH
 # Names rPPG-Toolbox knows whose code is not part of this version. A file that uses one passes `--check` with a note.
 PLANNED = {
     DATASETS.kind: set(),
-    DETECTORS.kind: {"Y5F"},
+    DETECTORS.kind: set(),
     METHODS.kind: {
         "iBVPNet", "FactorizePhys", "EfficientPhys", "DeepPhys", "BigSmall", "PhysFormer", "PhysMamba", "RhythmFormer",
     },
@@ -51,10 +51,14 @@ def crop_face_section() -> CfgNode:
     """Where the face is, and how much around it is kept."""
     node = CfgNode()
     node.DO_CROP_FACE = True  # False: the whole frame is resized
-    node.BACKEND = "HC"  # face detector. HC: Haar cascade on the CPU. Y5F: YOLO5Face.
+    node.BACKEND = "HC"  # face detector. HC: Haar cascade. CF: CenterFace. Y5F: YOLO5Face. CF, Y5F need a file (README)
     node.USE_LARGE_FACE_BOX = True  # enlarge the detected box about its centre ...
     node.LARGE_BOX_COEF = 1.5  # ... by this factor
     node.NO_FACE = "search"  # no face in the first frame: search the first 5 s, or take the full_frame
+    node.SEVERAL = "auto"  # of several faces: biggest, track (as before), or auto (biggest; Y5F: the surest)
+    node.TRACK = ""  # flow: the box follows the face between detections; '': it stays where the last one put it
+    node.SMOOTH = 0.0  # smooth the boxes of all frames over so many seconds; 0: not
+    node.LOST = "keep"  # frames without a face: keep the box before, interpolate it, or drop the frames
     node.DETECTION = CfgNode()
     node.DETECTION.DO_DYNAMIC_DETECTION = False  # detect again every DYNAMIC_DETECTION_FREQUENCY frames
     node.DETECTION.DYNAMIC_DETECTION_FREQUENCY = 30  # frames
@@ -889,6 +893,10 @@ CHECKS: dict[str, Check] = {
     "D.PREPROCESS.CROP_FACE.BACKEND": detector,
     "D.PREPROCESS.CROP_FACE.LARGE_BOX_COEF": above(0),
     "D.PREPROCESS.CROP_FACE.NO_FACE": one_of("search", "full_frame"),
+    "D.PREPROCESS.CROP_FACE.SEVERAL": one_of("auto", "biggest", "track"),
+    "D.PREPROCESS.CROP_FACE.TRACK": one_of("", "flow"),
+    "D.PREPROCESS.CROP_FACE.SMOOTH": at_least(0),
+    "D.PREPROCESS.CROP_FACE.LOST": one_of("keep", "interpolate", "drop"),
     "D.PREPROCESS.CROP_FACE.DETECTION.DYNAMIC_DETECTION_FREQUENCY": at_least(1),
     "D.PREPROCESS.BIGSMALL.BIG_DATA_TYPE": each(REPRESENTATION),
     "D.PREPROCESS.BIGSMALL.SMALL_DATA_TYPE": each(REPRESENTATION),
@@ -942,6 +950,7 @@ def _check(loaded: Loaded, strict: bool) -> None:
             raise loaded.error(key, problem)
     for section in used_sections(loaded.config):
         _check_data(loaded, section)
+        _check_boxes(loaded, section)
     _check_together(loaded)
 
 
@@ -985,6 +994,24 @@ def _check_data(loaded: Loaded, section: str) -> None:
             f"names the list {data.FILE_LIST_PATH!r}, but {name}.DO_PREPROCESS: True makes a new one. "
             "Name a folder, or set DO_PREPROCESS: False.",
         )
+
+
+def _check_boxes(loaded: Loaded, section: str) -> None:
+    """Boxes that follow a face need one for each frame, and a face that may be lost."""
+    data, name = loaded.config[section].DATA, f"{section}.DATA.PREPROCESS.CROP_FACE"
+    crop = data.PREPROCESS.CROP_FACE
+    following = {"TRACK": crop.TRACK, "SMOOTH": crop.SMOOTH, "LOST": crop.LOST != "keep"}
+    following["SEVERAL"] = crop.SEVERAL == "track"
+    for key in (key for key, on in following.items() if on and crop.DO_CROP_FACE):
+        if not crop.DETECTION.DO_DYNAMIC_DETECTION or crop.DETECTION.USE_MEDIAN_FACE_BOX:
+            wanted = "Set DETECTION.DO_DYNAMIC_DETECTION: True and USE_MEDIAN_FACE_BOX: False."
+            raise loaded.error(f"{name}.{key}", f"is {crop[key]!r}, but one box serves all frames. {wanted}")
+    if crop.DO_CROP_FACE and crop.LOST != "keep" and crop.NO_FACE == "full_frame":
+        problem = f"is {crop.LOST!r}, but with NO_FACE: full_frame no face is ever lost. Set NO_FACE: search."
+        raise loaded.error(f"{name}.LOST", problem)
+    if crop.DO_CROP_FACE and crop.LOST == "drop" and data.LABEL_ALIGN == "index":
+        problem = "is 'index', but CROP_FACE.LOST: drop leaves frames out: labels need their times. Set it to auto."
+        raise loaded.error(f"{section}.DATA.LABEL_ALIGN", problem)
 
 
 def _check_together(loaded: Loaded) -> None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from dataset.clips import ClipDataset
     from dataset.legacy import LegacyChunks
 
+# Added to CROP_FACE later: caches made before stay valid, as these values change nothing.
+BOXES_AS_BEFORE = {"SEVERAL": "auto", "TRACK": "", "SMOOTH": 0, "LOST": "keep"}
 ROOT = Path(__file__).resolve().parent.parent
 REMADE: set[tuple[Path, str]] = set()  # entries this process has overwritten: sections share them, once is enough
 CHUNK_NAME = re.compile(r".+_input\d{1,9}\.npy", re.DOTALL)
@@ -368,13 +370,18 @@ def cache_settings(data: Any, loader: BaseLoader) -> dict[str, Any]:
     """All that the stored frames depend on, as plain values."""
     return {
         "RESIZE": _plain(face_size(data)),
-        "CROP_FACE": _plain(data.PREPROCESS.CROP_FACE),
+        "CROP_FACE": _crop_settings(data.PREPROCESS.CROP_FACE),
         "DECODER": data.PREPROCESS.get("DECODER", "pyav"),
         "IBVP": data.PREPROCESS.IBVP.DATA_MODE,
         "DATA_AUG": list(data.PREPROCESS.DATA_AUG),
         "VERSION": loader.version,
         "OPTIONS": _identity(data, loader),
     }
+
+
+def _crop_settings(crop: Any) -> dict[str, Any]:
+    """CROP_FACE as plain values, without later additions that are off."""
+    return {key: _plain(value) for key, value in crop.items() if BOXES_AS_BEFORE.get(key, ...) != value}
 
 
 def _identity(data: Any, loader: BaseLoader) -> dict[str, Any]:
@@ -410,6 +417,10 @@ def face_crop(data: Any) -> FaceCrop:
         median=detection.USE_MEDIAN_FACE_BOX,
         no_face=crop.get("NO_FACE", "search"),
         decoder=data.PREPROCESS.get("DECODER", "pyav"),
+        several=crop.get("SEVERAL", "auto"),
+        track=crop.get("TRACK", ""),
+        smooth=float(crop.get("SMOOTH", 0)),
+        lost=crop.get("LOST", "keep"),
     )
 
 
@@ -439,8 +450,9 @@ def _preprocess(
         print(
             f"{name.upper()}.DATA: {len(todo)} of {len(chosen)} recordings are not (wholly) in the cache; making them."
         )
+    crop = replace(face_crop(data), device=config.get("DEVICE", "cpu"))
     workers = config.get("DASK") or config.get("PREPROCESS_WORKERS", -1)
-    preprocess_all(loader, todo, face_crop(data), cache, workers, bool(anew), pseudo)
+    preprocess_all(loader, todo, crop, cache, workers, bool(anew), pseudo)
 
 
 def _lacks(cache: Cache, recording: Recording, again: set[str], pseudo: bool) -> bool:

@@ -6,9 +6,9 @@ Nothing here ever holds a whole video, and nothing imports torch: each worker is
 import contextlib
 import itertools
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from time import monotonic, sleep
 from typing import Any
 
 import cv2
@@ -21,7 +21,8 @@ from tqdm import tqdm
 from dataset.cache import Cache, CacheError, DamagedEntryError, EntryWriter, Status
 from dataset.data_loader.base import BaseLoader, Recording, Signal
 from dataset.face import get_detector
-from dataset.face.boxes import Box, clip_box, enlarge, full_frame, largest, median_box, schedule
+from dataset.face.boxes import Box, clip_box, enlarge, full_frame, median_box, schedule, to_box
+from dataset.face.follow import TRACKERS, NoFaceInTimeError, Track, choose, every_box, looks_at
 from dataset.reading import AGAIN, told
 from dataset.video import Frame, VideoError, as_frame, decoding
 
@@ -30,7 +31,11 @@ SEARCH_STEP = 5  # frames between looks while searching
 WATCH_MARGIN = 1.5  # the region that is watched, relative to the detected face
 SEEN_SECONDS = 90.0  # how long an entry written on another machine may take to be seen here
 UNSEEN = "a worker of the cluster wrote it, but it is not seen here: CACHED_PATH must be one folder on all machines"
+EMPTY = f"The video has no frames. {AGAIN}"
 ASSUMED_FS = 30.0  # frames per second where only the pace of looking for faces depends on it
+
+
+PAST = {"keep": "kept", "interpolate": "interpolated", "drop": "dropped"}  # what became of frames without a face
 
 
 class NoFaceError(VideoError):
@@ -51,6 +56,10 @@ class FaceCrop:
     no_face    "search": the first face within 5 s, else the recording fails; later gaps keep the box before
                "full_frame": the whole frame stands in for a face that is not found
     decoder    "pyav" or "opencv"
+    track      "": the box stays between two looks; "flow": it follows the face        several  which of several faces:
+    smooth     seconds over which boxes are smoothed; 0: not                            "auto", "biggest" or "track"
+    lost       frames without a face "keep" the box before, "interpolate" it, or are left out ("drop")
+    device     where detectors of torch run; what they find does not depend on it
     """
 
     size: tuple[int, int] = (128, 128)
@@ -63,6 +72,21 @@ class FaceCrop:
     median: bool = False
     no_face: str = "search"
     decoder: str = "pyav"
+    track: str = ""
+    smooth: float = 0.0
+    lost: str = "keep"
+    several: str = "auto"
+    device: str = "cpu"
+
+    @property
+    def follows(self) -> bool:
+        """Whether every frame gets a box of its own, for which the video is read twice."""
+        follows = self.track or self.smooth > 0 or self.lost != "keep" or self.several == "track"
+        return bool(self.do_crop and self.dynamic and not self.median and follows)
+
+    def detector(self) -> Any:
+        """The detector of `backend`; None where no face is looked for."""
+        return get_detector(self.backend, self.device) if self.do_crop else None
 
 
 # --- One recording ---------------------------------------------------------------------------------------------------
@@ -77,16 +101,19 @@ def preprocess_recording(loader: BaseLoader, recording: Recording, crop: FaceCro
     with decoding(crop.decoder) as noticed, cache.write(recording) as entry:
         waves = loader.read_wave(recording)
         check_signals(waves, loader.signals, f" of '{recording.path}'")
-        finder = FaceFinder(crop, get_detector(crop.backend) if crop.do_crop else None, loader.fs or ASSUMED_FS)
+        finder = FaceFinder(crop, crop.detector(), loader.fs or ASSUMED_FS)
         for face, box, time in finder.faces(lambda: map(as_frame, loader.read_video(recording))):
             entry.append(face, box, time, finder.thermal)
-        check_lengths(waves, loader.signals, len(entry), f" of '{recording.path}'")
-        entry.signals, entry.fs = waves, loader.fs
+        if finder.assumed and not loader.fs:
+            raise ValueError("LOST: drop needs to know when the other frames were: nothing says their times or rate.")
+        times = entry.frame_times() if finder.times is None else finder.times
+        check_lengths(waves, loader.signals, len(entry) if times is None else len(times), f" of '{recording.path}'")
+        entry.signals, entry.fs = with_clock(waves, finder.times), loader.fs
         entry.info |= loader.describe(recording)
         entry.flags = {
             **finder.flags(),
-            **time_flags(entry.frame_times()),
-            **length_flags(waves, entry),
+            **time_flags(times),
+            **length_flags(waves, entry, times),
             **noticed.notes,
         }
 
@@ -102,6 +129,9 @@ class FaceFinder:
         self.moved = 0.0  # seconds with a face, but not in the fixed box
         self.first_face: float | None = None  # seconds, when not in the first frame
         self.thermal: np.ndarray | None = None  # (H, W) float32 of the face yielded last, where there is such a camera
+        self.times: np.ndarray | None = None  # of all frames (s), where some were left out
+        self.assumed = False  # whether those times are but an assumption
+        self._track: Track | None = None  # a box for every frame, where they follow the face
         self._found: Box | None = None  # as detected, before it grows
         self._next_look = 0.0
 
@@ -110,10 +140,13 @@ class FaceFinder:
 
         A face is valid until the next one is asked for.
         """
+        if self.crop.follows:
+            yield from self._followed(read)
+            return
         frames = iter(read())
         first = next(frames, None)
         if first is None:
-            raise VideoError(f"The video has no frames. {AGAIN}")
+            raise VideoError(EMPTY)
         crop = self.crop
         box = self._start(first, read) if crop.do_crop else full_frame(first.shape)
         following = crop.do_crop and crop.dynamic and not crop.median
@@ -131,6 +164,8 @@ class FaceFinder:
 
     def flags(self) -> dict[str, Any]:
         """`face_coverage` (share of the looks with a face; None without looks) and what else was unusual."""
+        if self._track is not None:
+            return self._followed_flags(self._track)
         seconds = sum(weight for weight, _ in self.looks)
         seen = sum(weight for weight, there in self.looks if there)
         flags: dict[str, Any] = {"face_coverage": round(seen / seconds, 4) if seconds else None}
@@ -148,6 +183,37 @@ class FaceFinder:
         self.thermal = None if heat is None else cv2.resize(heat, size, interpolation=cv2.INTER_AREA)
         return cv2.resize(frame.rgb(box), size, interpolation=cv2.INTER_AREA)
 
+    def _followed(self, read: Callable[[], Iterable[Frame]]) -> Iterator[tuple[np.ndarray, Box, float | None]]:
+        """As `faces`, with a box for every frame: the video is read for the boxes, then for the faces."""
+        crop, searching = self.crop, self.crop.no_face == "search"
+        track = self._track = Track(self.fs, SEARCH_SECONDS if searching else np.inf)
+        try:
+            TRACKERS[crop.track](read(), self.detector, crop.frequency, crop.several, track)
+        except NoFaceInTimeError:
+            raise self._no_face() from None
+        if not track.boxes:
+            raise VideoError(EMPTY)
+        if track.first is None and searching:
+            raise self._no_face()
+        boxes = every_box(track, crop.smooth, crop.lost == "interpolate", whole_frames=not searching)
+        dropping = crop.lost == "drop" and track.lost().any()
+        self.times, self.assumed = np.array(track.times) if dropping else None, bool(dropping) and not track.timed
+        for frame, box, time, lost in zip(read(), boxes, track.times, track.lost(), strict=True):
+            if not (dropping and lost):
+                inside = clip_box(self._grown(box), frame.shape)
+                yield self._cut_out(frame, inside), inside, time if dropping else frame.time
+
+    def _followed_flags(self, track: Track) -> dict[str, Any]:
+        lost = int(track.lost().sum())
+        flags: dict[str, Any] = {"face_coverage": round(1 - lost / len(track.boxes), 4)}
+        if track.several:
+            flags["several_faces"] = track.several
+        if track.first:
+            flags["first_face_s"] = round(track.times[track.first] - track.times[0], 3)
+        if lost and self.crop.no_face == "search":
+            flags[f"lost_frames_{PAST[self.crop.lost]}"] = lost
+        return flags
+
     def _start(self, first: Frame, read: Callable[[], Iterable[Frame]]) -> Box:
         """Box of the first frame, or of all frames."""
         if self.crop.dynamic and self.crop.median:
@@ -161,12 +227,12 @@ class FaceFinder:
         return self._grown(full_frame(first.shape)) if self.crop.no_face == "full_frame" else self._search(read)
 
     def _median(self, read: Callable[[], Iterable[Frame]]) -> Box:
-        found = []
-        for index, frame in enumerate(read()):
-            if schedule(index, True, self.crop.frequency):
-                box = self._detect(frame)
+        found, track = [], Track(self.fs)
+        for _, boxes in looks_at(read(), self.detector, self.crop.frequency, track):
+            if boxes is not None:
+                box = self._chosen(boxes)
                 if box is None and self.crop.no_face == "full_frame":
-                    box = self._grown(full_frame(frame.shape))
+                    box = self._grown(full_frame(track.shape))
                 found += [] if box is None else [box]
         return median_box(found) if found else self._search(read)
 
@@ -180,22 +246,27 @@ class FaceFinder:
                 if box is not None:
                     self.first_face = time
                     return box
-        raise NoFaceError(
+        raise self._no_face()
+
+    def _no_face(self) -> NoFaceError:
+        return NoFaceError(
             f"No face in the first {SEARCH_SECONDS:g} s (detector {self.crop.backend}). Leave the recording out, or "
             f"set CROP_FACE.NO_FACE: full_frame or DO_CROP_FACE: False to use whole frames."
         )
 
     def _detect(self, frame: Frame, count: bool = True) -> Box | None:
         """The box of the widest face in `frame`, grown as set; None without a face."""
-        found = self.detector.detect(frame.rgb())
+        return self._chosen(self.detector.detect(frame.rgb()), count)
+
+    def _chosen(self, found: np.ndarray, count: bool = True) -> Box | None:
         self.several += len(found) > 1
         if count:
             self.looks.append((1.0, len(found) > 0))
-        face = largest(found)
+        face = choose(found, self.crop.several, self.detector)
         if face is None:
             return None
-        self._found = face
-        return self._grown(face)
+        self._found = to_box(face)
+        return self._grown(self._found)
 
     def _grown(self, box: Box) -> Box:
         return enlarge(box, self.crop.large_coef) if self.crop.large_box else box
@@ -285,10 +356,12 @@ def time_flags(times: np.ndarray | None) -> dict[str, Any]:
     return {name: count for name, count in counts.items() if count}
 
 
-def length_flags(waves: dict[str, Signal], entry: EntryWriter) -> dict[str, Any]:
-    """Signals that are shorter or longer than the video (by 1 s or 2 %), with the numbers; and NaN in side signals."""
+def length_flags(waves: dict[str, Signal], entry: EntryWriter, times: np.ndarray | None) -> dict[str, Any]:
+    """Signals that are shorter or longer than the video (by 1 s or 2 %), with the numbers; and NaN in side signals.
+
+    `times` (T,) in seconds of all frames, also of those that were left out.
+    """
     flags = {}
-    times = entry.frame_times()
     for name, signal in waves.items():
         values = np.asarray(signal.values)
         bad = int(np.count_nonzero(np.isnan(values))) if values.dtype.kind == "f" else 0
@@ -298,6 +371,21 @@ def length_flags(waves: dict[str, Signal], entry: EntryWriter) -> dict[str, Any]
         if note:
             flags[f"{name}_length"] = note
     return flags
+
+
+def with_clock(waves: dict[str, Signal], times: np.ndarray | None) -> dict[str, Signal]:
+    """`waves` as they are; or, where frames at `times` (T,) s were left out, with times for signals that have none.
+
+    Such a signal lasts as long as the video did, so that its samples stay with the frames that are left.
+    """
+    if times is None:
+        return waves
+    return {name: signal if signal.times is not None else _clocked(signal, times) for name, signal in waves.items()}
+
+
+def _clocked(signal: Signal, times: np.ndarray) -> Signal:
+    places = np.linspace(0, len(times) - 1, len(signal.values))
+    return replace(signal, times=np.interp(places, np.arange(len(times)), times))
 
 
 def _length_note(signal: Signal, frames: int, times: np.ndarray | None, fs: float | None) -> str:
@@ -342,8 +430,7 @@ def preprocess_all(
     `frame_trace` adds the mean colour of the whole frames. Raises CacheError when the cache cannot be written,
     ValueError or KeyError for a detector that is not there, ConnectionError or ImportError for a cluster that is not.
     """
-    if crop.do_crop:
-        get_detector(crop.backend)
+    crop.detector()
     todo = [recording for recording in recordings if overwrite or not _is_done(cache, recording, frame_trace)]
     outcome = Outcome({recording.id: Status("done") for recording in recordings}, len(recordings) - len(todo))
     for problem in filter(None, (cache.damage(recording.id) for recording in todo)):
@@ -406,8 +493,13 @@ def add_frame_trace(loader: BaseLoader, recording: Recording, crop: FaceCrop, ca
     entry = cache.entry(recording.id)
     if entry.frame_trace is not None:
         return
+    fs, times, means = loader.fs or ASSUMED_FS, [], []
     with decoding(crop.decoder):
-        means = [cv2.mean(as_frame(frame).rgb())[:3] for frame in loader.read_video(recording)]
+        for index, frame in enumerate(map(as_frame, loader.read_video(recording))):
+            means.append(cv2.mean(frame.rgb())[:3])
+            times.append(index / fs if frame.time is None else frame.time)
+    if "lost_frames_dropped" in entry.flags:
+        means = [mean for mean, kept in zip(means, np.isin(times, entry.times), strict=True) if kept]
     if len(means) != len(entry.trace):
         raise VideoError(f"{len(means)} frames where the cache has {len(entry.trace)}: the video has changed.")
     cache.write_frame_trace(recording.id, np.array(means))
@@ -448,12 +540,12 @@ def _run_on_cluster(jobs: _Jobs, todo: list[Recording], address: str) -> Iterato
 
 def _is_seen(cache: Cache, name: str) -> bool:
     """Whether an entry that a worker has finished is there; network file systems may show it a minute later."""
-    limit = time.monotonic() + SEEN_SECONDS
+    limit = monotonic() + SEEN_SECONDS
     while cache.status(name).state != "done":
-        if time.monotonic() > limit:
+        if monotonic() > limit:
             return False
         os.listdir(cache.root)  # makes the file system look again
-        time.sleep(0.2)
+        sleep(0.2)
     return True
 
 

@@ -54,14 +54,6 @@ def test_a_detector_is_built_once_per_process():
     assert get_detector("HC") is get_detector("HC")
 
 
-@pytest.mark.parametrize("name", ["Y5F", "my-Y5F-large"])
-def test_yolo5face_says_that_it_is_not_available(name):
-    """The name is known to the configuration; building it says what to set instead."""
-    assert "Y5F" in DETECTORS
-    with pytest.raises(ValueError, match="not available yet.*BACKEND: HC"):
-        get_detector(name)
-
-
 def test_an_unknown_detector_is_named_with_the_known_ones():
     """A mistyped name gets the nearest one."""
     with pytest.raises(KeyError, match="Did you mean 'HC'"):

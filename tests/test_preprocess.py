@@ -15,7 +15,7 @@ import pytest
 import dataset.cache
 from dataset.cache import Cache, CacheError
 from dataset.data_loader.base import BaseLoader, Recording, Signal
-from dataset.face import get_detector
+from dataset.face import _built, get_detector
 from dataset.face.boxes import clip_box, enlarge, largest, median_box
 from dataset.preprocess import (
     FaceCrop,
@@ -394,10 +394,12 @@ def test_a_full_disk_stops_with_one_error_and_can_be_resumed(tmp_path, monkeypat
     assert [status.state for status in statuses.values()] == ["done", "done"]
 
 
-def test_an_unavailable_detector_is_said_before_any_work(cache):
+def test_an_unavailable_detector_is_said_before_any_work(cache, monkeypatch):
     """A wrong BACKEND is one error, not a failure of every recording."""
     loader = Arrays({"one": moving_face(3)})
-    with pytest.raises(ValueError, match="not available yet"):
+    monkeypatch.setenv("RPPG_Y5F", "gone.pth")
+    _built.cache_clear()
+    with pytest.raises(FileNotFoundError, match="names 'gone.pth'"):
         preprocess_all(loader, loader.recordings(""), FaceCrop(backend="Y5F"), cache, 1)
     with pytest.raises(ValueError, match="PREPROCESS_WORKERS is 0"):
         preprocess_all(loader, loader.recordings(""), FaceCrop(), cache, 0)

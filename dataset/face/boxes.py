@@ -16,6 +16,27 @@ def largest(boxes: np.ndarray) -> Box | None:
     return to_box(boxes[boxes[:, 2].argmax()]) if len(boxes) else None
 
 
+def nms(corners: np.ndarray, scores: np.ndarray, overlap: float) -> np.ndarray:
+    """Which of `corners` (N, 4) x0, y0, x1, y1 to keep, (M,), by falling `scores` (N,).
+
+    Those that overlap a surer one by more than `overlap` (IoU) are the same face.
+    """
+    order, kept = np.argsort(-scores, kind="stable"), []
+    while len(order):
+        first, order = order[0], order[1:]
+        kept.append(first)
+        order = order[iou(corners[first], corners[order]) <= overlap]
+    return np.array(kept, dtype=np.int64)
+
+
+def iou(one: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Shared area of the corners `one` (4,) and each of `others` (N, 4), as a share of what both cover: (N,)."""
+    low, high = np.maximum(one[:2], others[:, :2]), np.minimum(one[2:], others[:, 2:])
+    shared = np.prod(np.maximum(high - low, 0), axis=1)
+    areas = np.prod(others[:, 2:] - others[:, :2], axis=1) + np.prod(one[2:] - one[:2])
+    return shared / np.maximum(areas - shared, np.finfo(float).tiny)
+
+
 def enlarge(box: Sequence[int], coefficient: float) -> Box:
     """`box` grown about its centre by `coefficient`, every number cut to an integer.
 
