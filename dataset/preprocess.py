@@ -15,12 +15,12 @@ import numpy as np
 from joblib import Parallel, delayed
 from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import BrokenProcessPool
-from tqdm import tqdm
 
 from dataset.cache import Cache, CacheError, EntryWriter, Status
 from dataset.data_loader.base import BaseLoader, Recording, Signal
 from dataset.face import get_detector
 from dataset.face.boxes import Box, clip_box, enlarge, full_frame, largest, median_box, schedule
+from dataset.progress import show_progress
 from dataset.video import Frame, VideoError, as_frame, decoding
 
 SEARCH_SECONDS = 5.0  # how long a video may last before its first face
@@ -312,7 +312,7 @@ def preprocess_all(
     todo = [recording for recording in recordings if overwrite or not _is_done(cache, recording, frame_trace)]
     outcome = Outcome({recording.id: Status("done") for recording in recordings}, len(recordings) - len(todo))
     jobs = _Jobs(loader, crop, cache, overwrite, frame_trace)
-    with tqdm(total=len(todo), desc="Preprocessing", unit="recording", disable=None if todo else True) as bar:
+    with show_progress(desc="Preprocessing", total=len(todo), unit="recordings", keep=False, silent=not todo) as bar:
         for name, status in _run(jobs, todo, _worker_count(workers, len(todo))):
             outcome.statuses[name] = status
             bar.update()
