@@ -1,5 +1,6 @@
 """The training loop: what it writes, which epoch it chooses, what it does with bad gradients, several processes."""
 
+import functools
 import math
 import os
 import subprocess
@@ -158,6 +159,17 @@ def test_mixed_precision_trains(tmp_path, amp):
         losses[kind] = history.epoch_losses()
         assert {value.dtype for value in _weights(folder).values()} == {torch.float32}
     assert losses[amp] == pytest.approx(losses[""], rel=0.02)
+
+
+def test_compiled_training_saves_the_plain_weights(tmp_path, monkeypatch):
+    """TRAIN.COMPILE: the same weights under the same names (traced, but without the C++ compiler CI may lack)."""
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
+    for compiled in (False, True):
+        folder = tmp_path / str(compiled)
+        _small(folder, TRAIN__COMPILE=compiled).fit(ToyClips(), folder=folder / "run")
+    plain, traced = _weights(tmp_path / "False"), _weights(tmp_path / "True")
+    assert plain.keys() == traced.keys()
+    assert all(torch.allclose(plain[key], traced[key], rtol=1e-5, atol=1e-7) for key in plain)
 
 
 def test_gradient_is_clipped_to_the_limit():
