@@ -1,20 +1,20 @@
-"""Clips for networks: memory-mapped slices of the cached faces with their labels, and the loader that batches them.
+"""Clips for networks: memory-mapped slices of the cached faces with their labels, and how samples become a batch.
 
-Faces leave here as stored, in uint8; `transforms.normalise` works on the device. Nothing is random here but the order
-of the clips, and that depends on (seed, epoch) alone. A training may ask for a clip some frames beside its place.
+Faces leave here as stored, in uint8; `transforms.normalise` works on the device. Nothing is random here: which clips
+make a batch is planned elsewhere, and a training may ask for a clip some frames beside its place.
 """
 
 import math
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import Dataset
 
 from dataset import labels
 from dataset.resampling import measure, resample_grid, resampled
@@ -94,7 +94,7 @@ class ClipDataset(Dataset):
 
         video (C, T, H, W) uint8, next_frame (C, H, W) uint8, has_next bool, stats (3,) float32, ppg (T,) float32 (under
         the name of the label), side labels (T,) or (T, columns) float32, recording, subject, clip (its number),
-        fs (Hz), index (in this data set), weight (1.0)
+        fs (Hz), index (in this data set)
 
     With thermal channels video and next_frame are float32; RGBT has stats (4, 3), a row for each channel.
 
@@ -144,7 +144,6 @@ class ClipDataset(Dataset):
             "clip": clip,
             "fs": track.fs,
             "index": int(index),
-            "weight": 0.0 if isinstance(index, Padding) else 1.0,
         }
         if track.label is not None:
             sample[self.options.label or "ppg"] = torch.from_numpy(track.label[start:stop])
@@ -224,10 +223,6 @@ class ClipDataset(Dataset):
         if len(self._open) > OPEN_FILES:
             self._open.popitem(last=False)
         return video
-
-
-class Padding(int):
-    """Index of a clip that only fills a batch: its sample has weight 0 and must not count."""
 
 
 class Shifted(int):
@@ -437,99 +432,7 @@ def _runs(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     return [(run[0][0], run[-1][1]) for run in stretches for _ in run]
 
 
-# --- Loading --------------------------------------------------------------------------------------------------------
-
-
-class ClipSampler(Sampler[list[int]]):
-    """Batches of clip numbers for one process of `world_size`, the same set in the same order however many there are.
-
-    `batch_size` counts the clips of all processes. `set_epoch(epoch, start)` chooses the order and how many batches
-    of it are done already. A last batch with fewer clips than processes is filled with `Padding`.
-    """
-
-    def __init__(
-        self,
-        count: int,
-        batch_size: int,
-        shuffle: bool = False,
-        seed: int = 100,
-        rank: int = 0,
-        world_size: int = 1,
-    ):
-        """ValueError when the batch cannot be shared evenly."""
-        if batch_size < 1 or batch_size % world_size:
-            raise ValueError(f"BATCH_SIZE is {batch_size}; it must be a multiple of the {world_size} process(es).")
-        self.count, self.batch_size, self.shuffle, self.seed = count, batch_size, shuffle, seed
-        self.rank, self.world_size = rank, world_size
-        self.epoch, self.start = 0, 0
-
-    def __len__(self) -> int:
-        """Batches of a whole epoch, wherever this one starts."""
-        return math.ceil(self.count / self.batch_size)
-
-    def __iter__(self) -> Iterator[list[int]]:
-        """This process's part of each batch."""
-        order = self.order(self.epoch)
-        for batch in range(self.start, len(self)):
-            yield self._share(order[batch * self.batch_size : (batch + 1) * self.batch_size])
-
-    def set_epoch(self, epoch: int, start: int = 0) -> None:
-        """Make the next pass that of `epoch`, without its first `start` batches."""
-        self.epoch, self.start = epoch, start
-
-    def order(self, epoch: int) -> list[int]:
-        """All clip numbers in the order of `epoch`."""
-        if not self.shuffle:
-            return list(range(self.count))
-        return np.random.default_rng([self.seed, epoch]).permutation(self.count).tolist()
-
-    def state(self) -> dict[str, int]:
-        """What `resume` needs; `start` is what `set_epoch` said, not how far a prefetching loader has come."""
-        return {"seed": self.seed, "epoch": self.epoch, "start": self.start}
-
-    def resume(self, state: Mapping[str, int]) -> None:
-        """Take over a `state`; ValueError when its seed, and so its order, is another."""
-        if state["seed"] != self.seed:
-            raise ValueError(f"The state was made with SEED {state['seed']}, this run has {self.seed}.")
-        self.set_epoch(state["epoch"], state["start"])
-
-    def _share(self, batch: list[int]) -> list[int]:
-        size = math.ceil(len(batch) / self.world_size)
-        mine = batch[self.rank * size : (self.rank + 1) * size]
-        return mine or [Padding(batch[0])]
-
-
-def make_loader(
-    dataset: Dataset,
-    batch_size: int,
-    shuffle: bool = False,
-    workers: int = -1,
-    seed: int = 100,
-    rank: int = 0,
-    world_size: int = 1,
-    pin_memory: bool | None = None,
-) -> DataLoader:
-    """Loader of batches (see `collate`) whose workers live as long as it does.
-
-    Before each epoch call `loader.batch_sampler.set_epoch(epoch, start)`. `workers` -1: chosen from the cores.
-    It draws nothing from the global random numbers, so that a resumed run goes on as an uninterrupted one.
-    """
-    workers = min(auto_workers() if workers < 0 else workers, math.ceil(len(dataset) / max(batch_size, 1)))
-    return DataLoader(
-        dataset,
-        batch_sampler=ClipSampler(len(dataset), batch_size, shuffle, seed, rank, world_size),
-        num_workers=workers,
-        persistent_workers=workers > 0,
-        collate_fn=collate,
-        pin_memory=torch.cuda.is_available() if pin_memory is None else pin_memory,
-        generator=torch.Generator().manual_seed(seed),
-    )
-
-
-def auto_workers() -> int:
-    """Reading processes for this machine: none on two cores (a slice of a mapped file costs less than a process)."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return 0 if cores <= 2 else min(8, cores // 2)
+# --- Batches --------------------------------------------------------------------------------------------------------
 
 
 def collate(samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from dataset.clips import Padding
 from dataset.data_loader.base import natural_key
 from dataset.reading import open_array
 from dataset.splits import SplitError, read_column
@@ -147,7 +146,6 @@ class LegacyChunks(Dataset):
             "clip": number,
             "fs": self.fs,
             "index": int(index),
-            "weight": 0.0 if isinstance(index, Padding) else 1.0,
         }
 
     @property

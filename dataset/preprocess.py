@@ -16,13 +16,13 @@ import numpy as np
 from joblib import Parallel, delayed
 from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import BrokenProcessPool
-from tqdm import tqdm
 
 from dataset.cache import Cache, CacheError, DamagedEntryError, EntryWriter, Status
 from dataset.data_loader.base import BaseLoader, Recording, Signal
 from dataset.face import get_detector
 from dataset.face.boxes import Box, clip_box, enlarge, full_frame, median_box, schedule, to_box
 from dataset.face.follow import TRACKERS, NoFaceInTimeError, Track, choose, every_box, looks_at
+from dataset.progress import show_progress
 from dataset.reading import AGAIN, told
 from dataset.video import Frame, VideoError, as_frame, decoding
 
@@ -436,7 +436,7 @@ def preprocess_all(
     for problem in filter(None, (cache.damage(recording.id) for recording in todo)):
         print(f"{problem} It is made again.")
     jobs = _Jobs(loader, crop, cache, overwrite, frame_trace)
-    with tqdm(total=len(todo), desc="Preprocessing", unit="recording", disable=None if todo else True) as bar:
+    with show_progress(desc="Preprocessing", total=len(todo), unit="recordings", keep=False, silent=not todo) as bar:
         for name, status in _run_all(jobs, todo, workers):
             outcome.statuses[name] = status
             bar.update()

@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 from torch import nn
-from tqdm import tqdm
 
+from dataset.progress import show_progress
 from dataset.reading import told
 from neural_methods import checkpoint, distributed
 from neural_methods.batches import Micro, PlannedBatches, loader, seed_of, training_plan, windows
@@ -127,13 +127,15 @@ class Training:
         todo = windows(plan, steps)[progress.update :]
         self.batches.plan = plan[progress.update * steps :]
         stream = iter(self.loader) if todo else iter(())
-        bar = tqdm(todo, desc=f"Train epoch {progress.epoch}", disable=not distributed.is_main())
+        silent = not (todo and distributed.is_main())
+        bar = show_progress(todo, f"Train epoch {progress.epoch}", unit="updates", silent=silent)
         for window in bar:
             row = self._update(session, stream, window)
-            bar.set_postfix(loss=f"{row['loss']:.4g}", lr=f"{row['lr']:.2e}")
             progress.update += 1
             if distributed.is_main():
                 self.history.add(row)
+                loss = row["loss"] if window is not todo[-1] else self.history.epoch_losses()[-1]
+                bar.set_postfix(loss=f"{loss:.4g}", lr=f"{row['lr']:.2e}")
             if self.settings.state_every and progress.update % self.settings.state_every == 0:
                 self._save_state(session)
 

@@ -1,6 +1,5 @@
-"""Clips: cut from cached faces, batched, shuffled and shared reproducibly."""
+"""Clips: cut from cached faces, and stacked to batches."""
 
-import math
 import pickle
 from types import SimpleNamespace
 
@@ -9,7 +8,7 @@ import pytest
 import torch
 
 from dataset import clips, labels, transforms
-from dataset.clips import ClipDataset, ClipOptions, ClipSampler, make_loader
+from dataset.clips import ClipDataset, ClipOptions, collate
 from dataset.data_loader.base import Signal
 from dataset.resampling import measure, resampled
 
@@ -50,7 +49,7 @@ def test_clips_are_slices_with_their_next_frame(tmp_path):
     assert (sample["video"].permute(1, 2, 3, 0).numpy() == one.faces[10:20]).all()
     assert sample["has_next"] and (sample["next_frame"].permute(1, 2, 0).numpy() == one.faces[20]).all()
     assert (sample["recording"], sample["subject"], sample["clip"], sample["fs"]) == ("r1", "r1", 1, 30.0)
-    assert sample["index"] == 1 and sample["weight"] == 1.0
+    assert sample["index"] == 1
 
 
 def test_the_last_frame_of_a_recording_has_no_next(tmp_path):
@@ -72,8 +71,9 @@ def test_labels_are_transformed_before_they_are_cut(tmp_path, label_type):
 def test_normalised_batches_equal_the_normalised_recording(tmp_path):
     """From file to network input: the cut of the whole normalised recording to 1e-6."""
     one = entry(tmp_path, count=30)
-    batch = next(iter(make_loader(dataset(one), 3, workers=0)))
-    made = transforms.normalise(
+    made = dataset(one)
+    batch = collate([made[k] for k in range(3)])
+    normalised = transforms.normalise(
         batch["video"], batch["next_frame"], batch["has_next"], batch["stats"], ["DiffNormalized", "Standardized"]
     )
     x = np.asarray(one.faces, dtype=float)
@@ -81,7 +81,7 @@ def test_normalised_batches_equal_the_normalised_recording(tmp_path):
     expected = np.concatenate(
         [np.concatenate([steps / steps.std(), np.zeros_like(x[:1])]), (x - x.mean()) / x.std()], -1
     )
-    found = torch.cat(list(made), 1).permute(1, 2, 3, 0).numpy()
+    found = torch.cat(list(normalised), 1).permute(1, 2, 3, 0).numpy()
     assert np.abs(found - expected).max() <= 1e-6 * np.abs(expected).max()
 
 
@@ -90,7 +90,7 @@ def test_whole_recordings(tmp_path):
     made = dataset(entry(tmp_path), entry(tmp_path, "r2", 8), do_chunk=False)
     assert [made[k]["video"].shape[1] for k in range(2)] == [25, 8] and made.dropped == {"r1": 0, "r2": 0}
     with pytest.raises(ValueError, match="BATCH_SIZE of 1"):
-        next(iter(make_loader(made, 2, workers=0)))
+        collate([made[0], made[1]])
 
 
 def test_unusable_recordings_are_failed_with_a_reason(tmp_path):
@@ -224,78 +224,3 @@ def test_measured_statistics_do_not_depend_on_blocks():
     steps = (y[1:] - y[:-1]) / (y[1:] + y[:-1] + 1e-7)
     np.testing.assert_allclose([found.mean, found.std, found.diff_std], [y.mean(), y.std(), steps.std()], rtol=1e-7)
     assert measure(lambda start, stop: x[start:stop], 0).std == 0
-
-
-def batches(sampler):
-    """What the sampler gives, as plain lists."""
-    return [list(map(int, batch)) for batch in sampler]
-
-
-def test_the_order_depends_on_seed_and_epoch_alone():
-    """Every clip once; another epoch or seed another order; the same pair the same."""
-    sampler = ClipSampler(23, 4, shuffle=True, seed=7)
-    first = batches(sampler)
-    assert sorted(sum(first, [])) == list(range(23)) and len(first) == len(sampler) == 6
-    sampler.set_epoch(1)
-    second = batches(sampler)
-    assert second != first
-    sampler.set_epoch(0)
-    assert batches(sampler) == first == batches(ClipSampler(23, 4, True, 7)) != batches(ClipSampler(23, 4, True, 8))
-    assert batches(ClipSampler(5, 2)) == [[0, 1], [2, 3], [4]]
-
-
-def test_an_epoch_is_continued_in_its_middle():
-    """A resumed sampler gives exactly the batches that were left, and its length stays that of the epoch."""
-    sampler = ClipSampler(23, 4, shuffle=True, seed=7)
-    sampler.set_epoch(5)
-    complete = batches(sampler)
-    sampler.set_epoch(5, 2)
-    other = ClipSampler(23, 4, shuffle=True, seed=7)
-    other.resume(sampler.state())
-    assert batches(other) == complete[2:] and len(other) == 6
-    with pytest.raises(ValueError, match="SEED 7"):
-        ClipSampler(23, 4, seed=8).resume(sampler.state())
-
-
-@pytest.mark.parametrize(("count", "world"), [(23, 2), (21, 4), (8, 4), (3, 4)])
-def test_processes_share_the_same_batches(count, world):
-    """Together the processes see each batch of the single process; who has none gets padding of weight 0."""
-    alone = batches(ClipSampler(count, 4, True, 3))
-    shares = [list(ClipSampler(count, 4, True, 3, rank, world)) for rank in range(world)]
-    for number, batch in enumerate(alone):
-        parts = [share[number] for share in shares]
-        real = [int(k) for part in parts for k in part if not isinstance(k, clips.Padding)]
-        assert real == batch and all(parts)
-    with pytest.raises(ValueError, match="multiple of the 3"):
-        ClipSampler(count, 4, world_size=3)
-
-
-def test_padding_weighs_nothing(tmp_path):
-    """A sample that only fills a batch says so."""
-    assert dataset(entry(tmp_path))[clips.Padding(1)]["weight"] == 0.0
-
-
-@pytest.mark.parametrize("workers", [0, 2])
-def test_loaders_give_the_same_batches_with_any_workers(tmp_path, workers):
-    """Two epochs through one loader; the global random numbers are not touched and workers stay."""
-    made = dataset(*(entry(tmp_path, f"r{k}", 40, seed=k) for k in range(3)))
-    loader = make_loader(made, 5, shuffle=True, workers=workers, seed=1, pin_memory=False)
-    torch.manual_seed(0)
-    state = torch.get_rng_state()
-    for epoch in (0, 1):
-        loader.batch_sampler.set_epoch(epoch)
-        read = list(loader)
-        assert [b["index"].tolist() for b in read] == batches(loader.batch_sampler)
-        video = torch.cat([b["video"] for b in read])
-        order = sum(batches(loader.batch_sampler), [])
-        assert (video == torch.stack([made[k]["video"] for k in order])).all()
-    assert (torch.get_rng_state() == state).all()
-    assert len(loader) == math.ceil(12 / 5) and loader.persistent_workers == (workers > 0)
-    assert read[0]["fs"].tolist() == [30.0] * 5 and read[0]["subject"][0].startswith("r")
-
-
-def test_worker_numbers():
-    """Automatic numbers stay small; no more workers than batches; none for an empty set."""
-    assert 0 <= clips.auto_workers() <= 8
-    assert make_loader([1], 4, workers=8).num_workers == 1
-    assert make_loader([], 4, workers=8).num_workers == 0

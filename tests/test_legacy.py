@@ -8,7 +8,7 @@ import torch
 from yacs.config import CfgNode
 
 from dataset import legacy, splits
-from dataset.clips import Padding, make_loader
+from dataset.clips import collate
 
 
 def write_chunk(folder, stem, number, length=8, channels=6, dtype=np.float64, seed=0):
@@ -36,21 +36,20 @@ def test_chunks_become_samples(tmp_path, dtype):
     assert sample["video_float"].dtype == torch.float32 and sample["video_float"].is_contiguous()
     np.testing.assert_array_equal(sample["video_float"].permute(1, 2, 3, 0), frames.astype(np.float32))
     np.testing.assert_array_equal(sample["ppg"], label.astype(np.float32))
-    assert (sample["recording"], sample["clip"], sample["fs"], sample["weight"]) == ("s1_T1", 3, 30.0, 1.0)
+    assert (sample["recording"], sample["clip"], sample["fs"]) == ("s1_T1", 3, 30.0)
 
 
 def test_batches_and_joined_signals(tmp_path):
-    """Through a loader with a worker; trace and label join all chunks in order."""
+    """Chunks stack to a batch; trace and label join all chunks in order."""
     made = [write_chunk(tmp_path, "p", k) for k in range(3)]
     chunks = legacy.LegacyChunks([path for path, _, _ in made], fs=25)
-    batch = next(iter(make_loader(chunks, 2, workers=1, pin_memory=False)))
+    batch = collate([chunks[0], chunks[1]])
     assert batch["video_float"].shape == (2, 6, 8, 4, 5) and batch["clip"].tolist() == [0, 1]
     assert chunks.recordings == ["p"] and chunks.lengths("p") == [8, 8, 8]
     np.testing.assert_allclose(
         chunks.trace("p"), np.concatenate([frames[..., :3].mean(axis=(1, 2)) for _, frames, _ in made])
     )
     np.testing.assert_array_equal(chunks.label("p"), np.concatenate([label for _, _, label in made]))
-    assert chunks[Padding(1)]["weight"] == 0.0
 
 
 def test_nothing_is_written(tmp_path):

@@ -1,5 +1,6 @@
 """The training loop: what it writes, which epoch it chooses, what it does with bad gradients, several processes."""
 
+import functools
 import math
 import os
 import subprocess
@@ -10,7 +11,6 @@ import pytest
 import torch
 from torch import nn
 
-from neural_methods.batches import evaluation_plan, training_plan
 from neural_methods.checkpoint import read_sidecar
 from neural_methods.history import History
 from neural_methods.settings import choose_device
@@ -161,6 +161,17 @@ def test_mixed_precision_trains(tmp_path, amp):
     assert losses[amp] == pytest.approx(losses[""], rel=0.02)
 
 
+def test_compiled_training_saves_the_plain_weights(tmp_path, monkeypatch):
+    """TRAIN.COMPILE: the same weights under the same names (traced, but without the C++ compiler CI may lack)."""
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
+    for compiled in (False, True):
+        folder = tmp_path / str(compiled)
+        _small(folder, TRAIN__COMPILE=compiled).fit(ToyClips(), folder=folder / "run")
+    plain, traced = _weights(tmp_path / "False"), _weights(tmp_path / "True")
+    assert plain.keys() == traced.keys()
+    assert all(torch.allclose(plain[key], traced[key], rtol=1e-5, atol=1e-7) for key in plain)
+
+
 def test_gradient_is_clipped_to_the_limit():
     """The norm returned is that before clipping; afterwards it is the limit."""
     network = nn.Linear(4, 4)
@@ -253,29 +264,6 @@ def test_predictions_come_by_recording_and_clip(tmp_path):
     assert {name: list(parts) for name, parts in predictions.items()} == {"r0": [0, 1], "r1": [0, 1], "r2": [0]}
     assert (predictions["r1"][1]["label"] == clips.labels[3]).all()
     assert predictions["r1"][1]["ppg"].shape == (16,)
-
-
-def test_plans_share_every_clip_once():
-    """Three processes: training and evaluation plans cover each clip once, whatever the remainder."""
-    for n in (1, 5, 7, 12):
-        for plans in (
-            [training_plan(n, 6, 1, 0, rank, 3) for rank in range(3)],
-            [evaluation_plan(n, 2, rank, 3) for rank in range(3)],
-        ):
-            counted = [index for plan in plans for micro in plan for index in micro.indices[: micro.count]]
-            assert sorted(counted) == list(range(n))
-
-
-def test_evaluation_does_not_mix_lengths():
-    """Clips of different lengths never share a batch."""
-    plan = evaluation_plan(5, 4, lengths=[9, 9, 7, 7, 9])
-    assert [micro.indices for micro in plan] == [(0, 1), (2, 3), (4,)]
-
-
-def test_batch_must_be_shared_evenly():
-    """A global batch that the processes cannot share is an error."""
-    with pytest.raises(ValueError, match="multiple of the 2 processes"):
-        training_plan(8, 3, 1, 0, 0, 2)
 
 
 def test_all_registered_methods_say_what_they_are():

@@ -21,9 +21,9 @@ import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
 from yacs.config import CfgNode
 
+from dataset.progress import show_progress
 from neural_methods import checkpoint, distributed
 from neural_methods.augment import Augmentation
 from neural_methods.batches import Micro, PlannedBatches, clip_lengths, evaluation_plan, loader
@@ -380,7 +380,8 @@ class Trainer:
         """Run the network once over every clip of `data` and gather what `visit` returns, from all processes."""
         network.eval()
         rows: list[Any] = []
-        for batch in tqdm(self._evaluation_loader(data), desc=what, disable=not distributed.is_main(), leave=False):
+        batches = self._evaluation_loader(data)
+        for batch in show_progress(batches, what, unit="batches", keep=False, silent=not distributed.is_main()):
             entered = self.enter(batch)
             rows += visit(self.forward(network, entered), entered)
         return [row for part in distributed.gather(rows) for row in part]
