@@ -37,7 +37,7 @@ class Settings:
     height: int = 240  # pixels
     codec: str = "h264"  # h264 (MP4) | mjpg (AVI) | ffv1 (MKV, lossless) | raw (bottom-up BGR AVI) | raw_top_down
     crf: int = 18  # h264: constant rate factor, 0 (lossless) to 51
-    jpeg_quantiser: int = 3  # mjpg: 2 (best) to 31
+    jpeg_quantiser: int = 2  # mjpg: 2 (best) to 31
     photo: bool = False  # a still photograph held before the camera: no pulse, no blink, nothing alive
 
     # The heart

@@ -121,7 +121,6 @@ def _codec(settings: Settings) -> tuple[str, Fraction, dict[str, str]]:
         live = {"preset": "veryfast", "tune": "zerolatency", "g": str(round(_KEY_FRAME_SECONDS * settings.fs))}
         return "libx264", rate, {"crf": str(settings.crf), "flags": "+bitexact", **live}
     if settings.codec == "mjpg":
-        lambda_per_step = 118  # FFmpeg's FF_QP2LAMBDA
-        quality = str(lambda_per_step * settings.jpeg_quantiser)
-        return "mjpeg", rate, {"flags": "+qscale+bitexact", "global_quality": quality}
+        step = str(settings.jpeg_quantiser)  # as both bounds: PyAV does not hand on the quality of single frames
+        return "mjpeg", rate, {"flags": "+bitexact", "qmin": step, "qmax": step}
     return "ffv1", rate, {"flags": "+bitexact", "level": "3", "slicecrc": "1"}
