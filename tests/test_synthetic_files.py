@@ -43,6 +43,17 @@ def test_every_codec_reads_back(codec, tmp_path):
         assert np.allclose([time for _, time in decoded], session.course.times, atol=1e-3)
 
 
+@pytest.mark.parametrize(("codec", "key", "worse"), [("mjpg", "JPEG_QUANTISER", 20), ("h264", "CRF", 40)])
+def test_a_coarser_setting_gives_a_smaller_file(codec, key, worse, tmp_path):
+    """The settings of the compression reach the encoder."""
+    sizes = []
+    for number, changes in enumerate(({}, {key: worse})):
+        path = tmp_path / f"{number}{writer.extension(codec)}"
+        writer.write_recording(path, Session(resolve({**SHORT, "CODEC": codec, **changes}), 1))
+        sizes.append(path.stat().st_size)
+    assert sizes[1] < 0.6 * sizes[0]
+
+
 @pytest.mark.parametrize("bottom_up", [True, False])
 def test_raw_avi_is_what_windows_writes(bottom_up, tmp_path):
     """Positive height means bottom-up rows; OpenCV reads the same pixels, an index closes the file."""

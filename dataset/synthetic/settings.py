@@ -35,11 +35,10 @@ class Settings:
     fs: float = 30.0  # frames per second
     width: int = 320  # pixels
     height: int = 240  # pixels
-    codec: str = (
-        "h264"  # h264 (MP4) | mjpg, mpeg4 (AVI) | ffv1 (MKV, lossless) | raw (bottom-up BGR AVI), raw_top_down, i420
-    )
+    # h264 (MP4) | mjpg, mpeg4 (AVI) | ffv1 (MKV, lossless) | raw (bottom-up BGR AVI), raw_top_down, i420
+    codec: str = "h264"
     crf: int = 18  # h264: constant rate factor, 0 (lossless) to 51
-    jpeg_quantiser: int = 3  # mjpg, mpeg4: 2 (best) to 31
+    jpeg_quantiser: int = 2  # mjpg, mpeg4: 2 (best) to 31
     photo: bool = False  # a still photograph held before the camera: no pulse, no blink, nothing alive
 
     # The heart

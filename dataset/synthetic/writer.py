@@ -120,7 +120,6 @@ def _write_compressed(path: Path, frames: Iterable[np.ndarray], times: np.ndarra
 
 
 _PIXELS = {"h264": "yuv420p", "mjpg": "yuvj422p", "mpeg4": "yuv420p", "ffv1": "bgr0", "i420": "yuv420p"}
-_LAMBDA_PER_STEP = 118  # FFmpeg's FF_QP2LAMBDA
 
 
 def _codec(settings: Settings) -> tuple[str, Fraction, dict[str, str]]:
@@ -130,9 +129,9 @@ def _codec(settings: Settings) -> tuple[str, Fraction, dict[str, str]]:
         live = {"preset": "veryfast", "tune": "zerolatency", "g": str(round(_KEY_FRAME_SECONDS * settings.fs))}
         return "libx264", rate, {"crf": str(settings.crf), "flags": "+bitexact", **live}
     if settings.codec in ("mjpg", "mpeg4"):
-        quality = str(_LAMBDA_PER_STEP * settings.jpeg_quantiser)
+        step = str(settings.jpeg_quantiser)  # as both bounds: PyAV does not hand on the quality of single frames
         name = {"mjpg": "mjpeg", "mpeg4": "mpeg4"}[settings.codec]
-        return name, rate, {"flags": "+qscale+bitexact", "global_quality": quality}
+        return name, rate, {"flags": "+bitexact", "qmin": step, "qmax": step}
     if settings.codec == "i420":
         return "rawvideo", rate, {"flags": "+bitexact"}
     return "ffv1", rate, {"flags": "+bitexact", "level": "3", "slicecrc": "1"}
