@@ -151,7 +151,7 @@ def _random(raw: Path, cache: Path, expected: dict[str, str], workers: int, seco
     process.communicate() if victim != "the main process" else process.wait()
     alone = victim != "one worker" or (process.returncode == 0 and content(cache) == expected)
     _finish(raw, cache, workers)  # at once: workers that lost their main process may still be writing
-    _wait_for_group(process.pid)
+    _end(process.pid)
     return Trial(f"{seconds:.2f} s, {victim}", alone and content(cache) == expected, killed)
 
 
@@ -171,16 +171,10 @@ def _kill(process: subprocess.Popen, victim: str) -> bool:
     return True
 
 
-def _wait_for_group(group: int) -> None:
-    """Until no process of a session that we started is left."""
-    limit = time.monotonic() + 60
-    while time.monotonic() < limit:
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.05)
-    raise RuntimeError(f"Processes of the killed run {group} are still there after 60 s.")
+def _end(group: int) -> None:
+    """Kill whoever is left of a session that we started: workers without a recording wait some minutes for one."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
 
 
 def _inside(raw: Path, cache: Path, expected: dict[str, str], what: str) -> Trial:
