@@ -204,7 +204,7 @@ class FaceFinder:
         weight = 2.0 if time < 10 else 5.0
         self._next_look = time + weight - 1e-6
         there = self._face_in_place(frame)
-        if not there and len(self.detector.detect(frame.rgb())):
+        if not there and self._face_anywhere(frame):
             self.moved += weight
             there = True
         self.looks.append((weight, there))
@@ -213,6 +213,10 @@ class FaceFinder:
         region = frame.rgb(clip_box(enlarge(self._found, WATCH_MARGIN), frame.shape))
         near = getattr(self.detector, "near", None)
         return near(region) if near else len(self.detector.detect(region)) > 0
+
+    def _face_anywhere(self, frame: Frame) -> bool:
+        anywhere = getattr(self.detector, "anywhere", None)
+        return anywhere(frame.rgb(), self._found[2]) if anywhere else len(self.detector.detect(frame.rgb())) > 0
 
 
 # --- What is unusual -------------------------------------------------------------------------------------------------

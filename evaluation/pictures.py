@@ -93,6 +93,9 @@ def methods(path: Path, tables: Sequence[Table]) -> Path:
         axes.barh(k, score.value, color="0.7" if table.baseline else "tab:red", height=0.6)
         if math.isfinite(score.low):
             axes.plot([score.low, score.high], [k, k], color="black")
+        end = max(score.value, score.high) if math.isfinite(score.high) else score.value
+        axes.annotate(f"{score.value:.2f}", (end, k), (4, 0), textcoords="offset points", va="center", fontsize=8)
+    axes.margins(x=0.12)  # room for the number at the longest line
     axes.set_yticks(range(len(scored)), [table.method for table in reversed(scored)], fontsize=8)
     axes.set_xlabel("mean absolute error [bpm], line: 95 % interval over subjects")
     return figures.save(figure, path)

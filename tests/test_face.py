@@ -41,6 +41,14 @@ def test_a_quick_look_tells_a_face_from_none():
     assert not detector.near(np.random.default_rng(0).integers(0, 256, (90, 90, 3), dtype=np.uint8))
 
 
+def test_a_reduced_look_finds_the_face_wherever_it_went():
+    """`anywhere` says yes on a frame with the face in another corner, and no on an empty one."""
+    frame, detector = moving_face(1)[0], get_detector("HC")
+    width = largest(detector.detect(frame))[2]
+    assert detector.anywhere(cv2.copyMakeBorder(frame, 200, 0, 300, 0, cv2.BORDER_REPLICATE), width)
+    assert not detector.anywhere(np.full((440, 620, 3), 90, np.uint8), width)
+
+
 def test_a_detector_is_built_once_per_process():
     """Parsing the cascade takes longer than a look."""
     assert get_detector("HC") is get_detector("HC")

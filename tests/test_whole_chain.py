@@ -10,7 +10,7 @@ from config import load_config, run_folder
 from dataset.synthetic.layouts import write_layout
 
 ROOT = Path(__file__).resolve().parent.parent
-SMALL = {"PRESET": "easy", "SUBJECTS": 3, "SECONDS": 13.0, "WIDTH": 320, "HEIGHT": 240, "CODEC": "mjpg"}
+SMALL = {"PRESET": "easy", "SUBJECTS": 3, "SECONDS": 7.0, "WIDTH": 320, "HEIGHT": 240, "CODEC": "mjpg"}
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ import numpy as np
 
 from registry import DETECTORS
 
-NEAR = 72  # pixels: side to which a region is scaled for a quick look
+LOOKS = ((72, 1.15), (108, 1.1))  # quick looks at a region: side in pixels, step between face sizes
+SMALL = 72  # pixels: width of a known face in the reduced frame in which it is looked for
 
 
 @DETECTORS.register("HC")
@@ -38,7 +39,20 @@ class HaarCascade:
         return np.asarray(found, dtype=np.int64).reshape(-1, 4)
 
     def near(self, region: np.ndarray) -> bool:
-        """Whether `region`, a known face box enlarged 1.5 times, still shows a face of about that size (about 1 ms)."""
-        small = cv2.resize(region, (NEAR, NEAR), interpolation=cv2.INTER_AREA)
-        least = int(NEAR / 1.5 * 0.7)
-        return len(self._cascade.detectMultiScale(small, 1.15, 2, 0, (least, least))) > 0
+        """Whether `region`, a known face box enlarged 1.5 times, still shows a face of about that size (1 to 5 ms)."""
+        return any(self._shows_face(region, side, step) for side, step in LOOKS)
+
+    def anywhere(self, rgb: np.ndarray, width: int) -> bool:
+        """Whether a face about as wide as `width` pixels, or wider, is anywhere in `rgb` (H, W, 3) uint8.
+
+        Looks at a frame reduced as far as that face allows, which takes a tenth of the time of `detect`.
+        """
+        scale = min(1.0, SMALL / width)
+        small = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        least = int(0.7 * scale * width)
+        return len(self._cascade.detectMultiScale(small, 1.1, 3, 0, (least, least))) > 0
+
+    def _shows_face(self, region: np.ndarray, side: int, step: float) -> bool:
+        small = cv2.resize(region, (side, side), interpolation=cv2.INTER_AREA)
+        least = int(side / 1.5 * 0.7)
+        return len(self._cascade.detectMultiScale(small, step, 2, 0, (least, least))) > 0

@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tools.benchmark import long_recording, preprocessing, signals, whole_runs
+from tools.benchmark import loading, long_recording, preprocessing, signals, training, whole_runs
 from tools.benchmark.measure import conditions
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "benchmarks.md"
@@ -40,6 +40,8 @@ def page(work: Path, seconds: float, repeats: int, long: bool = False) -> str:
         "Preprocessing": preprocessing.section(videos, repeats, seconds, work),
         **({"Long recordings": long_recording.section(work)} if long else {}),
         "Signals": signals.section(),
+        "Reading clips": loading.section(),
+        "Training": training.section(training.asked_by_default("cpu")),
         "Whole runs": whole_runs.section(work / "whole_runs"),
     }
     head = f"# Measured\n\nOn {time.strftime('%Y-%m-%d')}: {conditions()}\n\n{COMPARED}\n"

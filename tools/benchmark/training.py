@@ -78,18 +78,17 @@ def main() -> None:
     parser.add_argument("--modes", nargs="+", default=list(MODES), choices=list(MODES))
     parser.add_argument("--out", type=Path, help="Markdown file")
     given = parser.parse_args()
-    gpu = given.device.startswith("cuda")
-    asked = Asked(
-        device=given.device,
-        batch=given.batch or (16 if gpu else 2),
-        updates=given.updates or (30 if gpu else 6),
-        skipped=5 if gpu else 2,
-        workers=given.workers,
-    )
+    asked = asked_by_default(given.device, given.batch, given.updates, given.workers)
     text = section(asked, given.methods, given.modes)
     if given.out:
         given.out.write_text(text + "\n", encoding="utf-8")
     print(text)
+
+
+def asked_by_default(device: str, batch: int | None = None, updates: int | None = None, workers: int = -1) -> Asked:
+    """What to measure on `device` where nothing else is said: few small updates on a CPU."""
+    gpu = device.startswith("cuda")
+    return Asked(device, batch or (16 if gpu else 2), updates or (30 if gpu else 6), 5 if gpu else 2, workers)
 
 
 def section(asked: Asked, methods: Any = METHOD_NAMES, modes: Any = tuple(MODES)) -> str:

@@ -33,10 +33,7 @@ def section(folder: Path) -> str:
     """Markdown rows of both runs; the videos are rendered first and are not part of the time."""
     folder.mkdir(parents=True, exist_ok=True)
     videos = folder / "UBFC-rPPG"
-    settings = resolve(
-        {"PRESET": "standard", "SUBJECTS": 6, "SECONDS": 30, "WIDTH": 640, "HEIGHT": 480, "CODEC": "mjpg"}
-    )
-    write_layout("UBFC-rPPG", videos, settings)
+    write_layout("UBFC-rPPG", videos, resolve(VIDEOS))
     lines = ["| run | s | peak memory (GB) |", "| --- | --- | --- |"]
     for title, overrides in (("seven classical methods", classical(videos)), ("PhysNet, 2 epochs", physnet(videos))):
         with tempfile.TemporaryDirectory(dir=folder) as empty:
