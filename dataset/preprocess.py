@@ -4,8 +4,10 @@ Nothing here ever holds a whole video, and nothing imports torch: each worker is
 """
 
 import contextlib
+import functools
 import itertools
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from time import monotonic, sleep
@@ -468,9 +470,12 @@ class _Jobs:
     cache: Cache
     overwrite: bool
     frame_trace: bool
+    parent: int = 0  # process without which a worker is of no use; 0: none
 
     def __call__(self, recording: Recording) -> tuple[str, Status]:
         """Preprocess one recording; a failure becomes a status, an unwritable cache raises CacheError."""
+        if self.parent:
+            _follow(self.parent)
         with _one_thread():
             try:
                 if self.overwrite or not _is_done(self.cache, recording, frame_trace=False):
@@ -554,6 +559,7 @@ def _run(jobs: _Jobs, todo: list[Recording], workers: int) -> Iterator[tuple[str
     if workers == 1:
         yield from map(jobs, todo)
         return
+    jobs = replace(jobs, parent=os.getpid())
     waiting = {recording.id: recording for recording in todo}
     while waiting:
         try:
@@ -571,6 +577,19 @@ def _run(jobs: _Jobs, todo: list[Recording], workers: int) -> Iterator[tuple[str
             for name in [*finished, *(suspects or list(waiting)[:1])]:
                 yield name, (jobs.cache.status(name) if name in finished else _run_alone(jobs, waiting[name]))
                 del waiting[name]
+
+
+@functools.cache
+def _follow(parent: int) -> None:
+    """End this worker soon after the process that started it: after a kill -9 it would go on beside the next run."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            sleep(1)
+        os._exit(1)
+
+    if os.getppid() == parent:
+        threading.Thread(target=watch, daemon=True).start()
 
 
 def _finished(jobs: _Jobs, name: str) -> bool:

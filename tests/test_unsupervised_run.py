@@ -79,7 +79,7 @@ def config(folder, **changes):
         UNSUPERVISED=node(METHOD=given["METHOD"], METRICS=given["METRICS"], DATA=data),
         INFERENCE=node(EVALUATION_METHOD=given["EVALUATION_METHOD"], PRESET=given["PRESET"], HR_BAND=given["HR_BAND"],
                        EVALUATION_WINDOW=window, BLAND_ALTMAN_CORRECTION=True),
-        LOG=node(PATH=str(folder)),
+        LOG=node(PATH=str(folder)), OVERWRITE=False,
     )  # fmt: skip
 
 
@@ -99,8 +99,8 @@ def prepare(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "config", node(run_folder=lambda _: tmp_path / "runs" / "x"))
 
     def use(prepared):
-        def fake(data, name, given):
-            assert name == "unsupervised"
+        def fake(data, name, given, overwrite):
+            assert name == "unsupervised" and not overwrite
             prepared.check()
             return prepared
 

@@ -4,7 +4,7 @@
     python -m tools.kill_preprocessing --trials 50 --workers 2       some minutes
 
 Moments fall uniformly over the measured duration of the uninterrupted run. In turn, kill -9 hits all processes at once,
-the main process alone (its workers lose it in the middle of their recordings), and one worker (the run itself must
+the main process alone (its workers lose it in the middle of their recordings), and one worker (then the run itself must
 finish). More kills hit the inside of a write of faces, the moment before and after the rename of an entry, and a status
 file. A cache is compared as a whole: entries, status files, listing and manifest. Exit code 1 when any differs.
 """
@@ -77,7 +77,7 @@ class Trial:
 
     moment: str
     equal: bool
-    killed: bool  # False: the run had ended before, or its workers had not started
+    killed: bool  # False: the run had ended before
 
 
 def kill_trials(raw: Path, work: Path, trials: int = 10, workers: int = 2, seed: int = 0) -> Iterator[Trial]:
@@ -145,42 +145,35 @@ def _random(raw: Path, cache: Path, expected: dict[str, str], workers: int, seco
     process = _preprocessing(raw, cache, workers)
     try:
         process.communicate(timeout=seconds)
-        killed = False
+        killed = ""
     except subprocess.TimeoutExpired:
         killed = _kill(process, victim)
-    process.communicate() if victim != "the main process" else process.wait()
-    alone = victim != "one worker" or (process.returncode == 0 and content(cache) == expected)
+    process.communicate() if killed != "the main process" else process.wait()
+    alone = killed != "one worker" or (process.returncode == 0 and content(cache) == expected)
     _finish(raw, cache, workers)  # at once: workers that lost their main process may still be writing
-    _wait_for_group(process.pid)
-    return Trial(f"{seconds:.2f} s, {victim}", alone and content(cache) == expected, killed)
+    _end(process.pid)
+    return Trial(f"{seconds:.2f} s, {killed or victim}", alone and content(cache) == expected, bool(killed))
 
 
-def _kill(process: subprocess.Popen, victim: str) -> bool:
-    """Send SIGKILL; whether there was somebody to receive it."""
-    if victim == "all processes":
-        os.killpg(process.pid, signal.SIGKILL)
-    elif victim == "the main process":
+def _kill(process: subprocess.Popen, victim: str) -> str:
+    """Send SIGKILL and say to whom: to all processes where no worker has started yet."""
+    if victim == "the main process":
         process.kill()
-    else:
+        return victim
+    if victim == "one worker":
         with contextlib.suppress(psutil.NoSuchProcess):
             for child in psutil.Process(process.pid).children():
                 if any("LokyProcess" in word for word in child.cmdline()):
                     child.kill()
-                    return True
-        return False
-    return True
+                    return victim
+    os.killpg(process.pid, signal.SIGKILL)
+    return "all processes"
 
 
-def _wait_for_group(group: int) -> None:
-    """Until no process of a session that we started is left."""
-    limit = time.monotonic() + 60
-    while time.monotonic() < limit:
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.05)
-    raise RuntimeError(f"Processes of the killed run {group} are still there after 60 s.")
+def _end(group: int) -> None:
+    """Kill whoever is left of a session that we started: workers without a recording wait some minutes for one."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
 
 
 def _inside(raw: Path, cache: Path, expected: dict[str, str], what: str) -> Trial:

@@ -385,7 +385,7 @@ def _prepare(config: Any) -> Any:
     from dataset.prepare import IncompleteError, prepare
 
     try:
-        return prepare(config.UNSUPERVISED.DATA, "unsupervised", config, bool(config.get("OVERWRITE", False)))
+        return prepare(config.UNSUPERVISED.DATA, "unsupervised", config, bool(config.OVERWRITE))
     except IncompleteError as error:
         return error.prepared
 
