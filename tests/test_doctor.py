@@ -517,4 +517,4 @@ def test_a_face_that_leaves_is_found(tmp_path):
     assert main.main(["--video", str(tmp_path / "videos"), "--doctor", *places]) == 1
     (table,) = tmp_path.glob("runs/runs/*/doctor.csv")
     (row,) = csv.DictReader(table.open())
-    assert "bad: face: A face in" in row["findings"] and 0.4 < float(row["face_coverage"]) < 0.7
+    assert "bad: face: A face in" in row["findings"] and 0.3 < float(row["face_coverage"]) < 0.7

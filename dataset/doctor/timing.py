@@ -147,7 +147,7 @@ def check_doubled(times: np.ndarray | None, repeated: int, count: int, fs: float
     return Finding(
         "doubled frames",
         level,
-        f"{text} The camera or a converter filled gaps: about {real:.0f} pictures a second are real.",
+        f"{text} The camera or a converter filled gaps, or froze: about {real:.0f} pictures a second are real.",
         "Look for the original recording; if there is none, set RESAMPLE_FS to the rate of the real pictures.",
         values,
     )
