@@ -145,7 +145,7 @@ def _nested(content: bytes) -> bytes:
 
 MP4 = [
     row("whose index is 4 GB", box(b"moov", -8, ">I", 0xFFFFFFFF), True),
-    row("without an index", lambda c: c.replace(b"moov", b"free")),
+    row("without an index", lambda c: c.replace(b"moov", b"free"), True),
     row("of 2^32 time steps", box(b"stts", 8, ">I", 0xFFFFFFFF), True),
     row("of 2^32 samples", box(b"stsz", 8, ">I", 0xFFFFFFFF), True),
     row("of samples of 2 GB", box(b"stsz", 12, ">I", HUGE), True),
