@@ -68,7 +68,9 @@ def find_chunks(cache: Path) -> list[Path]:
     """All chunk files directly in the folder `cache`, in natural order; [] without such a folder."""
     if not Path(cache).is_dir():
         return []
-    files = [Path(entry.path) for entry in os.scandir(cache) if CHUNK.fullmatch(entry.name) and entry.is_file()]
+    files = [
+        Path(entry.path) for entry in os.scandir(cache) if CHUNK.fullmatch(entry.name) and _is_file(Path(entry.path))
+    ]
     return sorted(files, key=lambda file: (natural_key(split_name(file)[0]), split_name(file)))
 
 

@@ -81,9 +81,11 @@ def _open(path: Path) -> Any:
 
 def _refuse_compressed(path: Path) -> None:
     """WeightsError for an archive that torch has not written: it never compresses, and what inflates has no limit."""
-    with contextlib.suppress(zipfile.BadZipFile, OSError), zipfile.ZipFile(path) as archive:
-        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
-            raise WeightsError(f"'{path}' is a compressed archive and no weight file: copy or train it again.")
+    members = []
+    with contextlib.suppress(Exception), zipfile.ZipFile(path) as archive:  # torch says what is damaged
+        members = archive.infolist()
+    if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+        raise WeightsError(f"'{path}' is a compressed archive and no weight file: copy or train it again.")
 
 
 def _unwrapped(state: Any) -> Any:

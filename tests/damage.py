@@ -16,6 +16,7 @@ from unittest import mock
 import cv2
 import numpy as np
 
+from dataset.data_loader.folder import VIDEOS
 from dataset.synthetic.layouts import LAYOUTS, write_subjects
 from dataset.synthetic.render import Session
 from dataset.synthetic.settings import resolve
@@ -33,10 +34,10 @@ FILES = {  # the files of a subject that are damaged, by pattern; other data set
     f"UBFC-rPPG{MOTION}": ("*.npy",),
     FOLDER: ("*.mp4", "*.mkv", "*0002.jpg", "*.csv"),
 }
-OPTIONAL = {"BP4DPlusBigSmall": ("*.csv", "Resp_Volts.txt"), FOLDER: ("*.csv", "*.mp4")}
+OPTIONAL = {"BP4DPlusBigSmall": ("*.csv", "Resp_Volts.txt"), FOLDER: ("*.csv", "*.mp4", "*.mkv")}
 TABLES = (".csv", ".txt", ".xmp")
 PICTURES = (".png", ".bmp", ".jpg")
-ABSENT = ("missing", "unreadable")
+ABSENT = ("missing", "unreadable", "a folder")
 Change = Callable[[Path], None]
 
 
@@ -72,7 +73,7 @@ def make_group(name: str, root: Path, every: int = 1) -> list[Damage]:
             file = _subject(name, root, number)[pattern]
             kind.change(file)
             shorter = kind.name == "cut to a third" and file.suffix in TABLES
-            needed = not (kind.harmless or shorter or (kind.name in ABSENT and _may_lack(name, file)))
+            needed = not (kind.harmless or shorter or (kind.name in ABSENT and _may_lack(name, file, kind.name)))
             done.append(Damage(f"{file.suffix} {kind.name}", number, file, not needed))
         _subject(name, root, len(plan) + 2)
     return done
@@ -85,8 +86,10 @@ def make_good(name: str, root: Path, count: int) -> None:
             _subject(name, root, number)
 
 
-def _may_lack(name: str, file: Path) -> bool:
+def _may_lack(name: str, file: Path, kind: str) -> bool:
     """Whether nothing tells that this file has ever been there: one picture of many, an optional label."""
+    if kind == "a folder":  # one with the name of a video is a folder of pictures
+        return name == FOLDER and file.suffix in VIDEOS
     return (
         file.suffix in PICTURES
         or file.suffix == ".mat"
@@ -137,7 +140,7 @@ def _videos(root: Path, number: int) -> None:
     """One person's own videos: H.264 with a label, Matroska, and a folder of pictures."""
     folder, frames = root / f"person{number}", pictures(12, 96, 72)
     write_video(folder / "phone.mp4", frames, "h264")
-    write_video(folder / "camera.mkv", frames, "ffv1")
+    write_video(folder / "camera.mkv", pictures(75, 96, 72), "ffv1")  # it must miss more than a second to be cut
     rows = "".join(f"{index / 30:.4f},{np.sin(index / 5):.4f}\n" for index in range(12))
     (folder / "phone.csv").write_text("time,ppg\n" + rows)
     (folder / "frames").mkdir()

@@ -145,7 +145,7 @@ def _nested(content: bytes) -> bytes:
 
 MP4 = [
     row("whose index is 4 GB", box(b"moov", -8, ">I", 0xFFFFFFFF), True),
-    row("without an index", lambda c: c.replace(b"moov", b"free")),
+    row("without an index", lambda c: c.replace(b"moov", b"free"), True),
     row("of 2^32 time steps", box(b"stts", 8, ">I", 0xFFFFFFFF), True),
     row("of 2^32 samples", box(b"stsz", 8, ">I", 0xFFFFFFFF), True),
     row("of samples of 2 GB", box(b"stsz", 12, ">I", HUGE), True),
@@ -284,8 +284,11 @@ def _tokens(word: str) -> Callable[[bytes], bytes]:
 
     def replace(content: bytes) -> bytes:
         first, _, rest = content.partition(b"\n")
-        if any(letter in first.lower() for letter in (b"t", b"v")):  # a heading stays
-            return first + b"\n" + replace(rest)
+        if rest.count(b"\n") > 3:  # it may be a heading
+            return first + b"\n" + replace_in(rest)
+        return replace_in(content)
+
+    def replace_in(content: bytes) -> bytes:
         places = [match.span() for match in re.finditer(rb"[-+.\deE]+", content)]
         start, stop = places[min(3, len(places) - 1)][0], places[min(9, len(places) - 1)][1]
         return content[:start] + re.sub(rb"[-+.\deE]+", word.encode(), content[start:stop]) + content[stop:]
@@ -532,6 +535,9 @@ HDF5 = [
 # --- Zip files -------------------------------------------------------------------------------------------------------
 
 
+CHOSEN = 4  # number of the picture that is damaged: the first ones may be left out on purpose
+
+
 def _members(path: Path) -> list[tuple[str, bytes]]:
     with zipfile.ZipFile(path) as archive:
         return [(name, archive.read(name)) for name in archive.namelist()]
@@ -550,21 +556,21 @@ def _zip(change: Callable[[zipfile.ZipFile, list[tuple[str, bytes]]], None]) -> 
 
 
 def _renamed(name: Callable[[str], str]) -> Change:
-    """The first picture has another name; the others stay."""
+    """One picture has another name; the others stay."""
 
     def fill(archive: zipfile.ZipFile, members: list[tuple[str, bytes]]) -> None:
         for number, (old, content) in enumerate(members):
-            archive.writestr(name(old) if number == 0 else old, content)
+            archive.writestr(name(old) if number == CHOSEN else old, content)
 
     return _zip(fill)
 
 
 def _first(content: bytes, method: int = zipfile.ZIP_DEFLATED) -> Change:
-    """The first picture is `content`, compressed."""
+    """One picture is `content`; all are compressed."""
 
     def fill(archive: zipfile.ZipFile, members: list[tuple[str, bytes]]) -> None:
         for number, (name, old) in enumerate(members):
-            archive.writestr(name, old if number else content, method)
+            archive.writestr(name, content if number == CHOSEN else old, method)
 
     return _zip(fill)
 
@@ -572,8 +578,8 @@ def _first(content: bytes, method: int = zipfile.ZIP_DEFLATED) -> Change:
 def _symlink(archive: zipfile.ZipFile, members: list[tuple[str, bytes]]) -> None:
     for number, (name, content) in enumerate(members):
         info = zipfile.ZipInfo(name)
-        info.external_attr = (0o120777 << 16) if number == 0 else 0
-        archive.writestr(info, content if number else b"/etc/passwd")
+        info.external_attr = (0o120777 << 16) if number == CHOSEN else 0
+        archive.writestr(info, b"/etc/passwd" if number == CHOSEN else content)
 
 
 def _directory(form: str, offset: int, *values: int) -> Callable[[bytes], bytes]:

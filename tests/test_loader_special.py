@@ -123,6 +123,17 @@ def same(one, other):
     return one.shape == other.shape and all(map(same, one.flat, other.flat))
 
 
+def test_zeros_at_the_end_of_a_matlab_file_are_no_variables(tmp_path):
+    """A tail of half a terabyte of zeros is neither searched to its end nor taken for data."""
+    path = tmp_path / "a.mat"
+    scipy.io.savemat(path, {"BVP": np.arange(5.0)})
+    with open(path, "r+b") as file:
+        file.truncate(1 << 39)
+    assert matlab.read_variables(path, ["BVP"])["BVP"].size == 5
+    with pytest.raises(ValueError, match="a.mat.*type 0"):
+        matlab.read_variables(path, ["ECG"])
+
+
 def test_wrong_bytes_in_a_matlab_file_do_not_end_the_process(tmp_path):
     """SciPy crashes on some of these: memory is read where a damaged length says."""
     path = tmp_path / "a.mat"

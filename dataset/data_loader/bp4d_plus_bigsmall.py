@@ -126,7 +126,7 @@ def _wave(recording: Recording, name: str) -> Signal:
 
 def _coding(recording: Recording) -> np.ndarray | None:
     """Rows of frame number and action units; None without a file. ValueError when the frames are not in a row."""
-    path = _codes(recording) / "AU_OCC" / f"{recording.subject}_{recording.info['task']}.csv"
+    path = _occurrences(recording)
     if not is_there(path):
         return None
     coding = read_table(path, skip=1)
@@ -135,6 +135,10 @@ def _coding(recording: Recording) -> np.ndarray | None:
     if not 1 <= frames[0] < 1e9 or (np.diff(frames) != 1).any():
         raise ValueError(f"The frames of '{path}' are not numbers in a row. Copy it again, or leave the recording out.")
     return coding
+
+
+def _occurrences(recording: Recording) -> Path:
+    return _codes(recording) / "AU_OCC" / f"{recording.subject}_{recording.info['task']}.csv"
 
 
 def _codes(recording: Recording) -> Path:
@@ -159,6 +163,6 @@ def _intensity(recording: Recording, name: str, coding: np.ndarray | None) -> np
     values = column(read_table(path), 1, path)
     if len(values) != len(coding):
         raise ValueError(
-            f"'{path}' has {len(values)} rows, the occurrences have {len(coding)}. Leave the recording out."
+            f"'{path}' has {len(values)} rows, '{_occurrences(recording)}' has {len(coding)}; they must agree. {AGAIN}"
         )
     return np.where((values >= 0) & (values <= 5), values, MISSING)

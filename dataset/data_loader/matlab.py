@@ -45,13 +45,15 @@ def read_variables(path: Path, names: Iterable[str], content: bytes | None = Non
     FileNotFoundError when the file is missing; ValueError when it is damaged, a variable is not there, not small, or of
     another kind.
     """
-    names = list(names)
+    names = list(dict.fromkeys(names))
     found, others = {}, []
     with _reading(path, content) as (file, size):
         for element, array_class, shape, title in _arrays(file, size):
             others.append(title)
             if title in names and title not in found:
                 found[title] = _small(element, array_class, shape, title)
+            if len(found) == len(names):
+                break
     missing = [name for name in names if name not in found]
     if missing:
         raise ValueError(
@@ -132,6 +134,8 @@ def _arrays(file: BinaryIO, size: int) -> Iterator[tuple["_Element", int, tuple[
     while file.tell() + 8 <= size:
         kind, length = struct.unpack(order + "II", file.read(8))
         end = file.tell() + length
+        if kind not in (COMPRESSED, MATRIX):  # a tail of zeros would be elements without end
+            raise EOFError(f"an element of type {kind} where an array is expected")
         if end > size:
             raise EOFError(f"an element of {length} bytes reaches beyond the end of the file")
         element = _Element(file, length, kind == COMPRESSED, order)
