@@ -193,6 +193,14 @@ def test_the_error_of_the_flow_is_spread_over_its_way():
     np.testing.assert_allclose(np.array(track.boxes)[:, 0], 100 + np.arange(11), atol=0.5)
 
 
+def test_another_face_is_a_jump_and_no_error_of_the_flow():
+    """The boxes before it stay with the face that was followed."""
+    still = frames_at([(20, 20)] * 11)
+    track = track_of(follow_face, still, Seen([[20, 20, 80, 60]], [[220, 150, 90, 70]]), frequency=10)
+    np.testing.assert_allclose(np.array(track.boxes)[:10, 0], 20, atol=0.5)
+    assert track.boxes[10].tolist() == [220, 150, 90, 70]
+
+
 def test_a_face_that_vanishes_is_lost_at_once_and_found_again():
     """The flow sees that nothing is left to follow; then looks come every five frames."""
     detector = Seen([[100, 80, 80, 60]], [], [[50, 60, 80, 60]])

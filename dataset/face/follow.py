@@ -70,13 +70,18 @@ def choose(
     if not len(found):
         return None
     if several == "track" and before is not None:
-        centres = found[:, :2] + found[:, 2:] / 2
-        distances = np.linalg.norm(centres - (before[:2] + before[2:] / 2), axis=1)
+        distances = distance(found, before)
         nearest = distances.argmin()
-        return found[nearest] if distances[nearest] <= before[2:].max() else None
+        return found[nearest] if distances[nearest] <= 1 else None
     if several == "auto" and getattr(detector, "best_first", False):
         return found[0]
     return np.array(largest(found))
+
+
+def distance(found: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """From the middle of each of `found` (N, 4) to that of `before` (4,), in lengths of `before`: (N,)."""
+    steps = found[:, :2] + found[:, 2:] / 2 - (before[:2] + before[2:] / 2)
+    return np.linalg.norm(steps, axis=1) / before[2:].max()
 
 
 def look_often(frames: Iterable[Any], detector: Any, frequency: int, several: str, track: Track) -> None:

@@ -32,7 +32,6 @@ class YOLO5Face:
     """Square boxes about each face, the surest first."""
 
     best_first = True  # rPPG-Toolbox takes the surest face where there are several, not the biggest
-    batch = 8  # frames per forward pass
     on_device = True
 
     def __init__(self, device: str = "cpu"):
@@ -47,6 +46,7 @@ class YOLO5Face:
         self._torch = torch
         wanted = "cuda" if device == "auto" else device
         self._device = torch.device("cpu" if "cuda" in wanted and not torch.cuda.is_available() else wanted)
+        self.batch = 1 if self._device.type == "cpu" else 8  # frames per pass: on a CPU more cost only memory
         network = YOLO5FaceNet()
         path = weights_file()
         network.load_state_dict(read_weights(path, network.state_dict()))
