@@ -58,15 +58,19 @@ class MRNIRPLoader(BaseLoader):
 
     fs = 30.0
     signals = ("ppg",)
-    OPTIONS = {"CAMERA": "RGB"}
+    OPTIONS = {"CAMERA": ""}  # '': RGB
 
     def __init__(self, options: dict[str, Any] | None = None):
         """ValueError for an unknown CAMERA, and when motion-augmented videos are asked for."""
         super().__init__(options)
         refuse_motion(self.options, "MR-NIRP")
-        self.camera = self.options.get("CAMERA", "RGB")
+        self.camera = self.options.get("CAMERA") or "RGB"
         if self.camera not in CAMERAS:
             raise ValueError(f"CAMERA is {self.camera!r}. Known: {', '.join(CAMERAS)}.")
+
+    def identity(self) -> dict[str, Any]:
+        """What the frames depend on beside the files."""
+        return {"CAMERA": self.camera}
 
     def recordings(self, root: Path) -> list[Recording]:
         """One per session, in natural order; FileNotFoundError when there is none."""
