@@ -25,7 +25,7 @@ def pulse_reference(signals: Mapping[str, Signal]) -> Signal | None:
 def reference_notes(references: Iterable[Signal | None]) -> list[str]:
     """A sentence for the report where rates are judged by an ECG; [] where none is."""
     references = list(references)
-    count = sum(reference is not None and reference.unit == BEATS for reference in references)
+    count = sum(getattr(reference, "unit", "") == BEATS for reference in references)
     if not count:
         return []
     whole = len(references)

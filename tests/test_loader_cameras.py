@@ -1,16 +1,18 @@
 """What is special about ECG-Fitness, MCD-rPPG and MR-NIRP: cameras, clocks, ECG packets, raw sensor pictures."""
 
 import dataclasses
+import json
 import zipfile
 
 import numpy as np
 import pytest
 import scipy.io
 
-from config import schema
+from config import load_config, schema
 from dataset.data_loader import pgm
 from dataset.data_loader.base import Recording
 from dataset.data_loader.mr_nirp import pulse
+from dataset.prepare import make_loader
 from dataset.synthetic.layouts import write_subjects
 from dataset.synthetic.layouts.mr_nirp import mosaic, write_pgm
 from dataset.synthetic.settings import resolve
@@ -237,3 +239,13 @@ def test_damaged_pgm_files_are_said(data):
     """Too short, of another format, of no size."""
     with pytest.raises(VideoError, match="'x.pgm'"):
         pgm.decode(data, "'x.pgm'")
+
+
+def test_data_sets_with_cameras_go_together(tmp_path):
+    """A network is trained on one and tested on another: each has its own camera where none is named."""
+    file = tmp_path / "x.yaml"
+    train, test = ({"DATASET": name, "DATA_PATH": str(tmp_path)} for name in ("MR-NIRP", "ECG-Fitness"))
+    file.write_text(json.dumps({"TOOLBOX_MODE": "preprocess", "TRAIN": {"DATA": train}, "TEST": {"DATA": test}}))
+    loaded = load_config(file)
+    assert make_loader(loaded.TRAIN.DATA).identity() == {"CAMERA": "RGB"}
+    assert make_loader(loaded.TEST.DATA).identity() == {"CAMERA": ["c920-1"]}

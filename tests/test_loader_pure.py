@@ -1,5 +1,6 @@
 """PURE: its layout on disk, two clocks in nanoseconds, and what happens when files are missing or broken."""
 
+import csv
 import json
 
 import cv2
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from dataset.cache import Cache
+from dataset.labels import align
 from dataset.preprocess import FaceCrop, preprocess_all
 from dataset.video import VideoError
 from registry import DATASETS
@@ -111,6 +113,26 @@ def test_one_broken_session_costs_no_other(tmp_path, loader):
     assert image.name in statuses["101"].reason and "01-02.json" in statuses["102"].reason
     entry = cache.entry("201")
     assert entry.times[1] == pytest.approx(1 / 30 + 1e-3, abs=1e-6) and set(entry.signals) == {"ppg", "hr", "spo2"}
+
+
+def test_lost_and_doubled_frames_stand_in_the_manifest(tmp_path, loader):
+    """Two images are gone, one was written twice: counts in the table; the label still follows the clock."""
+    folder = session(tmp_path / "raw", "01-01", count=24) / "01-01"
+    images = sorted(folder.iterdir())
+    for image in images[9:11]:
+        image.unlink()
+    (folder / f"Image{int(images[15].stem[5:]) + 1000}.png").write_bytes(images[15].read_bytes())
+    cache, recordings = Cache(tmp_path / "cache", {}), loader.recordings(tmp_path / "raw")
+    cache.freeze(recordings)
+    preprocess_all(loader, recordings, FaceCrop(size=(24, 24)), cache, 1)
+    with (cache.root / "manifest.csv").open() as file:
+        row = next(csv.DictReader(file))
+    flags = json.loads(row["flags"])
+    assert (row["frames"], flags["dropped_frames"], flags["doubled_frames"]) == ("23", 2, 1)
+    entry = cache.entry("101")
+    by_time, by_index = (align(entry.signals["ppg"], entry.times, 23, mode) for mode in ("auto", "index"))
+    assert np.allclose(by_time[:20], 2 * 60 * (entry.times[:20] + 0.05), atol=0.2)
+    assert np.abs(by_time - by_index).max() > 2
 
 
 def test_motion_augmented_videos_are_arrays(tmp_path):

@@ -57,13 +57,17 @@ class ECGFitnessLoader(BaseLoader):
     """Ids are subject, session and camera, such as `00_01_c920-1`."""
 
     signals = ("ecg",)
-    OPTIONS = {"CAMERA": "c920-1"}
+    OPTIONS = {"CAMERA": ""}  # '': c920-1
 
     def __init__(self, options: dict[str, Any] | None = None):
         """ValueError for an unknown CAMERA, and when motion-augmented videos are asked for."""
         super().__init__(options)
         refuse_motion(self.options, "ECG-Fitness")
-        self.cameras = chosen(self.options.get("CAMERA", "c920-1"), CAMERAS)
+        self.cameras = chosen(self.options.get("CAMERA") or "c920-1", CAMERAS)
+
+    def identity(self) -> dict[str, Any]:
+        """What the frames depend on beside the files."""
+        return {"CAMERA": list(self.cameras)}
 
     def recordings(self, root: Path) -> list[Recording]:
         """One per session and camera, in natural order; FileNotFoundError when there is none."""

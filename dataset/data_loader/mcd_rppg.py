@@ -41,13 +41,17 @@ class MCDrPPGLoader(BaseLoader):
     """Ids are the names of the videos; subjects are the patients."""
 
     signals = ("ppg",)
-    OPTIONS = {"CAMERA": "FullHDwebcam"}
+    OPTIONS = {"CAMERA": ""}  # '': FullHDwebcam
 
     def __init__(self, options: dict[str, Any] | None = None):
         """ValueError for an unknown CAMERA, and when motion-augmented videos are asked for."""
         super().__init__(options)
         refuse_motion(self.options, "MCD-rPPG")
-        self.cameras = chosen(self.options.get("CAMERA", "FullHDwebcam"), CAMERAS)
+        self.cameras = chosen(self.options.get("CAMERA") or "FullHDwebcam", CAMERAS)
+
+    def identity(self) -> dict[str, Any]:
+        """What the frames depend on beside the files."""
+        return {"CAMERA": list(self.cameras)}
 
     def recordings(self, root: Path) -> list[Recording]:
         """One per video, or PPG of one, in natural order; FileNotFoundError when there is none."""

@@ -16,13 +16,14 @@ length in nm (`940`, `975`), and these joined (`driving_still`, `driving_still_9
 Subject 16 of the car is subject 2 by night.
 
 * 16 bits become 8 (value x 255 / 65535, rounded): a pulse below one grey level lives in the mean of many pixels.
-* Which folder is the camera's is told by its pictures: one session has them exchanged. NIR fills all three channels.
+* Which folder is the camera's is told by its pictures: one session has them exchanged. NIR fills all three
+  channels: methods that weigh colours against each other (all classical ones but GREEN) see a constant.
 * In the car the NIR lamp lights every second frame (60 fps): the dark ones are left out.
 * Frames without a log are taken to be 1/30 s apart from the start of the PPG: users measured 29.96 to 30.05 fps.
 * A PPG of 0 is a lost sample and is left out; several samples with one time are spread over the interval before it.
 
 The layout is that of public readers and their notes on the original files; this reader has been tested on rendered
-files only. The mosaic and the lit frames are theirs, too.
+files only. What is said here of mosaics, lit frames and rates is theirs, too.
 """
 
 import re
@@ -58,15 +59,19 @@ class MRNIRPLoader(BaseLoader):
 
     fs = 30.0
     signals = ("ppg",)
-    OPTIONS = {"CAMERA": "RGB"}
+    OPTIONS = {"CAMERA": ""}  # '': RGB
 
     def __init__(self, options: dict[str, Any] | None = None):
         """ValueError for an unknown CAMERA, and when motion-augmented videos are asked for."""
         super().__init__(options)
         refuse_motion(self.options, "MR-NIRP")
-        self.camera = self.options.get("CAMERA", "RGB")
+        self.camera = self.options.get("CAMERA") or "RGB"
         if self.camera not in CAMERAS:
             raise ValueError(f"CAMERA is {self.camera!r}. Known: {', '.join(CAMERAS)}.")
+
+    def identity(self) -> dict[str, Any]:
+        """What the frames depend on beside the files."""
+        return {"CAMERA": self.camera}
 
     def recordings(self, root: Path) -> list[Recording]:
         """One per session, in natural order; FileNotFoundError when there is none."""
