@@ -207,7 +207,8 @@ def faults(reason: str, file: Path) -> list[str]:
         r"\b[A-Z]\w*(Error|Exception|Interrupt|Warning)\b|Traceback|<class|object at 0x|process .* died", reason
     ):
         found.append("a bare error")
-    if file.stem not in reason and not any(f"'{folder}'" in reason for folder in list(file.parents)[:2]):
+    recording = "The signal " in reason and f"'{file.parent}/" in reason  # a wave is named by its recording's video
+    if not recording and file.stem not in reason and not any(f"'{one}'" in reason for one in list(file.parents)[:2]):
         found.append("no file")
     if not re.search(r"\b(again|leave|mend|set|delete|choose|take)\b", reason, re.IGNORECASE):
         found.append("no remedy")
