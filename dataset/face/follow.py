@@ -173,9 +173,9 @@ class FlowTrack:
     def _found(self, index: int, box: np.ndarray) -> None:
         boxes = self.track.boxes
         self.track.first = index if self.track.first is None else self.track.first
-        if (
-            self._current is not None and self._seen is not None
-        ):  # the flow came all the way from the last look: spread its error over the way
+        same = self._current is not None and distance(box[None], self._current)[0] <= 1
+        if same and self._seen is not None:
+            # The flow came all the way from the last look that found this face: spread its error over that way.
             steps = index - self._seen
             for step in range(1, steps):
                 boxes[self._seen + step] = boxes[self._seen + step] + (box - self._current) * step / steps
