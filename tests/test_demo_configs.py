@@ -27,7 +27,6 @@ FRAMES = 80  # a clip that every method can cut to its multiple
 # Two minutes on a CPU teach these too little: their validation improves, their rates do not yet beat the mean.
 SLOW_LEARNERS = {
     "bigsmall",
-    "efficientphys",
     "factorizephys",
     "ibvpnet",
     "mttscan",
