@@ -17,7 +17,7 @@ FRAMES = {"BigSmall": 15, "PhysFormer": 64, "RhythmFormer": 64}  # else 16; a sp
 NARROW = {"PHYSFORMER": {"DIM": 32, "FF_DIM": 32, "NUM_LAYERS": 3, "PROFILE": "rf"}}
 RATES = {"BigSmall": 2e-3, "PhysFormer": 2e-3, "iBVPNet": 2e-3}  # else 5e-3
 EPOCHS = {"BigSmall": 80, "iBVPNet": 80, "DeepPhys": 40, "Physnet": 40}  # else 60
-SLOW = {"BigSmall", "FactorizePhys", "iBVPNet", "PhysFormer", "PhysMamba", "RhythmFormer"}  # seconds each
+SLOW = {"BigSmall", "DeepPhys", "FactorizePhys", "iBVPNet", "PhysFormer", "PhysMamba", "Physnet", "RhythmFormer"}
 HARD = [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in NAMES]
 
 
