@@ -15,9 +15,9 @@ NAMES = [name for name in METHODS.names() if METHODS[name].__module__.startswith
 SIZES = {"FactorizePhys": 72, "iBVPNet": 64, "BigSmall": 32, "PhysFormer": 32, "RhythmFormer": 32}  # pixels; else 16
 FRAMES = {"BigSmall": 15, "PhysFormer": 64, "RhythmFormer": 64}  # else 16; a spectrum needs more
 NARROW = {"PHYSFORMER": {"DIM": 32, "FF_DIM": 32, "NUM_LAYERS": 3, "PROFILE": "rf"}}
-RATES = {"BigSmall": 2e-3, "PhysFormer": 2e-3, "iBVPNet": 1e-3}  # else 5e-3
+RATES = {"BigSmall": 2e-3, "PhysFormer": 2e-3, "iBVPNet": 2e-3}  # else 5e-3
 EPOCHS = {"BigSmall": 80, "iBVPNet": 80, "DeepPhys": 40, "Physnet": 40}  # else 60
-SLOW = {"BigSmall", "FactorizePhys", "iBVPNet", "PhysFormer", "PhysMamba", "RhythmFormer"}  # seconds each
+SLOW = {"BigSmall", "DeepPhys", "FactorizePhys", "iBVPNet", "PhysFormer", "PhysMamba", "Physnet", "RhythmFormer"}
 HARD = [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in NAMES]
 
 
