@@ -24,7 +24,7 @@ TRAINED = [
 ]
 SECTIONS = ("TRAIN", "VALID", "TEST")
 FRAMES = 80  # a clip that every method can cut to its multiple
-# Two minutes on a CPU teach these too little: their validation improves, their rates do not yet beat the mean.
+# Two minutes on a CPU teach these too little: their validation improves, their rates do not (safely) beat the mean.
 SLOW_LEARNERS = {
     "bigsmall",
     "factorizephys",
