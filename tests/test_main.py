@@ -347,7 +347,14 @@ def test_ctrl_c_exits_with_130(tmp_path, x):
     """No traceback, and the next start continues."""
     (tmp_path / "plug_wait.py").write_text("import time\nprint('waiting', flush=True)\ntime.sleep(60)\n")
     command = [sys.executable, str(ROOT / "main.py"), "--plugin", str(tmp_path / "plug_wait.py"), "--list"]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    )
     assert process.stdout.readline() == "waiting\n"
     time.sleep(0.2)
     os.kill(process.pid, signal.SIGINT)
