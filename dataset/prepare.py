@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from dataset.cache import Cache, CacheError, DamagedEntryError, Entry, Status, cache_folder
 from dataset.data_loader.base import BaseLoader, Recording, natural_key
-from dataset.preprocess import FaceCrop, preprocess_all
+from dataset.face.crop import FaceCrop
+from dataset.preprocess import preprocess_all
 from dataset.splits import Overlap, Split, SplitError, by_fold, judge, read_fold, take
 from registry import DATASETS
 

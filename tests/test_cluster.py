@@ -8,7 +8,8 @@ import pytest
 
 from dataset import cluster, preprocess
 from dataset.cache import Cache, Status
-from dataset.preprocess import FaceCrop, preprocess_all
+from dataset.face.crop import FaceCrop
+from dataset.preprocess import preprocess_all
 from dataset.synthetic.layouts import write_layout
 from tests.conftest import ROOT
 from tests.test_preprocess import Arrays

@@ -18,7 +18,7 @@ from dataset.data_loader.base import BaseLoader, Recording, Signal
 from dataset.doctor import label, page, picture, timing
 from dataset.doctor.examine import Job, Report, examine, probe
 from dataset.doctor.finding import Finding
-from dataset.preprocess import FaceCrop
+from dataset.face.crop import FaceCrop
 from dataset.synthetic.render import Session
 from dataset.synthetic.settings import resolve
 from dataset.synthetic.writer import write_video as write_synthetic

@@ -11,11 +11,12 @@ from dataset.cache import Cache, settings_hash
 from dataset.data_loader.base import Signal
 from dataset.face import detect_many
 from dataset.face.boxes import iou, nms
+from dataset.face.crop import FaceCrop, FaceFinder
 from dataset.face.flow import follow, moved_box, picture
 from dataset.face.follow import FlowTrack, Track, choose, fill, follow_face, look_often, smooth
 from dataset.labels import align
 from dataset.prepare import cache_settings, face_crop, make_loader
-from dataset.preprocess import FaceCrop, FaceFinder, add_frame_trace, preprocess_recording
+from dataset.preprocess import add_frame_trace, preprocess_recording
 from dataset.video import ArrayFrame, VideoError
 from tests.conftest import ROOT
 from tests.test_preprocess import Arrays

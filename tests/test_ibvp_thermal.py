@@ -11,7 +11,8 @@ from yacs.config import CfgNode
 
 from dataset.cache import Cache, Entry
 from dataset.clips import ClipDataset, ClipOptions, collate
-from dataset.preprocess import FaceCrop, preprocess_recording
+from dataset.face.crop import FaceCrop
+from dataset.preprocess import preprocess_recording
 from dataset.synthetic.layouts import write_layout
 from dataset.synthetic.settings import resolve
 from dataset.transforms import normalise

@@ -40,7 +40,8 @@ ENDLESS = """
 import sys
 from pathlib import Path
 from dataset.cache import Cache
-from dataset.preprocess import FaceCrop, preprocess_all
+from dataset.face.crop import FaceCrop
+from dataset.preprocess import preprocess_all
 from tests.test_preprocess import Arrays
 from tests.video_tools import moving_face
 class Endless:

@@ -10,8 +10,10 @@ import pytest
 
 from config import schema
 from dataset.cache import Cache, safe_name
+from dataset.checks import check_signals
+from dataset.face.crop import FaceCrop
 from dataset.labels import align
-from dataset.preprocess import FaceCrop, check_signals, preprocess_all
+from dataset.preprocess import preprocess_all
 from dataset.splits import take
 from dataset.synthetic.layouts import LAYOUTS, write_layout, write_subjects
 from dataset.synthetic.render import Session

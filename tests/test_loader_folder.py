@@ -6,7 +6,8 @@ import pytest
 
 from dataset.cache import Cache
 from dataset.data_loader.folder import read_label
-from dataset.preprocess import FaceCrop, preprocess_all
+from dataset.face.crop import FaceCrop
+from dataset.preprocess import preprocess_all
 from registry import DATASETS
 from tests.conftest import reference
 from tests.video_tools import moving_face, write_video

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from config import schema
+from dataset.checks import check_signals
 from dataset.data_loader.stamps import stamps_of_frames
 from dataset.labels import align
-from dataset.preprocess import check_signals
 from dataset.synthetic.layouts import write_layout
 from dataset.synthetic.settings import resolve
 from dataset.video import VideoError, cut_off, iter_frames

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from dataset.cache import Cache
+from dataset.face.crop import FaceCrop
 from dataset.labels import align
-from dataset.preprocess import FaceCrop, preprocess_all
+from dataset.preprocess import preprocess_all
 from dataset.video import VideoError
 from registry import DATASETS
 from tests.video_tools import moving_face

@@ -20,8 +20,9 @@ from dataset.data_loader import hdf5, matlab, physdrive
 from dataset.data_loader.base import Recording, Signal
 from dataset.data_loader.bp4d_plus import iter_zip
 from dataset.data_loader.bp4d_plus_bigsmall import UNITS
+from dataset.face.crop import FaceCrop
 from dataset.labels import stretch
-from dataset.preprocess import FaceCrop, preprocess_all
+from dataset.preprocess import preprocess_all
 from dataset.synthetic.layouts import takes, write_layout
 from dataset.synthetic.render import Session
 from dataset.synthetic.settings import resolve

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from dataset.cache import Cache
-from dataset.preprocess import FaceCrop, preprocess_all
+from dataset.face.crop import FaceCrop
+from dataset.preprocess import preprocess_all
 from dataset.video import VideoError
 from registry import DATASETS
 from tests.video_tools import cut_file, moving_face, write_video

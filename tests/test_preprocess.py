@@ -14,18 +14,12 @@ import pytest
 
 import dataset.cache
 from dataset.cache import Cache, CacheError
+from dataset.checks import check_signals, time_flags
 from dataset.data_loader.base import BaseLoader, Recording, Signal
 from dataset.face import _built, get_detector
 from dataset.face.boxes import clip_box, enlarge, largest, median_box
-from dataset.preprocess import (
-    FaceCrop,
-    FaceFinder,
-    SkipRecording,
-    check_signals,
-    preprocess_all,
-    preprocess_recording,
-    time_flags,
-)
+from dataset.face.crop import FaceCrop, FaceFinder
+from dataset.preprocess import SkipRecording, preprocess_all, preprocess_recording
 from dataset.video import ArrayFrame, VideoError, iter_frames
 from tests.conftest import ROOT, reference
 from tests.video_tools import moving_face, write_video

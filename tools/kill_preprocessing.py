@@ -27,7 +27,8 @@ import numpy as np
 import psutil
 
 from dataset.cache import WRITING, Cache
-from dataset.preprocess import FaceCrop, preprocess_all
+from dataset.face.crop import FaceCrop
+from dataset.preprocess import preprocess_all
 from registry import DATASETS
 
 ROOT = Path(__file__).resolve().parent.parent

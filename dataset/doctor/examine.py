@@ -16,7 +16,7 @@ from dataset.doctor.drawing import draw
 from dataset.doctor.finding import Finding, worst
 from dataset.doctor.picture import Video
 from dataset.face import get_detector
-from dataset.preprocess import FaceCrop
+from dataset.face.crop import FaceCrop
 from dataset.video import as_frame, decoding
 from evaluation import figures
 from evaluation.evaluate import RecordingResult, reference_wave, uniform

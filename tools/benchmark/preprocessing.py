@@ -24,7 +24,8 @@ import cv2
 
 from dataset.cache import Cache
 from dataset.data_loader.folder import FolderLoader
-from dataset.preprocess import FaceCrop, preprocess_all
+from dataset.face.crop import FaceCrop
+from dataset.preprocess import preprocess_all
 from tools.benchmark.floor import SIZE, floor, pin
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -1,0 +1,113 @@
+"""What is wrong or unusual about the signals and the clock of a recording: errors, and flags for the manifest."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from dataset.cache import EntryWriter
+from dataset.data_loader.base import Signal
+
+
+def check_signals(waves: dict[str, Signal], needed: Sequence[str], place: str = "") -> None:
+    """ValueError for a signal without samples, with times of another length, or with NaN where the signal is needed.
+
+    `place` says in the message where the signal was read, such as " of '/data/subject1'".
+    """
+    for name, signal in waves.items():
+        values = np.asarray(signal.values)
+        if not values.size:
+            raise ValueError(f"The signal {name!r}{place} is empty. Mend its file, or leave the recording out.")
+        if values.ndim != 1 or values.dtype.kind not in "biuf":
+            raise ValueError(
+                f"The signal {name!r}{place} is {values.dtype} of shape {values.shape} and not one row of numbers. "
+                f"Mend its file, or leave the recording out."
+            )
+        if signal.times is not None and len(signal.times) != len(values):
+            raise ValueError(
+                f"The signal {name!r}{place} has {len(values)} values but {len(signal.times)} times. Mend its file, or "
+                f"leave the recording out."
+            )
+        bad = int(np.count_nonzero(~np.isfinite(values))) if values.dtype.kind == "f" else 0
+        if signal.times is not None:
+            bad += int(np.count_nonzero(~np.isfinite(signal.times)))
+        if bad and name in needed:
+            raise ValueError(
+                f"The signal {name!r}{place} has {bad} values that are NaN or infinite, of {len(values)}. Mend its "
+                f"file, or leave the recording out."
+            )
+
+
+def check_lengths(waves: dict[str, Signal], needed: Sequence[str], frames: int, place: str = "") -> None:
+    """ValueError for a needed signal of a single sample: stretched over several frames it would be a constant."""
+    for name, signal in waves.items():
+        if name in needed and frames > 1 and len(signal.values) < 2:
+            raise ValueError(
+                f"The signal {name!r}{place} is a single value for {frames} frames. Mend its file, or leave the "
+                f"recording out."
+            )
+
+
+def time_flags(times: np.ndarray | None) -> dict[str, Any]:
+    """Frames that the frame times (T,) in seconds show to be dropped, doubled or out of order."""
+    if times is None or len(times) < 3:
+        return {}
+    steps = np.diff(times)
+    ordinary = np.median(steps[steps > 0]) if (steps > 0).any() else 0.0
+    if not ordinary:
+        return {"times_out_of_order": len(steps)}
+    gaps = steps[steps > 1.5 * ordinary]
+    counts = {
+        "dropped_frames": int(np.sum(np.rint(gaps / ordinary) - 1)),
+        "doubled_frames": int(np.count_nonzero((steps >= 0) & (steps < 0.25 * ordinary))),
+        "times_out_of_order": int(np.count_nonzero(steps < 0)),
+    }
+    return {name: count for name, count in counts.items() if count}
+
+
+def length_flags(waves: dict[str, Signal], entry: EntryWriter, times: np.ndarray | None) -> dict[str, Any]:
+    """Signals that are shorter or longer than the video (by 1 s or 2 %), with the numbers; and NaN in side signals.
+
+    `times` (T,) in seconds of all frames, also of those that were left out.
+    """
+    flags = {}
+    for name, signal in waves.items():
+        values = np.asarray(signal.values)
+        bad = int(np.count_nonzero(np.isnan(values))) if values.dtype.kind == "f" else 0
+        if bad:
+            flags[f"{name}_nan"] = bad
+        note = _length_note(signal, len(entry), times, entry.fs)
+        if note:
+            flags[f"{name}_length"] = note
+    return flags
+
+
+def with_clock(waves: dict[str, Signal], times: np.ndarray | None) -> dict[str, Signal]:
+    """`waves` as they are; or, where frames at `times` (T,) s were left out, with times for signals that have none.
+
+    Such a signal lasts as long as the video did, so that its samples stay with the frames that are left.
+    """
+    if times is None:
+        return waves
+    return {name: signal if signal.times is not None else _clocked(signal, times) for name, signal in waves.items()}
+
+
+def _clocked(signal: Signal, times: np.ndarray) -> Signal:
+    places = np.linspace(0, len(times) - 1, len(signal.values))
+    return replace(signal, times=np.interp(places, np.arange(len(times)), times))
+
+
+def _length_note(signal: Signal, frames: int, times: np.ndarray | None, fs: float | None) -> str:
+    if times is None and not fs:
+        return ""
+    video = float(times[-1] - times[0]) if times is not None else frames / fs
+    if signal.times is not None:
+        length = float(signal.times[-1] - signal.times[0])
+    elif signal.fs:
+        length = len(signal.values) / signal.fs
+    else:
+        return ""
+    if abs(length - video) <= max(1.0, 0.02 * video):
+        return ""
+    return f"{length:.1f} s of signal for {video:.1f} s of video"
