@@ -29,14 +29,17 @@ MOTION = " motion-augmented"  # ending of the name of a data set that is read fr
 FILES = {  # the files of a subject that are damaged, by pattern; other data sets: the first of each ending
     "BP4DPlus": ("*.zip", "BP_mmHg.txt"),
     "BP4DPlusBigSmall": ("*.zip", "Resp_Volts.txt", "AU_OCC/*.csv", "*AU06.csv"),
+    "ECG-Fitness": ("c920-1.avi", "viatom-raw.csv"),  # fewer than 100: its folders have two digits
     "iBVP": ("*.bmp", "*.csv"),
+    "MCD-rPPG": ("*_FullHDwebcam_*.avi", "*.PW"),
+    "MR-NIRP": ("RGB/*.pgm", "*.mat"),
     "UBFC-PHYS": ("*.avi", "bvp*.csv"),
     f"UBFC-rPPG{MOTION}": ("*.npy",),
     FOLDER: ("*.mp4", "*.mkv", "*0002.jpg", "*.csv"),
 }
 OPTIONAL = {"BP4DPlusBigSmall": ("*.csv", "Resp_Volts.txt"), FOLDER: ("*.csv", "*.mp4", "*.mkv")}
 TABLES = (".csv", ".txt", ".xmp")
-PICTURES = (".png", ".bmp", ".jpg")
+PICTURES = (".png", ".bmp", ".jpg", ".pgm")
 ABSENT = ("missing", "unreadable", "a folder")
 Change = Callable[[Path], None]
 

@@ -25,6 +25,7 @@ import numpy as np
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
 from dataset.data_loader.files import is_hidden, passes_filtering, refuse_motion, require_root, require_some
 from dataset.data_loader.stamps import frames_at, stamps_of_frames
+from dataset.reading import AGAIN, LARGEST_TABLE, is_there, read_text, told
 from dataset.video import Frame, iter_frames
 from registry import DATASETS
 
@@ -81,7 +82,7 @@ def _recording(folder: Path) -> Recording:
 def _frame_times(folder: Path) -> np.ndarray | None:
     """Times of the camera's entries in seconds; None where there is no such file."""
     path = folder / TIMES
-    return _columns(path, "value1")[0] / 1000 if path.is_file() else None
+    return _columns(path, "value1")[0] / 1000 if is_there(path) else None
 
 
 def _columns(path: Path, *names: str) -> list[np.ndarray]:
@@ -90,14 +91,12 @@ def _columns(path: Path, *names: str) -> list[np.ndarray]:
     FileNotFoundError when it is missing; ValueError when it is no XML, or has no such entries.
     """
     try:
-        entries = [entry for entry in ElementTree.parse(path).getroot() if entry.find(names[0]) is not None]
+        root = ElementTree.fromstring(read_text(path, LARGEST_TABLE))
+        entries = [entry for entry in root if entry.find(names[0]) is not None]
         columns = [np.array([float(entry.findtext(name, "")) for entry in entries]) for name in names]
-    except FileNotFoundError:
-        raise FileNotFoundError(f"'{path}' does not exist. Copy the recording again, or leave it out.") from None
     except (ElementTree.ParseError, ValueError) as error:
-        raise ValueError(
-            f"'{path}' is no XML of numbers: {error}. Copy it again, or leave the recording out."
-        ) from None
+        reason = str(error) if str(path) in str(error) else f"'{path}' is no XML of numbers: {told(error)}. {AGAIN}"
+        raise ValueError(reason) from None
     if not len(columns[0]):
-        raise ValueError(f"'{path}' has no entries with {', '.join(names)}. Copy it again, or leave the recording out.")
+        raise ValueError(f"'{path}' has no entries with {', '.join(names)}. {AGAIN}")
     return columns

@@ -18,6 +18,7 @@ has been tested on rendered files, not on the original ones.
 """
 
 import csv
+import io
 import re
 from collections.abc import Iterator
 from datetime import datetime
@@ -28,6 +29,7 @@ import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_key
 from dataset.data_loader.files import chosen, passes_filtering, read_table, refuse_motion, require_root, require_some
+from dataset.reading import LARGEST_TABLE, is_there, read_text
 from dataset.video import Frame, iter_frames, within_times
 from registry import DATASETS
 
@@ -67,15 +69,15 @@ class MCDrPPGLoader(BaseLoader):
     def read_video(self, recording: Recording) -> Iterator[Frame]:
         """The frames at the times of meta/, counted from the first; at those of the container without that file."""
         sync = _beside(recording, "ppg_sync")
-        frames = iter_frames(recording.path, count=len(read_table(sync, delimiter=None)) if sync.is_file() else None)
+        frames = iter_frames(recording.path, count=len(read_table(sync, delimiter=None)) if is_there(sync) else None)
         meta = _beside(recording, "meta")
-        return within_times(frames, _seconds(_read_clock(meta)[1])) if meta.is_file() else frames
+        return within_times(frames, _seconds(_read_clock(meta)[1])) if is_there(meta) else frames
 
     def read_wave(self, recording: Recording) -> dict[str, Signal]:
         """`ppg` (a.u.) at 100 Hz in seconds after the first frame, or at the frames."""
         path, sync, meta = (_beside(recording, folder) for folder in ("ppg", "ppg_sync", "meta"))
-        frames = _read_clock(meta)[1] if meta.is_file() else None
-        if path.is_file() or not sync.is_file():
+        frames = _read_clock(meta)[1] if is_there(meta) else None
+        if is_there(path) or not is_there(sync):
             values, stamps = _read_clock(path)
             return {"ppg": Signal(values, times=_seconds(stamps, frames[0] if frames else None))}
         values = read_table(sync, delimiter=None)[: len(frames) if frames else None, 0]
@@ -84,11 +86,10 @@ class MCDrPPGLoader(BaseLoader):
     def describe(self, recording: Recording) -> dict[str, Any]:
         """The row of db.csv as plain values, and nothing without one."""
         path = recording.path.parents[1] / "db.csv"
-        if not path.is_file():
+        if not is_there(path):
             return {}
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = (row for row in csv.DictReader(file) if Path(row.get("video") or "").name == recording.path.name)
-            row = next(rows, {})
+        table = csv.DictReader(io.StringIO(read_text(path), newline=""))
+        row = next((row for row in table if Path(row.get("video") or "").name == recording.path.name), {})
         return {key: _plain(value) for key, value in row.items() if key and value and key not in PLACES}
 
     def select(self, recording: Recording, data: dict[str, Any]) -> bool:
@@ -114,10 +115,7 @@ def _beside(recording: Recording, folder: str) -> Path:
 
 def _read_clock(path: Path) -> tuple[np.ndarray, list[datetime]]:
     """Numbers (L,) and moments of the lines `number date time`; ValueError naming the line that is none."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except FileNotFoundError:
-        raise FileNotFoundError(f"'{path}' does not exist. Copy the recording again, or leave it out.") from None
+    lines = read_text(path, LARGEST_TABLE).splitlines()
     values, moments = [], []
     for number, line in enumerate(lines, start=1):
         if line.strip():

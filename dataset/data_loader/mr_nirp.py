@@ -40,7 +40,7 @@ from dataset.data_loader.files import passes_filtering, refuse_motion, require_r
 from dataset.data_loader.matlab import read_variables
 from dataset.data_loader.pgm import Stream
 from dataset.data_loader.zips import iter_members
-from dataset.reading import AGAIN
+from dataset.reading import AGAIN, LARGEST_TABLE, read_text
 from dataset.video import Frame, VideoError
 from registry import DATASETS
 
@@ -138,7 +138,7 @@ def lit(stream: Stream) -> tuple[int, None, int]:
 def camera_log(folder: Path, frames: int) -> np.ndarray | None:
     """Times (s) of the frames by the log whose length is nearest to `frames`; None where none comes near."""
     logs = [file for pattern in ("CameraTimeLog*.txt", "*/CameraTimeLog*.txt") for file in folder.glob(pattern)]
-    times = [np.array(re.findall(r"\d+\.\d+", file.read_text(errors="replace")), dtype=float) for file in logs]
+    times = [np.array(re.findall(r"\d+\.\d+", read_text(file, LARGEST_TABLE)), dtype=float) for file in logs]
     near = [log for log in times if len(log) and abs(len(log) - frames) <= LOG_MARGIN]
     return min(near, key=lambda log: abs(len(log) - frames)) if near else None
 

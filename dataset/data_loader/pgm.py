@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 
 from dataset.data_loader.base import natural_sort
-from dataset.data_loader.zips import iter_members, members, open_zip
-from dataset.reading import AGAIN
+from dataset.data_loader.zips import LARGEST, iter_members, members, open_zip
+from dataset.reading import AGAIN, read_bytes
 from dataset.video import Box, Frame, VideoError, cut
 
 HEADER = re.compile(rb"(P[56])(?:\s+#[^\n]*)*\s+(\d{1,6})(?:\s+#[^\n]*)*\s+(\d{1,6})(?:\s+#[^\n]*)*\s+(\d{1,5})\s")
@@ -95,7 +95,7 @@ class Stream:
                 yield f"'{name}' in '{self.place}'", data
         else:
             for file in _files(self.place):
-                yield f"'{file}'", file.read_bytes()
+                yield f"'{file}'", read_bytes(file, LARGEST)
 
     def raw(self) -> Iterator[Raw]:
         """The pictures as they were stored."""

@@ -38,6 +38,7 @@ from dataset.data_loader.files import (
     require_root,
     require_some,
 )
+from dataset.reading import AGAIN, read_text, told
 from dataset.video import Frame, iter_frames
 from registry import DATASETS
 
@@ -136,7 +137,7 @@ def _from(video: Path, file: Path | None) -> str:
 def _read_rates(path: Path, name: str, fs: float) -> dict[str, Signal]:
     """The rates of recording `name` among the lines `<video>, <kind>, <value at each frame> ...`; ValueError else."""
     found = {}
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in read_text(path).splitlines():
         video, _, rest = line.partition(",")
         kind, _, values = rest.partition(",")
         if Path(video.strip()).stem == name and kind.strip() in RATES:
@@ -144,6 +145,8 @@ def _read_rates(path: Path, name: str, fs: float) -> dict[str, Signal]:
             try:
                 numbers = np.array(values.split(","), dtype=float)
             except ValueError as error:
-                raise ValueError(f"'{path}': {kind.strip()} of {name} is no row of numbers: {error}.") from None
+                raise ValueError(
+                    f"'{path}': {kind.strip()} of {name} is no row of numbers: {told(error)}. {AGAIN}"
+                ) from None
             found[signal] = Signal(numbers, times=np.arange(len(numbers)) / fs, unit=unit)
     return found

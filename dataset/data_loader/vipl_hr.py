@@ -31,6 +31,7 @@ import numpy as np
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_key
 from dataset.data_loader.files import passes_filtering, read_table, refuse_motion, require_root, require_some
 from dataset.data_loader.stamps import frames_at, frames_at_rate
+from dataset.reading import is_there
 from dataset.video import Frame
 from registry import DATASETS
 
@@ -75,7 +76,7 @@ class VIPLHRLoader(BaseLoader):
         # Without true frame times, a clock of its own would carry the PPG away from a video whose rate is assumed.
         signals = {"ppg": Signal(wave, times=np.arange(len(wave)) / RATE) if stamped else Signal(wave, fs=RATE)}
         for name, (file, unit, fault) in SIDE_SIGNALS.items():
-            if (recording.path / file).is_file():
+            if is_there(recording.path / file):
                 values = read_table(recording.path / file, skip=1)[:, 0]
                 signals[name] = Signal(np.where(values >= fault, np.nan, values), fs=1.0, unit=unit)
         return signals
@@ -110,4 +111,4 @@ def _recording(place: Path, folder: Path) -> Recording:
 def _stamps(folder: Path) -> np.ndarray | None:
     """Times of the frames in seconds; None where there is no such file."""
     path = folder / TIMES
-    return read_table(path)[:, 0] / 1000 if path.is_file() else None
+    return read_table(path)[:, 0] / 1000 if is_there(path) else None
