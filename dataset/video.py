@@ -172,9 +172,9 @@ def iter_frames(path: str | Path, decoder: str | None = None, count: int | None 
 def frame_count(path: str | Path) -> int | None:
     """Frames of a video file by its header; None where it does not say."""
     try:
-        with _opened(path) as container:
+        with _opened(require_file(path)) as container:
             return container.streams.video[0].frames or None
-    except (av.error.FFmpegError, ValueError, IndexError):
+    except (av.error.FFmpegError, OSError, ValueError, IndexError):
         return None
 
 

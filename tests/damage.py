@@ -31,8 +31,6 @@ FILES = {  # the files of a subject that are damaged, by pattern; other data set
     "BP4DPlusBigSmall": ("*.zip", "Resp_Volts.txt", "AU_OCC/*.csv", "*AU06.csv"),
     "ECG-Fitness": ("c920-1.avi", "viatom-raw.csv"),  # fewer than 100: its folders have two digits
     "iBVP": ("*.bmp", "*.csv"),
-    "MCD-rPPG": ("*_FullHDwebcam_*.avi", "*.PW"),
-    "MR-NIRP": ("RGB/*.pgm", "*.mat"),
     "UBFC-PHYS": ("*.avi", "bvp*.csv"),
     f"UBFC-rPPG{MOTION}": ("*.npy",),
     FOLDER: ("*.mp4", "*.mkv", "*0002.jpg", "*.csv"),

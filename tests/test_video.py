@@ -14,6 +14,7 @@ from dataset.video import (
     _turned_back,
     as_frame,
     decoding,
+    frame_count,
     is_bottom_up_raw_avi,
     iter_array,
     iter_frames,
@@ -284,3 +285,11 @@ def test_only_rgb_arrays_pass_for_frames():
     for wrong in (frame[..., 0], frame.astype(float), frame[..., :2], frame[:0]):
         with pytest.raises(VideoError, match="uint8 RGB"):
             as_frame(wrong)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_frames_of_a_pipe_are_not_counted(tmp_path):
+    """Opening it would wait for ever for somebody who writes into it."""
+    os.mkfifo(tmp_path / "vid.avi")
+    assert frame_count(tmp_path / "vid.avi") is None
+    assert frame_count(tmp_path / "missing.avi") is None
