@@ -35,7 +35,11 @@ FILES = {  # the files of a subject that are damaged, by pattern; other data set
     f"UBFC-rPPG{MOTION}": ("*.npy",),
     FOLDER: ("*.mp4", "*.mkv", "*0002.jpg", "*.csv"),
 }
-OPTIONAL = {"BP4DPlusBigSmall": ("*.csv", "Resp_Volts.txt"), FOLDER: ("*.csv", "*.mp4", "*.mkv")}
+OPTIONAL = {
+    "BP4DPlusBigSmall": ("*.csv", "Resp_Volts.txt"),
+    "LGI-PPGI": ("*timer*.xml",),  # without it the times of the container count
+    FOLDER: ("*.csv", "*.mp4", "*.mkv"),
+}
 TABLES = (".csv", ".txt", ".xmp")
 PICTURES = (".png", ".bmp", ".jpg", ".pgm")
 ABSENT = ("missing", "unreadable", "a folder")
