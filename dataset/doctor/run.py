@@ -6,13 +6,13 @@ from typing import Any
 
 import joblib
 from joblib import Parallel, delayed
-from tqdm import tqdm
 
 from config import run_folder, used_sections
 from dataset.data_loader.base import Recording
 from dataset.doctor import page
 from dataset.doctor.examine import Job, Report, examine
 from dataset.prepare import IncompleteError, Prepared, face_crop, make_loader, prepare
+from dataset.progress import show_progress
 from evaluation.console import text_table
 from evaluation.tables import write_text
 
@@ -94,6 +94,4 @@ def _examined(jobs: Sequence[Job], workers: int) -> list[Report]:
     """The report of every job, in order; one entry at a time is open in each of the processes."""
     processes = max(1, min(len(jobs), workers if workers > 0 else joblib.cpu_count()))
     pool = Parallel(n_jobs=processes, return_as="generator", pre_dispatch="2*n_jobs", batch_size=1)
-    return list(
-        tqdm(pool(map(delayed(examine), jobs)), total=len(jobs), desc="Examining", disable=None, unit="recording")
-    )
+    return list(show_progress(pool(map(delayed(examine), jobs)), "Examining", len(jobs), "recordings", keep=False))
