@@ -114,18 +114,10 @@ class IBVPLoader(BaseLoader):
         return first_file(recording.path / recording.path.name, "*.npy")
 
     def _thermal_files(self, recording: Recording) -> list[Path]:
-        folder = recording.path / f"{recording.path.name}_t"
-        files = natural_sort(folder.glob("*.raw"))
-        if not files:
-            raise VideoError(f"'{folder}' holds no .raw file. {AGAIN}")
-        return files
+        return _files(recording, "t", "*.raw", ".raw file")
 
     def _images(self, recording: Recording) -> list[Path]:
-        folder = recording.path / f"{recording.path.name}_rgb"
-        images = natural_sort(folder.glob("*.bmp"))
-        if not images:
-            raise VideoError(f"'{folder}' holds no BMP file. {AGAIN}")
-        return images
+        return _files(recording, "rgb", "*.bmp", "BMP file")
 
     def _frame_count(self, recording: Recording) -> int:
         if not wants_motion(self.options):
@@ -170,3 +162,12 @@ def read_degrees(path: Path) -> np.ndarray:
     if len(counts) != count:
         raise VideoError(f"'{path}' ends early: {len(counts)} of {count} values. {AGAIN}")
     return counts.reshape(THERMAL).astype(np.float32) * np.float32(0.04) - np.float32(273.15)
+
+
+def _files(recording: Recording, band: str, pattern: str, what: str) -> list[Path]:
+    """The files of one camera in natural order; VideoError saying `what` is missing."""
+    folder = recording.path / f"{recording.path.name}_{band}"
+    files = natural_sort(folder.glob(pattern))
+    if not files:
+        raise VideoError(f"'{folder}' holds no {what}. {AGAIN}")
+    return files
