@@ -35,7 +35,7 @@ import cv2
 import numpy as np
 
 from dataset.data_loader.base import Recording, Signal, natural_key
-from dataset.reading import open_array, read_json, require_file, told
+from dataset.reading import open_array, read_bytes, read_json, require_file, told
 from dataset.statistics import FloatCounter, PairCounter, Stats
 
 try:
@@ -46,6 +46,7 @@ except ImportError:  # not on Windows: there two runs must not write one recordi
 FORMAT = 1
 HEADER = 128  # bytes of the .npy header, whatever the number of frames
 BLOCK = 1 << 19  # bytes of faces written at once
+LARGEST_SIGNALS = 1 << 30  # bytes of signals.npz; an hour of ten signals at 1000 Hz has half of it
 WRITING, STATUS = ".writing", ".status"
 LISTING, MANIFEST = "recordings.json", "manifest.csv"
 STATES = ("done", "failed", "skipped", "missing")
@@ -222,7 +223,7 @@ class Cache:
         with _writing(self.root):
             # Of several processes that end together, the last to write may have looked before another was done:
             # so each looks again after it has written.
-            while not path.is_file() or path.read_bytes() != table:
+            while not _holds(path, table):
                 _replace(path, table, self.root / WRITING)
                 table = self._manifest()
         return path
@@ -576,7 +577,7 @@ def _read_entry(folder: Path, content: dict[str, Any]) -> Entry:
 
 def _arrays(path: Path, checksum: str) -> dict[str, np.ndarray]:
     """The arrays of a signals.npz, which are stored as they are: a compressed one could be of any size."""
-    content = require_file(path).read_bytes()
+    content = read_bytes(path, LARGEST_SIGNALS, remedy="")
     if checksum != f"crc32:{zlib.crc32(content):08x}":
         raise ValueError("signals.npz has another checksum than entry.json states")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -591,6 +592,11 @@ def _boxes(boxes: np.ndarray, starts: np.ndarray, count: int) -> np.ndarray:
     if not len(boxes):
         return np.zeros((0, 4), np.int32)
     return np.repeat(boxes, np.diff([*starts, count]), axis=0)
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    """Whether the file is there with these bytes; one of another size, however large, is not read."""
+    return path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content
 
 
 def _damage(folder: Path) -> str:

@@ -31,13 +31,20 @@ FILES = {  # the files of a subject that are damaged, by pattern; other data set
     "BP4DPlusBigSmall": ("*.zip", "Resp_Volts.txt", "AU_OCC/*.csv", "*AU06.csv"),
     "ECG-Fitness": ("c920-1.avi", "viatom-raw.csv"),  # fewer than 100: its folders have two digits
     "iBVP": ("*.bmp", "*.csv"),
+    "MCD-rPPG": ("*.avi", "*.PW", "meta/*.txt", "ppg_sync/*.txt"),
+    "MR-NIRP": ("RGB/*.pgm", "*.mat"),
     "UBFC-PHYS": ("*.avi", "bvp*.csv"),
     f"UBFC-rPPG{MOTION}": ("*.npy",),
+    "V4V": ("*.mkv", "BP_raw_1KHz/*.txt", "Physiology/*.txt"),
+    "VIPL-HR": tuple(f"v5/source1/{name}" for name in ("video.avi", "wave.csv", "time.txt", "gt_HR.csv")),
     FOLDER: ("*.mp4", "*.mkv", "*0002.jpg", "*.csv"),
 }
 OPTIONAL = {
     "BP4DPlusBigSmall": ("*.csv", "Resp_Volts.txt"),
     "LGI-PPGI": ("*timer*.xml",),  # without it the times of the container count
+    "MCD-rPPG": ("*.PW", "meta/*.txt", "ppg_sync/*.txt"),  # each stands in for another
+    "V4V": ("Physiology/*.txt",),
+    "VIPL-HR": ("time.txt", "gt_HR.csv"),
     FOLDER: ("*.csv", "*.mp4", "*.mkv"),
 }
 TABLES = (".csv", ".txt", ".xmp")
@@ -136,9 +143,9 @@ def _files(root: Path, number: int) -> list[Path]:
 
 def subject_number(text: str) -> int | None:
     """The number of the subject in its name, or in the path of one of its files."""
-    text = re.sub(r"AU_?\w*/|2D\+3D/", "", text)
+    text = re.sub(r"AU_?\w*/|2D\+3D/|Phase \d_[^/]*/|BP_raw_1KHz/", "", text)
     digits = re.search(r"\d+", text)
-    return int(digits.group()) if digits else None
+    return int(digits.group()) % 1000 if digits else None  # patients of MCD-rPPG are numbered from 1001
 
 
 def _videos(root: Path, number: int) -> None:

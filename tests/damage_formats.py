@@ -35,6 +35,8 @@ def of(file: Path) -> list[Row]:
         ".mkv": [*MKV, *PLAYLISTS],
         ".png": PNG,
         ".bmp": BMP,
+        ".pgm": PGM,
+        ".PW": TABLE,
         ".jpg": JPEG,
         ".npy": NPY,
         ".json": JSON,
@@ -206,6 +208,11 @@ def png(width: int, height: int, rows: bytes | None = None) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
+def _pgm(header: bytes) -> Callable[[bytes], bytes]:
+    """Another header in front of the same pixels."""
+    return lambda content: header + content[-96 * 96 * 2 :]
+
+
 PNG = [
     row("of 100000 x 100000 pixels", lambda c: png(100000, 100000, zlib.compress(bytes(1000)))),
     row("that inflates to 20000 x 20000 pixels", lambda c: png(20000, 20000)),
@@ -219,6 +226,15 @@ BMP = [
     row("of -5 x -2^31 pixels", lambda c: pack(c, 18, "<ii", -5, -(2**31))),
     row("of 0 bits a pixel", lambda c: pack(c, 28, "<H", 0)),
     row("whose pixels lie beyond its end", lambda c: pack(c, 10, "<I", HUGE)),
+]
+PGM = [
+    row("of 100000 x 100000 pixels", _pgm(b"P5 100000 100000 65535\n")),
+    row("of 0 x 0 pixels", _pgm(b"P5 0 0 65535\n")),
+    row("of -96 x 96 pixels", _pgm(b"P5 -96 96 65535\n")),
+    row("of a million digits of width", _pgm(b"P5 " + b"9" * 1_000_000 + b" 96 65535\n")),
+    row("without a brightest value", _pgm(b"P5 96 96 0\n")),
+    row("with an endless comment", _pgm(b"P5\n#" + b"x" * 5_000_000)),
+    row("with pixels in letters", _pgm(b"P2 96 96 65535\n")),
 ]
 JPEG = [
     row("of 65500 x 16000 pixels", lambda c: pack(c, c.index(b"\xff\xc0") + 5, ">HH", 16000, 65500)),

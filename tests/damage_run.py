@@ -172,7 +172,8 @@ def states(cache: Path) -> dict[int, dict[str, tuple[str, str]]]:
     by_id = {one["id"]: (one["state"], one["reason"]) for one in told}
     found: dict[int, dict[str, tuple[str, str]]] = {}
     for row in listing:
-        number = subject_number(row["subject"]) or 0
+        # MR-NIRP has a subject under two numbers, each of which its ids tell; ids of other data sets may join numbers.
+        number = subject_number(row["id"] if row["id"].startswith("subject") else row["subject"]) or 0
         found.setdefault(number, {})[row["id"]] = by_id.get(row["id"], ("missing", ""))
     return found
 

@@ -156,3 +156,25 @@ def test_loss_that_compares_clips_refuses_accumulation(tmp_path):
 
     with pytest.raises(ValueError, match="ACCUMULATION_STEPS: 1"):
         Mixing(tiny_config("Mixing", tmp_path, TRAIN__ACCUMULATION_STEPS=2)).fit(ToyClips())
+
+
+class Mixed(Smooth):
+    """Its loss has terms of every kind that methods return."""
+
+    def forward(self, model, batch):
+        """Without autocast, which knows no `meta`."""
+        return self.predict(model, batch)
+
+    def loss(self, outputs, batch, epoch):
+        """One on the device, one on the CPU, a number."""
+        return {**super().loss(outputs, batch, epoch), "clamped": torch.tensor(0.5), "weight": 1.0}
+
+
+def test_all_terms_of_a_window_lie_on_the_device(tmp_path):
+    """Only then can they be stacked and summed over the processes; `meta` stands for a GPU."""
+    trainer = Mixed(tiny_config("Mixed", tmp_path), device="meta")
+    clips, network = ToyClips(n=2), trainer.build_model().to("meta")
+    batch = trainer.enter(torch.utils.data.default_collate([clips[0], clips[1]]))
+    sums = trainer.accumulate(network, [batch], [Micro((0, 1), 2, 2)])
+    assert set(sums) == {"loss", "clamped", "weight"}
+    assert {term.device.type for term in sums.values()} == {"meta"}

@@ -50,11 +50,8 @@ def judge(name: str, root: Path, every: int = 1, workers: int = 2) -> None:
     print(f"{name}: {len(damages)} inputs in {ended.seconds:.1f} s, peak {ended.peak / 1e6:.0f} MB")
 
 
-UNDESCRIBED = {"MCD-rPPG", "MR-NIRP", "V4V", "VIPL-HR"}  # which of their files may be missing is not in `damage` yet
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in group_names() if name not in UNDESCRIBED])
+@pytest.mark.parametrize("name", group_names())
 def test_damaged_raw_data_cost_their_recording_only(name, tmp_path):
     """Every way to damage every file of the data set, with two workers: named, and all others are done."""
     judge(name, tmp_path)

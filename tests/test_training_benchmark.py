@@ -1,5 +1,8 @@
 """The benchmark of training speed: it runs the loop on a real cache, times updates, and survives what fails."""
 
+import os
+import time
+
 import pytest
 
 from tools.benchmark import training
@@ -48,3 +51,26 @@ def test_first_updates_do_not_count(tmp_path):
     path = tmp_path / "history.csv"
     path.write_text("update,seconds\n0,9.0\n1,1.0\n2,3.0\n3,2.0\n")
     assert seconds(path, 1) == 2.0
+
+
+def test_the_gpu_is_watched_by_one_process_that_ends_with_the_block(tmp_path, monkeypatch):
+    """Every line it writes is a sample, but for those that are no number."""
+    program, pid = tmp_path / "nvidia-smi", tmp_path / "pid"
+    program.write_text(f"#!/bin/sh\necho $$ > {pid}\necho 7\necho '[N/A]'\nwhile echo 93; do sleep 0.05; done\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with training.watched() as samples:
+        deadline = time.monotonic() + 20
+        while len(samples) < 3 and time.monotonic() < deadline:
+            time.sleep(0.02)
+    assert samples[:3] == [7, 93, 93]
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
+
+
+def test_without_a_gpu_there_are_no_samples(tmp_path, monkeypatch):
+    """And no error."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with training.watched() as samples:
+        pass
+    assert samples == []

@@ -367,7 +367,9 @@ class Trainer:
                 part = losses["loss"] * (micro.count * world / clips)
                 (scale(part) if scale else part).backward()
             for name, value in losses.items():
-                share = torch.as_tensor(value, dtype=torch.float64).detach() * (micro.count / clips)
+                # Terms come as tensors of the device, tensors of the CPU and plain numbers; they are stacked later on.
+                term = torch.as_tensor(value, dtype=torch.float64, device=self.device).detach()
+                share = term * (micro.count / clips)
                 sums[name] = sums.get(name, 0) + share
         return sums
 

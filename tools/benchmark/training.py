@@ -195,23 +195,25 @@ INTERVAL = 0.2  # seconds between looks at the GPU
 def watched() -> Iterator[list[float]]:
     """A list that fills with the GPU's utilisation (%) while the block runs; stays empty without nvidia-smi."""
     samples: list[float] = []
-    stop = threading.Event()
-    command = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "--id=0"]
+    fields = ["--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "--id=0"]
+    try:
+        # One process for all looks: starting it can take seconds.
+        command = ["nvidia-smi", *fields, f"--loop-ms={INTERVAL * 1000:.0f}"]
+        watcher = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    except OSError:
+        yield samples
+        return
 
-    def look() -> None:
-        while not stop.wait(INTERVAL):
-            try:
-                answer = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout
-                samples.append(float(answer.split()[0]))
-            except (OSError, subprocess.SubprocessError, ValueError, IndexError):
-                return
+    def read() -> None:
+        samples.extend(float(line) for line in watcher.stdout if line.strip().isdecimal())
 
-    thread = threading.Thread(target=look, daemon=True)
+    thread = threading.Thread(target=read, daemon=True)
     thread.start()
     try:
         yield samples
     finally:
-        stop.set()
+        watcher.kill()
+        watcher.wait()
         thread.join()
 
 
