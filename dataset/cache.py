@@ -46,6 +46,7 @@ except ImportError:  # not on Windows: there two runs must not write one recordi
 FORMAT = 1
 HEADER = 128  # bytes of the .npy header, whatever the number of frames
 BLOCK = 1 << 19  # bytes of faces written at once
+ATTEMPTS = 20  # to put an entry where other processes may be putting theirs
 LARGEST_SIGNALS = 1 << 30  # bytes of signals.npz; an hour of ten signals at 1000 Hz has half of it
 WRITING, STATUS = ".writing", ".status"
 LISTING, MANIFEST = "recordings.json", "manifest.csv"
@@ -709,11 +710,17 @@ def _locked(descriptor: int) -> bool:
 
 def _move(source: Path, target: Path, trash: Path) -> None:
     """Rename the folder `source` to `target`; an entry that is already there goes."""
-    old = trash / f"{target.name}.old"
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        os.replace(target, old)
-    os.replace(source, target)
+    old, collisions = trash / f"{target.name}.old", (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT)
+    for attempt in range(ATTEMPTS):
+        shutil.rmtree(old, ignore_errors=True)
+        try:
+            if target.exists():
+                os.replace(target, old)
+            os.replace(source, target)
+            break
+        except OSError as error:  # another process has put its own entry there, or taken the old one away, just now
+            if error.errno not in collisions or attempt == ATTEMPTS - 1:
+                raise
     _sync_folder(target.parent)
     shutil.rmtree(old, ignore_errors=True)
 

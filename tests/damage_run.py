@@ -60,6 +60,11 @@ def arguments(name: str, data: Path, cache: Path, workers: int = 2, *changes: st
     }
     if name == FOLDER:
         settings[f"{node}.FS"] = 30
+    if name == "VIPL-HR":  # without being asked for, near infrared is left out
+        settings |= {
+            f"{node}.FILTERING.SELECT_TASKS": True,
+            f"{node}.FILTERING.TASK_LIST": "['source1','source2','source4']",
+        }
     if name.endswith(MOTION):
         settings[f"{node}.PREPROCESS.DATA_AUG"] = "['Motion']"
     return ["--config_file", str(FILE), *(f"{key}={value}" for key, value in settings.items()), *changes]
@@ -208,7 +213,9 @@ def faults(reason: str, file: Path) -> list[str]:
         r"\b[A-Z]\w*(Error|Exception|Interrupt|Warning)\b|Traceback|<class|object at 0x|process .* died", reason
     ):
         found.append("a bare error")
-    recording = "The signal " in reason and f"'{file.parent}/" in reason  # a wave is named by its recording's video
+    # A wave is named by its recording's video, which may lie in another folder and have other signs in its name.
+    twin = re.sub(r"\W", "_", file.stem.removesuffix("-BP"))
+    recording = "The signal " in reason and (f"'{file.parent}/" in reason or twin in reason)
     if not recording and file.stem not in reason and not any(f"'{one}'" in reason for one in list(file.parents)[:2]):
         found.append("no file")
     if not re.search(r"\b(again|leave|mend|set|delete|choose|take)\b", reason, re.IGNORECASE):

@@ -3,6 +3,8 @@
 import errno
 import json
 import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -155,6 +157,22 @@ def test_no_recording_id_leads_out_of_the_cache(cache, name):
     assert safe_name(name) != safe_name(name + "?")
     outside = [p for p in cache.root.parent.parent.rglob("*.npy") if cache.root not in p.parents]
     assert not outside
+
+
+def test_writers_of_one_entry_may_end_at_the_same_moment(cache):
+    """Whoever ends last has its entry there; nobody is refused, and nothing of the others is left."""
+    one, start = recording(), threading.Barrier(4)
+
+    def write() -> None:
+        for _ in range(10):
+            start.wait(timeout=10)
+            fill(cache, one, frames())
+
+    with ThreadPoolExecutor(4) as pool:
+        for task in [pool.submit(write) for _ in range(4)]:
+            task.result()
+    assert np.array_equal(cache.entry(one.id).faces, frames())
+    assert not list((cache.root / module.WRITING).iterdir())
 
 
 @pytest.mark.parametrize("name", ["subject1", "01-02", "Zoë am Fenster", "s1_T1", "F001T1", "心拍 3"])

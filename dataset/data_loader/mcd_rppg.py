@@ -29,7 +29,7 @@ import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_key
 from dataset.data_loader.files import chosen, passes_filtering, read_table, refuse_motion, require_root, require_some
-from dataset.reading import LARGEST_TABLE, is_there, read_text
+from dataset.reading import LARGEST_TABLE, is_there, read_text, told
 from dataset.video import Frame, iter_frames, within_times
 from registry import DATASETS
 
@@ -125,7 +125,7 @@ def _read_clock(path: Path) -> tuple[np.ndarray, list[datetime]]:
                 moments.append(datetime.fromisoformat(moment.strip()))
             except ValueError as error:
                 raise ValueError(
-                    f"Line {number} of '{path}' is no number and moment: {error}. Copy it again."
+                    f"Line {number} of '{path}' is no number and moment: {told(error)}. Copy it again."
                 ) from None
     if not moments:
         raise ValueError(f"'{path}' is empty. Copy it again, or leave the recording out.")

@@ -106,8 +106,8 @@ def _name(file: Path) -> str:
 
 
 def _files(root: Path, pattern: str) -> list[Path]:
-    """Files below `root` that are not hidden."""
-    return [file for file in root.rglob(pattern) if file.is_file() and not is_hidden(file, root)]
+    """What is called so below `root` and not hidden: reading it says if it is no file."""
+    return [file for file in root.rglob(pattern) if not is_hidden(file, root)]
 
 
 def _label_files(root: Path) -> tuple[dict[str, Path], dict[str, Path]]:
@@ -135,18 +135,27 @@ def _from(video: Path, file: Path | None) -> str:
 
 
 def _read_rates(path: Path, name: str, fs: float) -> dict[str, Signal]:
-    """The rates of recording `name` among the lines `<video>, <kind>, <value at each frame> ...`; ValueError else."""
-    found = {}
+    """The rates of recording `name` among the lines `<video>, <kind>, <value at each frame> ...`.
+
+    ValueError for values that are no numbers, and for other lines in the recording's own file.
+    """
+    found, shared = {}, path.stem != name
     for line in read_text(path).splitlines():
         video, _, rest = line.partition(",")
-        kind, _, values = rest.partition(",")
-        if Path(video.strip()).stem == name and kind.strip() in RATES:
-            signal, unit = RATES[kind.strip()]
-            try:
-                numbers = np.array(values.split(","), dtype=float)
-            except ValueError as error:
-                raise ValueError(
-                    f"'{path}': {kind.strip()} of {name} is no row of numbers: {told(error)}. {AGAIN}"
-                ) from None
+        kind, _, values = (part.strip() for part in rest.partition(","))
+        if Path(video.strip()).stem == name and kind in RATES:
+            signal, unit = RATES[kind]
+            numbers = _numbers(values, f"'{path}': {kind} of {name}")
             found[signal] = Signal(numbers, times=np.arange(len(numbers)) / fs, unit=unit)
+        elif line.strip() and not shared:
+            raise ValueError(f"'{path}': '{line[:40]}' is no line of rates of {name}. {AGAIN}")
+    if not found and not shared:
+        raise ValueError(f"'{path}' is empty. {AGAIN}")
     return found
+
+
+def _numbers(text: str, what: str) -> np.ndarray:
+    try:
+        return np.array(text.split(","), dtype=float)
+    except ValueError as error:
+        raise ValueError(f"{what} is no row of numbers: {told(error)}. {AGAIN}") from None
