@@ -57,10 +57,11 @@ def time_flags(times: np.ndarray | None) -> dict[str, Any]:
     ordinary = np.median(steps[steps > 0]) if (steps > 0).any() else 0.0
     if not ordinary:
         return {"times_out_of_order": len(steps)}
-    gaps = steps[steps > 1.5 * ordinary]
+    gap, double = steps > 1.5 * ordinary, (steps >= 0) & (steps < 0.25 * ordinary)
+    late = np.append(gap[:-1] & double[1:], False)  # such a frame and the next one on time are neither
     counts = {
-        "dropped_frames": int(np.sum(np.rint(gaps / ordinary) - 1)),
-        "doubled_frames": int(np.count_nonzero((steps >= 0) & (steps < 0.25 * ordinary))),
+        "dropped_frames": int(np.sum(np.rint(steps / ordinary)[gap] - 1)) - int(late.sum()),
+        "doubled_frames": int(double.sum()) - int(late.sum()),
         "times_out_of_order": int(np.count_nonzero(steps < 0)),
     }
     return {name: count for name, count in counts.items() if count}

@@ -231,3 +231,29 @@ def test_v4v_rates_alone_are_no_label(tmp_path):
     reader = DATASETS["V4V"]()
     with pytest.raises(FileNotFoundError, match="neither F001-T1-BP.txt nor F001-T1.txt.*phase 2"):
         reader.read_wave(reader.recordings(tmp_path)[0])
+
+
+def put_away(path):
+    """A link to nothing in the place of the file."""
+    path.unlink()
+    path.symlink_to("/nonexistent")
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda path: path.write_text(""), "is empty"),
+        (lambda path: path.write_text("<html>Log in</html>\n"), "is no line of rates of F001_T1"),
+        (lambda path: path.write_text("F001_T1.mkv, HR, 71, high\n"), "HR of F001_T1 is no row of numbers"),
+        (put_away, "does not exist"),
+    ],
+)
+def test_v4v_a_broken_file_of_rates_is_not_an_absent_one(tmp_path, change, match):
+    """Without the file there are no rates; with one that holds none, an error names it."""
+    write_layout("V4V", tmp_path, SETTINGS)
+    path, reader = next(tmp_path.rglob("F001_T1.txt")), DATASETS["V4V"]()
+    change(path)
+    with pytest.raises((ValueError, OSError), match=f"F001_T1.txt.*{match}"):
+        reader.read_wave(reader.recordings(tmp_path)[0])
+    path.unlink()
+    assert set(reader.read_wave(reader.recordings(tmp_path)[0])) == {"ppg"}

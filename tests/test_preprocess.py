@@ -247,6 +247,11 @@ def test_frame_times_show_drops_and_doubles():
     assert time_flags(times) == {"dropped_frames": 3}
     assert time_flags(np.insert(times, 20, times[20])) == {"dropped_frames": 3, "doubled_frames": 1}
     assert time_flags(np.array([0, 1, 2, 1.5, 3, 4])) == {"times_out_of_order": 1}
+    late = np.arange(50) / 30
+    late[20] += 0.9 / 30
+    assert time_flags(late) == {}
+    late[31] += 0.9 / 30
+    assert time_flags(np.delete(late, 30)) == {"dropped_frames": 1}
     assert time_flags(np.arange(50) / 30) == {} and time_flags(None) == {}
 
 
