@@ -23,6 +23,7 @@ from dataset.data_loader.base import Recording, Signal
 from dataset.legacy import LegacyChunks, find_chunks
 from dataset.transforms import normalise
 from neural_methods.batches import PlannedBatches, loader, training_plan
+from tools.benchmark.measure import conditions
 
 FRAMES, SIDE, FS, BATCH = 128, 72, 30.0, 4
 TYPES = ("DiffNormalized", "Standardized")  # what TS-CAN reads: six channels
@@ -35,7 +36,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=5)
     asked = parser.parse_args()
-    print(section(asked.clips, asked.repeats))
+    print(f"{conditions()}\n\n{section(asked.clips, asked.repeats)}")
 
 
 def section(count: int = 64, repeats: int = 5) -> str:

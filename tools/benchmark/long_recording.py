@@ -24,18 +24,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--work", type=Path, help="folder for the video; kept and used again")
     asked = parser.parse_args(arguments)
+    from tools.benchmark.measure import conditions
+
     with tempfile.TemporaryDirectory() as temporary:
-        print(section(asked.work or Path(temporary), asked.minutes, asked.workers))
+        print(f"{conditions()}\n\n{section(asked.work or Path(temporary), asked.minutes, asked.workers)}")
 
 
 def section(work: Path, minutes: float = 20.0, workers: Sequence[int] = (1, 2)) -> str:
     """The table: peak of summed PSS and seconds, for each number of workers."""
-    from tools.benchmark.measure import conditions, measure
+    from tools.benchmark.measure import measure
 
     video = render(work, minutes)
     lines = [
-        f"H.264, {WIDTH}x{HEIGHT}, 30 fps, {minutes:g} min a recording, one for each worker; first-frame Haar box. "
-        f"{conditions()}",
+        f"H.264, {WIDTH}x{HEIGHT}, 30 fps, {minutes:g} min a recording, one for each worker; first-frame Haar box.",
         "",
         "| workers | peak memory, PSS of all processes (MB) | per worker (MB) | frames/s of all |",
         "| --- | --- | --- | --- |",

@@ -43,22 +43,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--work", type=Path, help="folder for the videos; kept and used again")
     asked = parser.parse_args(arguments)
+    from tools.benchmark.measure import conditions
+
     with tempfile.TemporaryDirectory() as temporary:
         work = asked.work or Path(temporary)
         videos = {name: render(work, name, asked.seconds) for name in asked.formats}
-        text = section(videos, asked.repeats, asked.seconds, work)
+        text = f"{conditions()}\n\n{section(videos, asked.repeats, asked.seconds, work)}"
     if asked.out:
         asked.out.write_text(text + "\n", encoding="utf-8")
     print(text)
 
 
 def section(videos: dict[str, Path], repeats: int, seconds: float, work: Path) -> str:
-    """The tables of speed and memory with their conditions."""
-    from tools.benchmark.measure import conditions
-
+    """The tables of speed and memory."""
     lines = [
         f"Videos: one synthetic face, 640x480, 30 fps, {seconds:g} s; first-frame Haar box x 1.5, faces of 72x72. "
-        f"Median of {repeats}, files in the page cache; floor: `tools/benchmark/floor.py`. {conditions()}",
+        f"Median of {repeats}, files in the page cache; floor: `tools/benchmark/floor.py`.",
         "",
         "| format | floor, 1 core (frames/s) | ours, 1 core | share | two floors | two workers | share |",
         "| --- | --- | --- | --- | --- | --- | --- |",

@@ -12,13 +12,14 @@ import numpy as np
 from evaluation.evaluate import RecordingResult, rows
 from evaluation.presets import PRESETS
 from registry import UNSUPERVISED
+from tools.benchmark.measure import conditions
 
 FS = 30.0
 
 
 def main() -> None:
     """Print a Markdown table of medians over 20 calls."""
-    print(section())
+    print(f"{conditions()}\n\n{section()}")
 
 
 def section() -> str:

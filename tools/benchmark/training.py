@@ -79,7 +79,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="Markdown file")
     given = parser.parse_args()
     asked = asked_by_default(given.device, given.batch, given.updates, given.workers)
-    text = section(asked, given.methods, given.modes)
+    text = f"{conditions()}\n\n{section(asked, given.methods, given.modes)}"
     if given.out:
         given.out.write_text(text + "\n", encoding="utf-8")
     print(text)
@@ -95,7 +95,7 @@ def section(asked: Asked, methods: Any = METHOD_NAMES, modes: Any = tuple(MODES)
     """The table: clips per second by method and mode; a mode that fails here says so."""
     machine = torch.cuda.get_device_name(asked.device) if not asked.small else f"{torch.get_num_threads()} threads"
     lines = [
-        f"{asked.batch} clips per update, medians of {asked.updates} updates on {machine}; {conditions()}",
+        f"{asked.batch} clips per update, medians of {asked.updates} updates on {machine}; compiling does not count.",
         "",
         "| method | clip | mode | clips/s | GPU busy | GPU memory |",
         "| --- | --- | --- | --- | --- | --- |",

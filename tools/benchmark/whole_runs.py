@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dataset.synthetic.layouts import write_layout
 from dataset.synthetic.settings import resolve
-from tools.benchmark.measure import Measured, measure
+from tools.benchmark.measure import Measured, conditions, measure
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 VIDEOS = {"PRESET": "standard", "SUBJECTS": 6, "SECONDS": 30, "WIDTH": 640, "HEIGHT": 480, "CODEC": "mjpg"}
@@ -26,7 +26,7 @@ def main() -> None:
     """Render once into `--folder`, run both, print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "pulsescope_whole_runs")
-    print(section(parser.parse_args().folder))
+    print(f"{conditions()}\n\n{section(parser.parse_args().folder)}")
 
 
 def section(folder: Path) -> str:
@@ -35,7 +35,10 @@ def section(folder: Path) -> str:
     videos = folder / "UBFC-rPPG"
     write_layout("UBFC-rPPG", videos, resolve(VIDEOS))
     lines = ["| run | s | peak memory (GB) |", "| --- | --- | --- |"]
-    for title, overrides in (("seven classical methods", classical(videos)), ("PhysNet, 2 epochs", physnet(videos))):
+    for title, overrides in (
+        ("seven classical methods", classical(videos)),
+        ("PhysNet 72x72, 4 train, 2 test, 2 epochs, batch 4", physnet(videos)),
+    ):
         with tempfile.TemporaryDirectory(dir=folder) as empty:
             result = run(overrides, Path(empty))
         lines.append(f"| {title} | {result.seconds:.1f} | {result.peak_pss / 1e9:.2f} |")
