@@ -19,8 +19,8 @@ PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "benchmarks.md"
 HEAD = """# Measured
 
 What rPPG-Toolbox (commit d807b01) was measured to need on two such cores: preprocessing 153 frames/s (MJPG) and 160
-(raw AVI) in one process; 248,841 bytes a frame in its cache; POS on 60 s 1.9 s; the figures of a 30 s window 270 ms; POS
-alone on the six videos 103 s; the PhysNet run 351 s and 9.3 GB.
+(raw AVI) in one process; 248,841 bytes a frame in its cache; POS on 60 s 1.9 s; the figures of a 30 s window 270 ms;
+POS alone on the six videos 103 s; the PhysNet run 351 s and 9.3 GB.
 """
 TITLES = {
     "preprocessing": "Preprocessing",

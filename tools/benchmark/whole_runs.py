@@ -35,10 +35,11 @@ def section(folder: Path) -> str:
     videos = folder / "UBFC-rPPG"
     write_layout("UBFC-rPPG", videos, resolve(VIDEOS))
     lines = ["| run | s | peak memory (GB) |", "| --- | --- | --- |"]
-    for title, overrides in (
-        ("seven classical methods", classical(videos)),
-        ("PhysNet 72x72, 4 train, 2 test, 2 epochs, batch 4", physnet(videos)),
-    ):
+    runs = {
+        "seven classical methods": classical(videos),
+        "PhysNet 72x72, 4 train, 2 test, 2 epochs, batch 4": physnet(videos),
+    }
+    for title, overrides in runs.items():
         with tempfile.TemporaryDirectory(dir=folder) as empty:
             result = run(overrides, Path(empty))
         lines.append(f"| {title} | {result.seconds:.1f} | {result.peak_pss / 1e9:.2f} |")
