@@ -565,8 +565,19 @@ def extended_schema(layers: list[Layer]) -> CfgNode:
 def _needs_methods(layers: list[Layer], config: CfgNode) -> bool:
     """Whether the networks must be imported: a classical run can do without torch."""
     modes = _names(layers, "TOOLBOX_MODE")
-    sections = {key for layer in layers for key in _node(layer.values, "MODEL")}
-    return (bool(modes) and modes[-1] in NEURAL_MODES) or bool(sections - set(config.MODEL))
+    if modes and modes[-1] in NEURAL_MODES:
+        return True
+    return any(_has_unknown(_node(layer.values, "MODEL"), config.MODEL) for layer in layers)
+
+
+def _has_unknown(values: dict[str, Any], node: CfgNode) -> bool:
+    """Whether a key of `values`, or of a section in it, is not in `node`."""
+    for key, value in values.items():
+        if key not in node:
+            return True
+        if isinstance(value, dict) and isinstance(node[key], CfgNode) and _has_unknown(value, node[key]):
+            return True
+    return False
 
 
 def _owners(keys: set[str]) -> list[str]:

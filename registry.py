@@ -107,14 +107,7 @@ OURS = {"config", "dataset", "evaluation", "neural_methods", "registry", "unsupe
 
 
 def _is_ours(module: str) -> bool:
-    return module.split(".")[0] in {
-        "dataset",
-        "evaluation",
-        "neural_methods",
-        "unsupervised_methods",
-        "registry",
-        "config",
-    }
+    return module.split(".")[0] in OURS
 
 
 def import_plugin(path: Path) -> list[str]:

@@ -824,3 +824,9 @@ def test_a_run_folder_has_a_name_and_a_hash(write, values, name):
     folder = run_folder(load_config(write(values)))
     assert folder.parent == Path("runs/exp/runs")
     assert folder.name == f"{name}-{run_hash(load_config(write(values)))}"
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "configs" / "demo").glob("*.yaml")), ids=lambda file: file.stem)
+def test_a_file_of_a_method_loads_in_the_mode_without_one(file):
+    """A method's own keys, also those inside a section that is always there, do not depend on the mode."""
+    assert load_config(file, ["TOOLBOX_MODE=preprocess"]).TOOLBOX_MODE == "preprocess"
