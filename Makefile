@@ -14,14 +14,14 @@ test: $(VENV)/installed-dev
 	$(RUN) -m pytest -q -n auto --durations=10
 
 test-slow: $(VENV)/installed-dev
-	$(RUN) -m pytest -q -m slow
+	$(RUN) -m pytest -q -n auto -m slow --durations=15
 
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 
 coverage: $(VENV)/installed-dev
-	$(RUN) -m pytest -q --cov=evaluation --cov=unsupervised_methods --cov=config --cov=dataset.transforms \
+	$(RUN) -m pytest -q -n auto --cov=evaluation --cov=unsupervised_methods --cov=config --cov=dataset.transforms \
 		--cov=dataset.splits --cov=dataset.labels --cov-branch --cov-report=term-missing:skip-covered
 
 benchmark: $(VENV)/installed-dev

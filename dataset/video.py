@@ -8,7 +8,7 @@ import contextlib
 import ctypes
 import functools
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -478,16 +478,16 @@ def iter_images(paths: Iterable[str | Path], times: Sequence[float] | np.ndarray
     if paths:
         _remember(paths[0])
     for index, path in enumerate(paths):
-        yield _ImageFrame(path, None if times is None else float(times[index]))
+        yield ImageFrame(functools.partial(read_image, path), None if times is None else float(times[index]))
 
 
-class _ImageFrame(Frame):
-    """An image file, decoded once at the first look."""
+class ImageFrame(Frame):
+    """A compressed picture, decoded once at the first look; `decode` returns its pixels as BGR."""
 
-    def __init__(self, path: Path, time: float | None):
+    def __init__(self, decode: Callable[[], np.ndarray], time: float | None):
         """Nothing is read yet."""
-        self.path = path
         self.time = time
+        self._decode = decode
         self._pixels: np.ndarray | None = None
 
     @property
@@ -501,7 +501,7 @@ class _ImageFrame(Frame):
 
     def _bgr(self) -> np.ndarray:
         if self._pixels is None:
-            self._pixels = read_image(self.path)
+            self._pixels = self._decode()
         return self._pixels
 
 

@@ -13,16 +13,16 @@ rendered files, not on the original ones.
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import cv2
 import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
 from dataset.data_loader.files import passes_filtering, read_table, refuse_motion, require_root, require_some
 from dataset.data_loader.zips import iter_members
-from dataset.video import Box, Frame, cut, decode_image
+from dataset.video import Frame, ImageFrame, decode_image
 from registry import DATASETS
 
 SUBJECT, TRIAL = re.compile(r"[FM]\d{3}"), re.compile(r"T\d{1,2}")
@@ -88,28 +88,5 @@ def iter_zip(path: Path, task: str, fs: float) -> Iterator[Frame]:
         return name.suffix.lower() == ".jpg" and len(name.parts) > 2 and name.parts[1] == task
 
     for index, (name, data) in enumerate(iter_members(path, wanted, f"picture of {task}")):
-        yield ZipFrame(np.frombuffer(data, np.uint8), f"'{name}' in '{path}'", index / fs)
-
-
-class ZipFrame(Frame):
-    """A picture in memory, decoded at the first look."""
-
-    def __init__(self, data: np.ndarray, name: str, time: float):
-        """`data` (L,) uint8 are the bytes of the file, `name` stands for it in messages."""
-        self.time = time
-        self._data, self._name = data, name
-        self._pixels: np.ndarray | None = None
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(H, W)."""
-        return self._bgr().shape[:2]
-
-    def rgb(self, box: Box | None = None) -> np.ndarray:
-        """The part inside `box`."""
-        return cv2.cvtColor(cut(self._bgr(), box), cv2.COLOR_BGR2RGB)
-
-    def _bgr(self) -> np.ndarray:
-        if self._pixels is None:
-            self._pixels = decode_image(self._data, self._name)
-        return self._pixels
+        decode = partial(decode_image, np.frombuffer(data, np.uint8), f"'{name}' in '{path}'")
+        yield ImageFrame(decode, index / fs)

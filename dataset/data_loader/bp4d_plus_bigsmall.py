@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from dataset.data_loader.base import Recording, Signal
-from dataset.data_loader.bp4d_plus import BP4DPlusLoader, ZipFrame, read_signal
+from dataset.data_loader.bp4d_plus import BP4DPlusLoader, read_signal
 from dataset.data_loader.files import column, read_table
 from dataset.reading import AGAIN, is_there
 from dataset.video import Box, Frame, VideoError
@@ -92,7 +92,7 @@ class BP4DPlusBigSmallLoader(BP4DPlusLoader):
 class LowerSquare(Frame):
     """The lowest rows of an upright picture, as many as it has columns; another picture as a whole."""
 
-    def __init__(self, frame: ZipFrame):
+    def __init__(self, frame: Frame):
         """Nothing is decoded yet."""
         self.frame, self.time = frame, frame.time
 
