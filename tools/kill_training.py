@@ -35,6 +35,7 @@ def write(path, content):
     calls[0] += 1
     if calls[0] != number:
         return honest(path, content)
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     if moment == "half written":
         temporary.write_bytes(content[: len(content) // 2]); die()
@@ -115,8 +116,10 @@ def _trial(arguments: Sequence[str], folder: Path, expected: dict[str, str], sec
 def _trial_inside(arguments: Sequence[str], folder: Path, expected: dict[str, str], what: str) -> Trial:
     # Writes 1 and 2 are the run's configuration and environment; 3 is the first weight file, 5 its state.
     process = _run([sys.executable, "-c", SUICIDE, what, "3", *arguments, f"LOG.PATH={folder}"])
-    process.communicate()
-    return _judged(arguments, folder, expected, what, process.returncode == -signal.SIGKILL)
+    _, errors = process.communicate()
+    if process.returncode != -signal.SIGKILL:
+        return Trial(what, False, False, f"No kill happened there: exit code {process.returncode}. {errors[-500:]}")
+    return _judged(arguments, folder, expected, what, killed=True)
 
 
 def _judged(arguments: Sequence[str], folder: Path, expected: dict[str, str], moment: str, killed: bool) -> Trial:
