@@ -47,11 +47,9 @@ OPTIONAL = {
     "VIPL-HR": ("time.txt", "gt_HR.csv"),
     FOLDER: ("*.csv", "*.mp4", "*.mkv"),
 }
-UNSEEN = {  # damages that leave what the reader needs
-    "MCD-rPPG": (
-        ".avi of 2^32 frames",
-        ".txt cut to 10 bytes",
-    ),  # headers are known to miscount; lines are only counted
+UNSEEN = {  # damages that leave what the reader needs: headers of MCD-rPPG are known to miscount, its lines are counted
+    "MCD-rPPG": (".avi of 2^32 frames", ".txt cut to 10 bytes"),
+    "VIPL-HR": (".csv cut to 10 bytes", ".csv with zero bytes in it"),  # two values are left; no zero to replace
 }
 TABLES = (".csv", ".txt", ".xmp", ".PW")
 PICTURES = (".png", ".bmp", ".jpg", ".pgm")
