@@ -63,7 +63,7 @@ def test_a_shipped_training_configuration_runs_with_only_its_paths_changed(raw, 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [100, 1, 2])
 def test_the_demo_physnet_beats_green_on_people_it_has_not_seen(seed, tmp_path_factory):
-    """Trained on the preset `standard`, sixteen unseen subjects, each of three seeds; videos are rendered once for all."""
+    """Trained on the preset `standard`, sixteen unseen subjects, each of three seeds; all share the rendered videos."""
     base = tmp_path_factory.getbasetemp() / "demo_physnet"
     overrides = [f"{s}.DATA.DATA_PATH={base / 'videos'}" for s in ("TRAIN", "VALID", "TEST")]
     overrides += [f"{s}.DATA.CACHED_PATH={base / 'cache'}" for s in ("TRAIN", "VALID", "TEST")]
