@@ -156,7 +156,7 @@ def check_doubled(times: np.ndarray | None, repeated: int, count: int, fs: float
 def _by_time(times: np.ndarray | None) -> tuple[int, int, int]:
     """Frames lost, doubled and out of order by their times (T,) s.
 
-    A frame that comes late and the next one on time look like one lost and one doubled: such pairs are no loss.
+    Several late frames and those that catch up with them look like lost and doubled ones: such pairs are no loss.
     """
     flags = time_flags(times)
     lost, doubled = flags.get("dropped_frames", 0), flags.get("doubled_frames", 0)
