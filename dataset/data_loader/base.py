@@ -37,6 +37,12 @@ class Signal:
     unit: str = "a.u."
 
 
+def wants_motion(options: dict[str, Any]) -> bool:
+    """Whether DATA_AUG asks for the motion-augmented .npy videos instead of the originals."""
+    augmentations = options.get("DATA_AUG") or ["None"]
+    return "Motion" in augmentations and "None" not in augmentations
+
+
 class BaseLoader:
     """A data set of the toolbox; subclasses register under the name a user writes in `DATASET`."""
 
@@ -45,6 +51,7 @@ class BaseLoader:
         1  # raise it when the frames or signals read from the same files change: old cache entries then stand aside
     )
     signals: tuple[str, ...] = ("ppg",)  # what read_wave returns; () for a data set without labels
+    unaugmented = ""  # name of the data set for the refusal of DATA_AUG ['Motion']; "": the loader reads such videos
     generated = False  # True: the loader makes its files itself, so DATA_PATH need not exist
     keep_clip: Callable[[np.ndarray, float], bool] | None = (
         None  # of a clip's label (T,) and its fs: is it good enough?
@@ -53,8 +60,16 @@ class BaseLoader:
     OPTIONS: dict[str, Any] = {}  # keys of this data set under its DATA node, with their defaults
 
     def __init__(self, options: dict[str, Any] | None = None):
-        """`options`: the values of OPTIONS, and DATA_AUG, DATA_MODE and DECODER of the DATA node."""
+        """`options`: the values of OPTIONS, and DATA_AUG, DATA_MODE and DECODER of the DATA node.
+
+        ValueError when motion-augmented videos are asked of a data set that has none.
+        """
         self.options = options or {}
+        if self.unaugmented and wants_motion(self.options):
+            raise ValueError(
+                f"PREPROCESS.DATA_AUG is ['Motion'], but {self.unaugmented} is read from its own videos only. Use "
+                f"['None']."
+            )
 
     def recordings(self, root: Path) -> list[Recording]:
         """List every recording under `root` in natural order, without opening the videos."""

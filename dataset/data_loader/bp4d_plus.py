@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
-from dataset.data_loader.files import passes_filtering, read_table, refuse_motion, require_root, require_some
+from dataset.data_loader.files import passes_filtering, read_table, require_root, require_some
 from dataset.data_loader.zips import iter_members
 from dataset.video import Frame, ImageFrame, decode_image
 from registry import DATASETS
@@ -35,12 +35,8 @@ class BP4DPlusLoader(BaseLoader):
 
     fs = 25.0
     signals = ("ppg",)
+    unaugmented = "BP4D+"
     absent = ("F042T11",)  # named in the data set, but without files
-
-    def __init__(self, options: dict[str, Any] | None = None):
-        """ValueError when motion-augmented videos are asked for."""
-        super().__init__(options)
-        refuse_motion(self.options, "BP4D+")
 
     def recordings(self, root: Path) -> list[Recording]:
         """One per folder `Physiology/<subject>/<task>`, in natural order; FileNotFoundError when there is none."""

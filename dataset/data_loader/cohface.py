@@ -11,14 +11,13 @@ is that of public readers (rPPG-Toolbox, pyVHR); it has been tested on rendered 
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 
 from dataset.data_loader import hdf5
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
-from dataset.data_loader.files import refuse_motion, require_root, require_some
+from dataset.data_loader.files import require_root, require_some
 from dataset.reading import is_there
 from dataset.video import Frame, iter_frames
 from registry import DATASETS
@@ -32,11 +31,7 @@ class COHFACELoader(BaseLoader):
 
     fs = 20.0
     signals = ("ppg",)
-
-    def __init__(self, options: dict[str, Any] | None = None):
-        """ValueError when motion-augmented videos are asked for."""
-        super().__init__(options)
-        refuse_motion(self.options, "COHFACE")
+    unaugmented = "COHFACE"
 
     def recordings(self, root: Path) -> list[Recording]:
         """One per folder of two numbers, in natural order; FileNotFoundError when there is none."""

@@ -32,7 +32,6 @@ from dataset.data_loader.files import (
     column,
     passes_filtering,
     read_table,
-    refuse_motion,
     require_root,
     require_some,
 )
@@ -57,12 +56,12 @@ class ECGFitnessLoader(BaseLoader):
     """Ids are subject, session and camera, such as `00_01_c920-1`."""
 
     signals = ("ecg",)
+    unaugmented = "ECG-Fitness"
     OPTIONS = {"CAMERA": ""}  # '': c920-1
 
     def __init__(self, options: dict[str, Any] | None = None):
-        """ValueError for an unknown CAMERA, and when motion-augmented videos are asked for."""
+        """Also: ValueError for an unknown CAMERA."""
         super().__init__(options)
-        refuse_motion(self.options, "ECG-Fitness")
         self.cameras = chosen(self.options.get("CAMERA") or "c920-1", CAMERAS)
 
     def identity(self) -> dict[str, Any]:

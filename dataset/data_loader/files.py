@@ -39,26 +39,12 @@ def is_hidden(path: Path, root: Path) -> bool:
     return any(part.startswith(".") for part in path.relative_to(root).parts)
 
 
-def wants_motion(options: dict[str, Any]) -> bool:
-    """Whether DATA_AUG asks for the motion-augmented .npy videos instead of the originals."""
-    augmentations = options.get("DATA_AUG") or ["None"]
-    return "Motion" in augmentations and "None" not in augmentations
-
-
 def chosen(name: str, known: Iterable[str], key: str = "CAMERA") -> tuple[str, ...]:
     """The one of `known` that `name` is, or all of them for `all`; ValueError naming `key` for anything else."""
     known = tuple(known)
     if name not in (*known, "all"):
         raise ValueError(f"{key} is {name!r}. Known: {', '.join(known)}, all.")
     return known if name == "all" else (name,)
-
-
-def refuse_motion(options: dict[str, Any], name: str) -> None:
-    """ValueError where motion-augmented videos are asked of a data set that has none."""
-    if wants_motion(options):
-        raise ValueError(
-            f"PREPROCESS.DATA_AUG is ['Motion'], but {name} is read from its own videos only. Use ['None']."
-        )
 
 
 def passes_filtering(recording_id: str, tasks: Iterable[str], data: dict[str, Any]) -> bool:

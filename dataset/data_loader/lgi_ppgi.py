@@ -23,7 +23,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
-from dataset.data_loader.files import is_hidden, passes_filtering, refuse_motion, require_root, require_some
+from dataset.data_loader.files import is_hidden, passes_filtering, require_root, require_some
 from dataset.data_loader.stamps import frames_at, stamps_of_frames
 from dataset.reading import AGAIN, LARGEST_TABLE, is_there, read_text, told
 from dataset.video import Frame, iter_frames
@@ -41,11 +41,7 @@ class LGIPPGILoader(BaseLoader):
 
     fs = 25.0
     signals = ("ppg",)
-
-    def __init__(self, options: dict[str, Any] | None = None):
-        """ValueError when motion-augmented videos are asked for."""
-        super().__init__(options)
-        refuse_motion(self.options, "LGI-PPGI")
+    unaugmented = "LGI-PPGI"
 
     def recordings(self, root: Path) -> list[Recording]:
         """One per folder with a video or an oximeter's file, in natural order; FileNotFoundError without any."""

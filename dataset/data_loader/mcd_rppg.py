@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_key
-from dataset.data_loader.files import chosen, passes_filtering, read_table, refuse_motion, require_root, require_some
+from dataset.data_loader.files import chosen, passes_filtering, read_table, require_root, require_some
 from dataset.reading import LARGEST_TABLE, is_there, read_text, told
 from dataset.video import Frame, iter_frames, within_times
 from registry import DATASETS
@@ -43,12 +43,12 @@ class MCDrPPGLoader(BaseLoader):
     """Ids are the names of the videos; subjects are the patients."""
 
     signals = ("ppg",)
+    unaugmented = "MCD-rPPG"
     OPTIONS = {"CAMERA": ""}  # '': FullHDwebcam
 
     def __init__(self, options: dict[str, Any] | None = None):
-        """ValueError for an unknown CAMERA, and when motion-augmented videos are asked for."""
+        """Also: ValueError for an unknown CAMERA."""
         super().__init__(options)
-        refuse_motion(self.options, "MCD-rPPG")
         self.cameras = chosen(self.options.get("CAMERA") or "FullHDwebcam", CAMERAS)
 
     def identity(self) -> dict[str, Any]:

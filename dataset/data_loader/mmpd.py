@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
-from dataset.data_loader.files import refuse_motion, require_root, require_some
+from dataset.data_loader.files import require_root, require_some
 from dataset.data_loader.matlab import iter_video, read_numbers, read_variables
 from dataset.video import Frame
 from registry import DATASETS
@@ -50,11 +50,7 @@ class MMPDLoader(BaseLoader):
 
     fs = 30.0
     signals = ("ppg",)
-
-    def __init__(self, options: dict[str, Any] | None = None):
-        """ValueError when motion-augmented videos are asked for."""
-        super().__init__(options)
-        refuse_motion(self.options, "MMPD")
+    unaugmented = "MMPD"
 
     def recordings(self, root: Path) -> list[Recording]:
         """One per .mat file in the folders `subject*`, in natural order; FileNotFoundError when there is none."""

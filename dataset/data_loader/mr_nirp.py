@@ -36,7 +36,7 @@ import numpy as np
 
 from dataset.data_loader import pgm
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
-from dataset.data_loader.files import passes_filtering, refuse_motion, require_root, require_some
+from dataset.data_loader.files import passes_filtering, require_root, require_some
 from dataset.data_loader.matlab import read_variables
 from dataset.data_loader.pgm import Stream
 from dataset.data_loader.zips import iter_members
@@ -59,12 +59,12 @@ class MRNIRPLoader(BaseLoader):
 
     fs = 30.0
     signals = ("ppg",)
+    unaugmented = "MR-NIRP"
     OPTIONS = {"CAMERA": ""}  # '': RGB
 
     def __init__(self, options: dict[str, Any] | None = None):
-        """ValueError for an unknown CAMERA, and when motion-augmented videos are asked for."""
+        """Also: ValueError for an unknown CAMERA."""
         super().__init__(options)
-        refuse_motion(self.options, "MR-NIRP")
         self.camera = self.options.get("CAMERA") or "RGB"
         if self.camera not in CAMERAS:
             raise ValueError(f"CAMERA is {self.camera!r}. Known: {', '.join(CAMERAS)}.")

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
-from dataset.data_loader.files import first_file, require_root, require_some, wants_motion
+from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort, wants_motion
+from dataset.data_loader.files import first_file, require_root, require_some
 from dataset.data_loader.matlab import read_numbers
 from dataset.video import Frame, VideoError, iter_array, iter_images
 from registry import DATASETS

@@ -12,11 +12,10 @@ been tested on rendered files, not on the original ones.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from dataset.data_loader import hdf5
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
-from dataset.data_loader.files import refuse_motion, require_root, require_some
+from dataset.data_loader.files import require_root, require_some
 from dataset.video import Frame
 from registry import DATASETS
 
@@ -27,11 +26,7 @@ class SCAMPSLoader(BaseLoader):
 
     fs = 30.0
     signals = ("ppg",)
-
-    def __init__(self, options: dict[str, Any] | None = None):
-        """ValueError when motion-augmented videos are asked for."""
-        super().__init__(options)
-        refuse_motion(self.options, "SCAMPS")
+    unaugmented = "SCAMPS"
 
     def recordings(self, root: Path) -> list[Recording]:
         """One per .mat file, in natural order; FileNotFoundError when there is none."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_key
-from dataset.data_loader.files import column, passes_filtering, read_table, refuse_motion, require_root, require_some
+from dataset.data_loader.files import column, passes_filtering, read_table, require_root, require_some
 from dataset.reading import is_there
 from dataset.video import Frame, iter_frames
 from registry import DATASETS
@@ -32,11 +32,7 @@ class UBFCPhysLoader(BaseLoader):
 
     fs = 35.0
     signals = ("ppg",)
-
-    def __init__(self, options: dict[str, Any] | None = None):
-        """ValueError when motion-augmented videos are asked for."""
-        super().__init__(options)
-        refuse_motion(self.options, "UBFC-PHYS")
+    unaugmented = "UBFC-PHYS"
 
     def recordings(self, root: Path) -> list[Recording]:
         """One per video or table of a task, in natural order; FileNotFoundError when there is none."""

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
-from dataset.data_loader.files import first_file, require_root, require_some, wants_motion
+from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort, wants_motion
+from dataset.data_loader.files import first_file, require_root, require_some
 from dataset.reading import AGAIN, read_text, told
 from dataset.video import Frame, array_length, frame_count, iter_array, iter_frames, with_times
 from registry import DATASETS

@@ -34,7 +34,6 @@ from dataset.data_loader.files import (
     is_hidden,
     passes_filtering,
     read_table,
-    refuse_motion,
     require_root,
     require_some,
 )
@@ -54,11 +53,7 @@ class V4VLoader(BaseLoader):
 
     fs = 25.0
     signals = ("ppg",)
-
-    def __init__(self, options: dict[str, Any] | None = None):
-        """ValueError when motion-augmented videos are asked for."""
-        super().__init__(options)
-        refuse_motion(self.options, "V4V")
+    unaugmented = "V4V"
 
     def recordings(self, root: Path) -> list[Recording]:
         """One per video or pressure wave below `root`, in natural order; FileNotFoundError when there is none."""

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_key
-from dataset.data_loader.files import passes_filtering, read_table, refuse_motion, require_root, require_some
+from dataset.data_loader.files import passes_filtering, read_table, require_root, require_some
 from dataset.data_loader.stamps import frames_at, frames_at_rate
 from dataset.reading import is_there
 from dataset.video import Frame
@@ -48,11 +48,7 @@ class VIPLHRLoader(BaseLoader):
     """Ids are subject, scenario and camera, such as `p1_v1_source1`; frame rates are those of each video."""
 
     signals = ("ppg",)
-
-    def __init__(self, options: dict[str, Any] | None = None):
-        """ValueError when motion-augmented videos are asked for."""
-        super().__init__(options)
-        refuse_motion(self.options, "VIPL-HR")
+    unaugmented = "VIPL-HR"
 
     def recordings(self, root: Path) -> list[Recording]:
         """One per folder `p<k>/v<j>/source<i>` with a video or a PPG, in natural order; else FileNotFoundError."""
