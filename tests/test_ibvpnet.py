@@ -53,11 +53,12 @@ def test_channels_choose_colour_and_heat():
     [
         (lambda: iBVPNet(2), "CHANNELS is 2"),
         (lambda: iBVPNet(4)(torch.rand(1, 3, 5, 64, 64)), "CHANNELS"),
+        (lambda: iBVPNet(1)(torch.rand(1, 3, 5, 64, 64)), "CHANNELS to 3"),
         (lambda: iBVPNet()(torch.rand(1, 3, 5, 63, 64)), "RESIZE"),
     ],
 )
 def test_what_cannot_work_is_refused(make, said):
-    """Unknown channels, missing channels and frames too small are named."""
+    """Unknown channels, missing ones, one of three colours and frames too small are named."""
     with pytest.raises(ValueError, match=said):
         make()
 

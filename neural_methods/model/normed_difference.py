@@ -17,12 +17,16 @@ def normed_difference(video: torch.Tensor, channels: int) -> torch.Tensor:
     """Differences of `video` (B, C, T+1, H, W) over time, normalised per clip and channel: (B, channels, T, H, W).
 
     Of a video with more channels, `channels` 1 takes the last (thermal) and 3 the first three (RGB).
-    Raises ValueError when the video has too few channels.
+    Raises ValueError when the video has too few channels, or when one channel of an RGB video is asked for.
     """
     if video.shape[1] < channels:
         raise ValueError(
             f"The network was built for {channels} channels and got a video of {video.shape[1]}: "
             f"set MODEL.<name>.CHANNELS to what the data set delivers."
+        )
+    if channels == 1 and video.shape[1] == 3:  # the last one would be blue, which carries the least pulse
+        raise ValueError(
+            "The network was built for 1 channel, heat or grey, and got an RGB video: set MODEL.<name>.CHANNELS to 3."
         )
     chosen = video[:, -1:] if channels == 1 else video[:, :channels]
     return F.instance_norm(chosen.diff(dim=2))
