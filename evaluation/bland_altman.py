@@ -106,6 +106,8 @@ def draw_scatter(
     outside = int(((np.minimum(x, y) < low) | (np.maximum(x, y) > high)).sum())
     if outside:
         axes.text(0.02, 0.95, f"{outside} of {len(x)} points outside", transform=axes.transAxes, fontsize=8)
+    spread = f"points moved at random, by {JITTER:.0%} of the range"
+    axes.text(0.98, 0.02, spread, transform=axes.transAxes, fontsize=8, ha="right")
     axes.grid()
 
 

@@ -54,6 +54,15 @@ def test_a_density_of_nan_values_is_replaced(monkeypatch):
     assert density(TRUE, PREDICTED) == "tab:blue"
 
 
+def test_the_scatter_says_that_its_points_are_moved():
+    """A reader must not take the distance from the diagonal for the error."""
+    from matplotlib.figure import Figure
+
+    axes = Figure().subplots()
+    bland_altman.draw_scatter(axes, TRUE, PREDICTED)
+    assert "points moved at random, by 1% of the range" in {text.get_text() for text in axes.texts}
+
+
 def test_jitter_is_seeded_and_leaves_the_global_generator_alone():
     """The same points every time, another generator untouched."""
     np.random.seed(3)
