@@ -56,9 +56,7 @@ def test_a_density_of_nan_values_is_replaced(monkeypatch):
 
 def test_the_scatter_says_that_its_points_are_moved():
     """A reader must not take the distance from the diagonal for the error."""
-    from matplotlib.figure import Figure
-
-    axes = Figure().subplots()
+    axes = figures.new_figure(5, 5).subplots()
     bland_altman.draw_scatter(axes, TRUE, PREDICTED)
     assert "points moved at random, by 1% of the range" in {text.get_text() for text in axes.texts}
 

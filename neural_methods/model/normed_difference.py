@@ -19,14 +19,11 @@ def normed_difference(video: torch.Tensor, channels: int) -> torch.Tensor:
     Of a video with more channels, `channels` 1 takes the last (thermal) and 3 the first three (RGB).
     Raises ValueError when the video has too few channels, or when one channel of an RGB video is asked for.
     """
-    if video.shape[1] < channels:
+    given = video.shape[1]
+    if given < channels or (channels, given) == (1, 3):  # the last of three would be blue, not heat or grey
         raise ValueError(
-            f"The network was built for {channels} channels and got a video of {video.shape[1]}: "
-            f"set MODEL.<name>.CHANNELS to what the data set delivers."
-        )
-    if channels == 1 and video.shape[1] == 3:  # the last one would be blue, which carries the least pulse
-        raise ValueError(
-            "The network was built for 1 channel, heat or grey, and got an RGB video: set MODEL.<name>.CHANNELS to 3."
+            f"The network was built for {channels} channels and got a video of {given}: set MODEL.<name>.CHANNELS to "
+            f"{given}."
         )
     chosen = video[:, -1:] if channels == 1 else video[:, :channels]
     return F.instance_norm(chosen.diff(dim=2))
