@@ -21,8 +21,8 @@ lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff format --check .
 
 coverage: $(VENV)/installed-dev
-	$(RUN) -m pytest -q -n auto --cov=evaluation --cov=unsupervised_methods --cov=config --cov=dataset.transforms \
-		--cov=dataset.splits --cov=dataset.labels --cov-branch --cov-report=term-missing:skip-covered
+	$(RUN) -m pytest -q -n auto --cov=evaluation --cov=unsupervised_methods --cov=config --cov=dataset.clips.transforms \
+		--cov=dataset.prepare.splits --cov=dataset.clips.labels --cov-branch --cov-report=term-missing:skip-covered
 
 benchmark: $(VENV)/installed-dev
 	$(RUN) -m tools.benchmark.all

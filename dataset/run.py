@@ -10,8 +10,8 @@ one (`cp -r a/. b/`); the next run without --shard brings the manifest up to dat
 from typing import Any
 
 from config import shard, used_sections
-from dataset.prepare import IncompleteError, Prepared, judge_overlaps, prepare
-from dataset.splits import SplitError
+from dataset.prepare.section import IncompleteError, Prepared, judge_overlaps, prepare
+from dataset.prepare.splits import SplitError
 
 INCOMPLETE = 3  # exit code
 

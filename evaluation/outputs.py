@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from dataset.reading import require_file
+from dataset.files.reading import require_file
 from evaluation.evaluate import RecordingResult
 
 KEYS = ("predictions", "labels", "label_type", "fs")

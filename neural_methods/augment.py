@@ -74,7 +74,7 @@ class Augmentation:
         """A function from a clip's number to a number that also says where to cut it; None when clips stay."""
         if not self.jitter:
             return None
-        from dataset.clips import Shifted  # here, so that networks need no data set code
+        from dataset.clips.clips import Shifted  # here, so that networks need no data set code
 
         def place(index: int) -> int:
             early, late = data.room(index)

@@ -86,7 +86,7 @@ class PlannedBatches(Sampler[list[int]]):
 
 def loader(dataset: Dataset, batches: PlannedBatches, workers: int, device: torch.device) -> DataLoader:
     """A loader of the planned batches; its workers start once and stay."""
-    from dataset.clips import collate  # here, so that networks and plans need no data set code
+    from dataset.clips.clips import collate  # here, so that networks and plans need no data set code
 
     return DataLoader(
         dataset,

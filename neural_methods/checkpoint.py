@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from dataset.reading import read_json
+from dataset.files.reading import read_json
 
 State = dict[str, torch.Tensor]
 PREFIX = "module."

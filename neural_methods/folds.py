@@ -9,7 +9,7 @@ import numpy as np
 
 from config import SECTIONS, run_name, schema
 from dataset.data_loader.base import natural_key
-from dataset.prepare import Prepared
+from dataset.prepare.section import Prepared
 from evaluation import tables
 from evaluation.evaluate import Table, per_subject, summary
 from evaluation.metrics import UNITS

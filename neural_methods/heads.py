@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from dataset import labels
-from dataset.resampling import resample_grid
+from dataset.clips import labels
+from dataset.clips.resampling import resample_grid
 from evaluation import heads as evaluation
 from evaluation.action_units import ClassResult
 from evaluation.evaluate import RecordingResult

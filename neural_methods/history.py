@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dataset.reading import read_text
+from dataset.files.reading import read_text
 
 Row = dict[str, Any]
 

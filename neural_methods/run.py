@@ -13,10 +13,10 @@ import numpy as np
 import torch
 
 from config import dump, run_folder
-from dataset import prepare as preparation
-from dataset.clips import resample_grid
-from dataset.prepare import Prepared
-from dataset.references import reference_notes
+from dataset.clips.clips import resample_grid
+from dataset.clips.references import reference_notes
+from dataset.prepare import section as preparation
+from dataset.prepare.section import Prepared
 from evaluation.evaluate import RecordingResult
 from neural_methods import distributed, heads, testing
 from neural_methods.checkpoint import write_atomically

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from dataset import labels
+from dataset.clips import labels
+from dataset.clips.references import pulse_reference
 from dataset.data_loader.base import Signal
-from dataset.references import pulse_reference
 from evaluation import bland_altman, console, pictures
 from evaluation.evaluate import RecordingResult, Table, constant_mean, evaluate, rows, table
 from evaluation.heads import PPG_BOX

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from dataset.files.reading import told
 from dataset.progress import show_progress
-from dataset.reading import told
 from neural_methods import checkpoint, distributed
 from neural_methods.batches import Micro, PlannedBatches, loader, seed_of, training_plan, windows
 from neural_methods.history import History

@@ -10,10 +10,10 @@ import torch
 from yacs.config import CfgNode
 
 from config import ConfigError, load_config, train_section
-from dataset.clips import ClipDataset, ClipOptions, Shifted, collate
+from dataset.clips.clips import ClipDataset, ClipOptions, Shifted, collate
+from dataset.clips.resampling import measure
+from dataset.clips.transforms import normalise
 from dataset.data_loader.base import Signal
-from dataset.resampling import measure
-from dataset.transforms import normalise
 from neural_methods import augment
 from neural_methods.augment import Augmentation
 from neural_methods.training import Training

@@ -224,7 +224,7 @@ def grey(place: Place) -> None:
 
 def first_seconds(place: Place, seconds: float) -> None:
     """Video and label of `seconds` only: too short for a rate."""
-    from dataset.video import iter_frames
+    from dataset.files.video import iter_frames
 
     every = iter_frames(place.victim / "vid.avi")
     frames = [frame.rgb() for frame in itertools.islice(every, int(30 * seconds))]
@@ -384,7 +384,7 @@ def test_a_results_folder_that_is_a_file_is_refused(place, refused):
 
 def test_a_full_disk_is_named_and_leaves_nothing_half_written(place, refused, monkeypatch):
     """The disk fills up while faces are written: one message for all recordings; the finished ones stay."""
-    import dataset.cache as cache
+    import dataset.store.cache as cache
 
     def full(file, content):
         raise OSError(28, "No space left on device")

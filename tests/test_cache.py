@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import dataset.cache as module
-from dataset.cache import Cache, CacheError, Status, cache_folder, frame_rate, safe_name, settings_hash
+import dataset.store.cache as module
 from dataset.data_loader.base import Recording, Signal
+from dataset.store.cache import Cache, CacheError, Status, cache_folder, frame_rate, safe_name, settings_hash
 
 SETTINGS = {"RESIZE": {"W": 8, "H": 6}, "CROP": True, "COEF": 1.5, "TYPES": ("a", "b")}
 

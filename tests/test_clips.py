@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from dataset import clips, labels, transforms
-from dataset.clips import ClipDataset, ClipOptions, collate
+from dataset.clips import clips, labels, transforms
+from dataset.clips.clips import ClipDataset, ClipOptions, collate
+from dataset.clips.resampling import measure, resampled
 from dataset.data_loader.base import Signal
-from dataset.resampling import measure, resampled
 
 
 def entry(tmp_path, name="r1", count=25, seed=0, on_disk=True, **changes):

@@ -6,10 +6,11 @@ import sys
 
 import pytest
 
-from dataset import cluster, preprocess
-from dataset.cache import Cache, Status
 from dataset.face.crop import FaceCrop
-from dataset.preprocess import preprocess_all
+from dataset.prepare import cluster
+from dataset.prepare import recording as preprocess
+from dataset.prepare.recording import preprocess_all
+from dataset.store.cache import Cache, Status
 from dataset.synthetic.layouts import write_layout
 from tests.conftest import ROOT
 from tests.test_preprocess import Arrays

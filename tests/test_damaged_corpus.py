@@ -13,11 +13,11 @@ from safetensors.torch import save_file
 
 import main
 from config import ConfigError, read
-from dataset.cache import Cache
-from dataset.checks import check_lengths
 from dataset.data_loader.base import Signal
-from dataset.image_size import image_size
-from dataset.legacy import LegacyChunks, find_chunks
+from dataset.files.image_size import image_size
+from dataset.prepare.checks import check_lengths
+from dataset.prepare.legacy import LegacyChunks, find_chunks
+from dataset.store.cache import Cache
 from evaluation.outputs import read_outputs, write_outputs
 from neural_methods.checkpoint import WeightsError, load_weights, read_sidecar, read_state, write_state, write_weights
 from tests import damage_others as others

@@ -13,16 +13,16 @@ import yaml
 
 import main
 from config import schema
-from dataset.cache import Cache
 from dataset.data_loader.base import BaseLoader, Recording, Signal
 from dataset.doctor import label, page, picture, timing
 from dataset.doctor.examine import Job, Report, examine, probe
 from dataset.doctor.finding import Finding
 from dataset.face.crop import FaceCrop
+from dataset.files.video import iter_frames
+from dataset.store.cache import Cache
 from dataset.synthetic.render import Session
 from dataset.synthetic.settings import resolve
 from dataset.synthetic.writer import write_video as write_synthetic
-from dataset.video import iter_frames
 from evaluation.evaluate import uniform
 from registry import DATASETS
 from tests.conftest import reference

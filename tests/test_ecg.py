@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+from dataset.clips.references import BEATS, pulse_reference, reference_notes
 from dataset.data_loader.base import Signal
-from dataset.references import BEATS, pulse_reference, reference_notes
 from dataset.synthetic.pulse import make_heart
 from dataset.synthetic.settings import resolve
 from evaluation.ecg import beat_wave, r_peaks, wave_of_beats

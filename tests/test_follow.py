@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 
 from config import ConfigError, load_config
-from dataset.cache import Cache, settings_hash
+from dataset.clips.labels import align
 from dataset.data_loader.base import Signal
 from dataset.face import detect_many
 from dataset.face.boxes import iou, nms
 from dataset.face.crop import FaceCrop, FaceFinder
 from dataset.face.flow import follow, moved_box, picture
 from dataset.face.follow import FlowTrack, Track, choose, fill, follow_face, look_often, smooth
-from dataset.labels import align
-from dataset.prepare import cache_settings, face_crop, make_loader
-from dataset.preprocess import add_frame_trace, preprocess_recording
-from dataset.video import ArrayFrame, VideoError
+from dataset.files.video import ArrayFrame, VideoError
+from dataset.prepare.recording import add_frame_trace, preprocess_recording
+from dataset.prepare.section import cache_settings, face_crop, make_loader
+from dataset.store.cache import Cache, settings_hash
 from tests.conftest import ROOT
 from tests.test_preprocess import Arrays
 

@@ -9,13 +9,13 @@ import pytest
 import torch
 from yacs.config import CfgNode
 
-from dataset.cache import Cache, Entry
-from dataset.clips import ClipDataset, ClipOptions, collate
+from dataset.clips.clips import ClipDataset, ClipOptions, collate
+from dataset.clips.transforms import normalise
 from dataset.face.crop import FaceCrop
-from dataset.preprocess import preprocess_recording
+from dataset.prepare.recording import preprocess_recording
+from dataset.store.cache import Cache, Entry
 from dataset.synthetic.layouts import write_layout
 from dataset.synthetic.settings import resolve
-from dataset.transforms import normalise
 from registry import DATASETS, METHODS
 from tests.toy_training import losses, method_config
 

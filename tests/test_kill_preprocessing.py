@@ -39,9 +39,9 @@ def test_nine_kills_at_random_moments_leave_no_trace(tmp_path, workers):
 ENDLESS = """
 import sys
 from pathlib import Path
-from dataset.cache import Cache
+from dataset.store.cache import Cache
 from dataset.face.crop import FaceCrop
-from dataset.preprocess import preprocess_all
+from dataset.prepare.recording import preprocess_all
 from tests.test_preprocess import Arrays
 from tests.video_tools import moving_face
 class Endless:

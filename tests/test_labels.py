@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dataset import labels
+from dataset.clips import labels
 from dataset.data_loader.base import Signal
 from tests.conftest import reference
 

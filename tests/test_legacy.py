@@ -7,8 +7,8 @@ import pytest
 import torch
 from yacs.config import CfgNode
 
-from dataset import legacy, splits
-from dataset.clips import collate
+from dataset.clips.clips import collate
+from dataset.prepare import legacy, splits
 
 
 def write_chunk(folder, stem, number, length=8, channels=6, dtype=np.float64, seed=0):

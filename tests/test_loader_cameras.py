@@ -9,14 +9,14 @@ import pytest
 import scipy.io
 
 from config import load_config, schema
-from dataset.data_loader import pgm
 from dataset.data_loader.base import Recording
 from dataset.data_loader.mr_nirp import pulse
-from dataset.prepare import make_loader
+from dataset.files import pgm
+from dataset.files.video import VideoError, decoding
+from dataset.prepare.section import make_loader
 from dataset.synthetic.layouts import write_subjects
 from dataset.synthetic.layouts.mr_nirp import mosaic, write_pgm
 from dataset.synthetic.settings import resolve
-from dataset.video import VideoError, decoding
 from registry import DATASETS
 
 SETTINGS = dataclasses.replace(resolve({"PRESET": "easy", "WIDTH": 128, "HEIGHT": 96, "SUBJECTS": 1}), seconds=0.5)

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from config import schema
-from dataset.cache import Cache, safe_name
-from dataset.checks import check_signals
+from dataset.clips.labels import align
 from dataset.face.crop import FaceCrop
-from dataset.labels import align
-from dataset.preprocess import preprocess_all
-from dataset.splits import take
+from dataset.prepare.checks import check_signals
+from dataset.prepare.recording import preprocess_all
+from dataset.prepare.splits import take
+from dataset.store.cache import Cache, safe_name
 from dataset.synthetic.layouts import LAYOUTS, write_layout, write_subjects
 from dataset.synthetic.render import Session
 from dataset.synthetic.settings import resolve

@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from dataset.cache import Cache
 from dataset.data_loader.folder import read_label
 from dataset.face.crop import FaceCrop
-from dataset.preprocess import preprocess_all
+from dataset.prepare.recording import preprocess_all
+from dataset.store.cache import Cache
 from registry import DATASETS
 from tests.conftest import reference
 from tests.video_tools import moving_face, write_video

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from config import schema
-from dataset.checks import check_signals
-from dataset.data_loader.stamps import stamps_of_frames
-from dataset.labels import align
+from dataset.clips.labels import align
+from dataset.files.stamps import stamps_of_frames
+from dataset.files.video import VideoError, cut_off, iter_frames
+from dataset.prepare.checks import check_signals
 from dataset.synthetic.layouts import write_layout
 from dataset.synthetic.settings import resolve
-from dataset.video import VideoError, cut_off, iter_frames
 from registry import DATASETS
 from tests.video_tools import moving_face, write_video
 

@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 import pytest
 
-from dataset.cache import Cache
+from dataset.clips.labels import align
 from dataset.face.crop import FaceCrop
-from dataset.labels import align
-from dataset.preprocess import preprocess_all
-from dataset.video import VideoError
+from dataset.files.video import VideoError
+from dataset.prepare.recording import preprocess_all
+from dataset.store.cache import Cache
 from registry import DATASETS
 from tests.video_tools import moving_face
 

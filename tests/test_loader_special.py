@@ -14,19 +14,20 @@ import pytest
 import scipy.io
 
 from config import schema
-from dataset.cache import Cache
-from dataset.clips import ClipDataset, ClipOptions
-from dataset.data_loader import hdf5, matlab, physdrive
+from dataset.clips.clips import ClipDataset, ClipOptions
+from dataset.clips.labels import stretch
+from dataset.data_loader import physdrive
 from dataset.data_loader.base import Recording, Signal
 from dataset.data_loader.bp4d_plus import iter_zip
 from dataset.data_loader.bp4d_plus_bigsmall import UNITS
 from dataset.face.crop import FaceCrop
-from dataset.labels import stretch
-from dataset.preprocess import preprocess_all
+from dataset.files import hdf5, matlab
+from dataset.files.video import VideoError
+from dataset.prepare.recording import preprocess_all
+from dataset.store.cache import Cache
 from dataset.synthetic.layouts import takes, write_layout
 from dataset.synthetic.render import Session
 from dataset.synthetic.settings import resolve
-from dataset.video import VideoError
 from registry import DATASETS
 
 SETTINGS = dataclasses.replace(resolve({"PRESET": "easy", "WIDTH": 128, "HEIGHT": 96, "SUBJECTS": 1}), seconds=0.5)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from dataset.cache import Cache
 from dataset.face.crop import FaceCrop
-from dataset.preprocess import preprocess_all
-from dataset.video import VideoError
+from dataset.files.video import VideoError
+from dataset.prepare.recording import preprocess_all
+from dataset.store.cache import Cache
 from registry import DATASETS
 from tests.video_tools import cut_file, moving_face, write_video
 

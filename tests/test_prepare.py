@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from config import schema
-from dataset import prepare as preparing
 from dataset import run as preprocessing
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
-from dataset.legacy import LegacyChunks
-from dataset.prepare import IncompleteError, judge_overlaps, prepare
-from dataset.preprocess import SkipRecording
-from dataset.splits import SplitError, write_list
+from dataset.prepare import section as preparing
+from dataset.prepare.legacy import LegacyChunks
+from dataset.prepare.recording import SkipRecording
+from dataset.prepare.section import IncompleteError, judge_overlaps, prepare
+from dataset.prepare.splits import SplitError, write_list
 from registry import DATASETS
 from tests.test_legacy import write_chunk
 

@@ -12,15 +12,15 @@ import cv2
 import numpy as np
 import pytest
 
-import dataset.cache
-from dataset.cache import Cache, CacheError
-from dataset.checks import check_signals, time_flags
+import dataset.store.cache
 from dataset.data_loader.base import BaseLoader, Recording, Signal
 from dataset.face import _built, get_detector
 from dataset.face.boxes import clip_box, enlarge, largest, median_box
 from dataset.face.crop import FaceCrop, FaceFinder
-from dataset.preprocess import SkipRecording, preprocess_all, preprocess_recording
-from dataset.video import ArrayFrame, VideoError, iter_frames
+from dataset.files.video import ArrayFrame, VideoError, iter_frames
+from dataset.prepare.checks import check_signals, time_flags
+from dataset.prepare.recording import SkipRecording, preprocess_all, preprocess_recording
+from dataset.store.cache import Cache, CacheError
 from tests.conftest import ROOT, reference
 from tests.video_tools import moving_face, write_video
 
@@ -433,7 +433,7 @@ def test_the_mean_colour_of_whole_frames_is_stored_on_request(cache):
 def test_workers_import_no_torch():
     """All that a preprocessing worker imports leaves torch out: it would cost every worker seconds and memory."""
     code = (
-        "import sys, dataset.preprocess, dataset.video, dataset.cache, registry\n"
+        "import sys, dataset.prepare.recording, dataset.files.video, dataset.store.cache, registry\n"
         "from dataset.face import get_detector; get_detector('HC'); registry.DATASETS.names()\n"
         "print('torch' in sys.modules)"
     )
@@ -462,7 +462,7 @@ def test_the_decoder_setting_reaches_a_loader(tmp_path, cache, decoder):
 
 def test_memory_does_not_grow_with_the_video(monkeypatch, cache):
     """The writer keeps one block of faces, whatever the length."""
-    monkeypatch.setattr(dataset.cache, "BLOCK", 10_000)
+    monkeypatch.setattr(dataset.store.cache, "BLOCK", 10_000)
     with cache.write(Recording("one", "one", Path())) as entry:
         for index in range(500):
             entry.append(np.zeros((24, 24, 3), np.uint8), time=index / 30)

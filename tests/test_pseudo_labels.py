@@ -8,7 +8,7 @@ import pytest
 
 from config import ConfigError, load_config, read, run_folder
 from dataset.data_loader.base import BaseLoader, Recording, Signal
-from dataset.prepare import IncompleteError, prepare
+from dataset.prepare.section import IncompleteError, prepare
 from evaluation.heart_rate import fft_heart_rate
 from neural_methods.run import train_and_test
 from registry import DATASETS

@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from dataset import reading
+from dataset.files import reading
 
 
 @pytest.fixture

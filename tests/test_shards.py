@@ -7,9 +7,9 @@ import pytest
 
 import config as settings
 from dataset import run as preprocessing
-from dataset.cache import Cache, Status
 from dataset.data_loader.base import Recording
-from dataset.prepare import share
+from dataset.prepare.section import share
+from dataset.store.cache import Cache, Status
 from tests import test_prepare as toys
 from tools.kill_preprocessing import content
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from dataset import labels
-from dataset.clips import Side, collate
+from dataset.clips import labels
+from dataset.clips.clips import Side, collate
 from dataset.data_loader.base import Signal
 from neural_methods.loss.mse import known_mse, mse
 from tests.test_clips import dataset, entry

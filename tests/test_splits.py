@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from dataset import splits
 from dataset.data_loader.base import Recording
+from dataset.prepare import splits
 
 
 def listing(subjects=12, each=2):

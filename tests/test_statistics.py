@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dataset.statistics import PairCounter, Stats
+from dataset.store.statistics import PairCounter, Stats
 from tests.conftest import reference
 
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from dataset.data_loader.base import Recording
+from dataset.files.video import iter_frames, iter_images
 from dataset.synthetic import layouts, writer
 from dataset.synthetic.layouts import LAYOUTS, write_layout
 from dataset.synthetic.render import Session, Truth
 from dataset.synthetic.settings import CODECS, resolve
-from dataset.video import iter_frames, iter_images
 from registry import DATASETS
 
 SHORT = {"SECONDS": 0.7, "WIDTH": 162, "HEIGHT": 120, "SUBJECTS": 2}  # rows of raw frames need padding at this width

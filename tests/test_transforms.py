@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from dataset import transforms
-from dataset.resampling import measure
+from dataset.clips import transforms
+from dataset.clips.resampling import measure
 from tests.conftest import reference
 
 TYPES = ["Raw", "DiffNormalized", "Standardized"]
@@ -131,7 +131,7 @@ def test_normalised_recordings_equal_the_recorded_ones():
 def test_chunks_equal_the_recorded_ones(case):
     """rPPG-Toolbox's saved chunks: resize, types, labels and cuts, to 1e-6."""
     cv2 = pytest.importorskip("cv2")
-    from dataset import labels
+    from dataset.clips import labels
 
     stored = np.load(reference("parity/preprocessing.npz"))
     setting = json.loads(reference("parity/preprocessing.json").read_text())[case]

@@ -86,7 +86,7 @@ def config(folder, **changes):
 @pytest.fixture
 def prepare(monkeypatch, tmp_path):
     """A function that makes `prepared` what preparing the data gives; run folder and labels are stand-ins, too."""
-    labels = ModuleType("dataset.labels")
+    labels = ModuleType("dataset.clips.labels")
 
     def align(found, times, count, mode):
         if not np.isfinite(found.values).all():
@@ -94,7 +94,7 @@ def prepare(monkeypatch, tmp_path):
         return np.interp(np.linspace(0, 1, count), np.linspace(0, 1, len(found.values)), found.values)
 
     labels.align, labels.transform = align, lambda label, kind: label * (2.0 if kind == "Standardized" else 1.0)
-    monkeypatch.setitem(sys.modules, "dataset.labels", labels)
+    monkeypatch.setitem(sys.modules, "dataset.clips.labels", labels)
     monkeypatch.setattr(sys.modules.get("dataset") or __import__("dataset"), "labels", labels, raising=False)
     monkeypatch.setitem(sys.modules, "config", node(run_folder=lambda _: tmp_path / "runs" / "x"))
 
@@ -104,7 +104,7 @@ def prepare(monkeypatch, tmp_path):
             prepared.check()
             return prepared
 
-        monkeypatch.setitem(sys.modules, "dataset.prepare", node(prepare=fake, IncompleteError=IncompleteError))
+        monkeypatch.setitem(sys.modules, "dataset.prepare.section", node(prepare=fake, IncompleteError=IncompleteError))
         return prepared
 
     return use

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dataset.video import (
+from dataset.files.video import (
     ArrayFrame,
     VideoError,
     _turned_back,

@@ -171,7 +171,7 @@ def test_a_pickled_network_is_refused_without_running_it(weights, network, tmp_p
 def test_torch_is_imported_only_with_the_detector():
     """Preprocessing without it, and the list of names, do without torch."""
     code = (
-        "import sys, dataset.preprocess; from registry import DETECTORS\n"
+        "import sys, dataset.prepare.recording; from registry import DETECTORS\n"
         "from dataset.face import get_detector; get_detector('HC'); print(DETECTORS.names(), 'torch' in sys.modules)"
     )
     printed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout

@@ -26,9 +26,9 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from dataset.cache import WRITING, Cache
 from dataset.face.crop import FaceCrop
-from dataset.preprocess import preprocess_all
+from dataset.prepare.recording import preprocess_all
+from dataset.store.cache import WRITING, Cache
 from registry import DATASETS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,7 +39,7 @@ INSIDE = ("inside a write", "before the rename", "after the rename", "before a s
 SUICIDE = """
 import os, signal, sys
 from pathlib import Path
-from dataset import cache
+from dataset.store import cache
 from tools.kill_preprocessing import preprocess
 moment, number, calls = sys.argv[1], int(sys.argv[2]), [0]
 def due():

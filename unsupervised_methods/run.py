@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dataset.references import pulse_reference, reference_notes
+from dataset.clips.references import pulse_reference, reference_notes
 from evaluation import bland_altman, console, pictures
 from evaluation.evaluate import RecordingResult, Row, Table, constant_mean, rows, table, uniform
 from evaluation.metrics import check_names, is_plot
@@ -165,7 +165,7 @@ def _at_rate(trace: np.ndarray, times: np.ndarray, fs: float) -> tuple[np.ndarra
 
 
 def _label(signal: Any, times: np.ndarray | None, length: int, label_type: str, align: str) -> np.ndarray:
-    from dataset import labels
+    from dataset.clips import labels
 
     return labels.transform(labels.align(signal, times, length, mode=align), label_type)
 
@@ -382,7 +382,7 @@ def _vitals(
 
 def _prepare(config: Any) -> Any:
     """The section's recordings, also when some are missing: what to do about those is decided when labels are known."""
-    from dataset.prepare import IncompleteError, prepare
+    from dataset.prepare.section import IncompleteError, prepare
 
     try:
         return prepare(config.UNSUPERVISED.DATA, "unsupervised", config, bool(config.OVERWRITE))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from dataset.video import Frame
+from dataset.files.video import Frame
 
 
 @dataclass(frozen=True)

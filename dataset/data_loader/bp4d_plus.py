@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
-from dataset.data_loader.files import passes_filtering, read_table, require_root, require_some
-from dataset.data_loader.zips import iter_members
-from dataset.video import Frame, ImageFrame, decode_image
+from dataset.files.tables import passes_filtering, read_table, require_root, require_some
+from dataset.files.video import Frame, ImageFrame, decode_image
+from dataset.files.zips import iter_members
 from registry import DATASETS
 
 SUBJECT, TRIAL = re.compile(r"[FM]\d{3}"), re.compile(r"T\d{1,2}")

@@ -21,9 +21,9 @@ import numpy as np
 
 from dataset.data_loader.base import Recording, Signal
 from dataset.data_loader.bp4d_plus import BP4DPlusLoader, read_signal
-from dataset.data_loader.files import column, read_table
-from dataset.reading import AGAIN, is_there
-from dataset.video import Box, Frame, VideoError
+from dataset.files.reading import AGAIN, is_there
+from dataset.files.tables import column, read_table
+from dataset.files.video import Box, Frame, VideoError
 from registry import DATASETS
 
 TASKS = ("T1", "T6", "T7", "T8")

@@ -15,11 +15,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from dataset.data_loader import hdf5
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
-from dataset.data_loader.files import require_root, require_some
-from dataset.reading import is_there
-from dataset.video import Frame, iter_frames
+from dataset.files import hdf5
+from dataset.files.reading import is_there
+from dataset.files.tables import require_root, require_some
+from dataset.files.video import Frame, iter_frames
 from registry import DATASETS
 
 RATE = 256.0  # Hz of the sensors, where the file has no times

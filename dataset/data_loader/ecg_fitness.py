@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
-from dataset.data_loader.files import (
+from dataset.files.tables import (
     chosen,
     column,
     passes_filtering,
@@ -35,7 +35,7 @@ from dataset.data_loader.files import (
     require_root,
     require_some,
 )
-from dataset.video import Frame, iter_frames, within_times
+from dataset.files.video import Frame, iter_frames, within_times
 from registry import DATASETS
 
 CAMERAS = ("c920-1", "c920-2")

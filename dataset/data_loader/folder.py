@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_key, natural_sort
-from dataset.data_loader.files import require_some
-from dataset.reading import is_there, read_text, told
-from dataset.video import Frame, iter_frames, iter_images
+from dataset.files.reading import is_there, read_text, told
+from dataset.files.tables import require_some
+from dataset.files.video import Frame, iter_frames, iter_images
 from registry import DATASETS
 
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ts")

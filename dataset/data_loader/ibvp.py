@@ -24,11 +24,11 @@ from typing import Any
 import cv2
 import numpy as np
 
+from dataset.clips.labels import stretch
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort, wants_motion
-from dataset.data_loader.files import column, first_file, read_table, require_root, require_some
-from dataset.labels import stretch
-from dataset.reading import AGAIN
-from dataset.video import Box, Frame, VideoError, array_length, cut, iter_array, iter_images
+from dataset.files.reading import AGAIN
+from dataset.files.tables import column, first_file, read_table, require_root, require_some
+from dataset.files.video import Box, Frame, VideoError, array_length, cut, iter_array, iter_images
 from registry import DATASETS
 
 NAME = re.compile(r"(\w+?)_(\w+)")

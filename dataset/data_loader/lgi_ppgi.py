@@ -23,10 +23,10 @@ from xml.etree import ElementTree
 import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
-from dataset.data_loader.files import is_hidden, passes_filtering, require_root, require_some
-from dataset.data_loader.stamps import frames_at, stamps_of_frames
-from dataset.reading import AGAIN, LARGEST_TABLE, is_there, read_text, told
-from dataset.video import Frame, iter_frames
+from dataset.files.reading import AGAIN, LARGEST_TABLE, is_there, read_text, told
+from dataset.files.stamps import frames_at, stamps_of_frames
+from dataset.files.tables import is_hidden, passes_filtering, require_root, require_some
+from dataset.files.video import Frame, iter_frames
 from registry import DATASETS
 
 VIDEO = "cv_camera_sensor_stream_handler.avi"

@@ -28,9 +28,9 @@ from typing import Any
 import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_key
-from dataset.data_loader.files import chosen, passes_filtering, read_table, require_root, require_some
-from dataset.reading import LARGEST_TABLE, is_there, read_text, told
-from dataset.video import Frame, iter_frames, within_times
+from dataset.files.reading import LARGEST_TABLE, is_there, read_text, told
+from dataset.files.tables import chosen, passes_filtering, read_table, require_root, require_some
+from dataset.files.video import Frame, iter_frames, within_times
 from registry import DATASETS
 
 CAMERAS = {"FullHDwebcam": "front", "USBVideo": "left", "IriunWebcam": "right"}

@@ -34,14 +34,14 @@ from typing import Any
 
 import numpy as np
 
-from dataset.data_loader import pgm
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
-from dataset.data_loader.files import passes_filtering, require_root, require_some
-from dataset.data_loader.matlab import read_variables
-from dataset.data_loader.pgm import Stream
-from dataset.data_loader.zips import iter_members
-from dataset.reading import AGAIN, LARGEST_TABLE, read_text
-from dataset.video import Frame, VideoError
+from dataset.files import pgm
+from dataset.files.matlab import read_variables
+from dataset.files.pgm import Stream
+from dataset.files.reading import AGAIN, LARGEST_TABLE, read_text
+from dataset.files.tables import passes_filtering, require_root, require_some
+from dataset.files.video import Frame, VideoError
+from dataset.files.zips import iter_members
 from registry import DATASETS
 
 CAMERAS = ("RGB", "NIR")

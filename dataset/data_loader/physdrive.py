@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort, wants_motion
-from dataset.data_loader.files import first_file, require_root, require_some
-from dataset.data_loader.matlab import read_numbers
-from dataset.video import Frame, VideoError, iter_array, iter_images
+from dataset.files.matlab import read_numbers
+from dataset.files.tables import first_file, require_root, require_some
+from dataset.files.video import Frame, VideoError, iter_array, iter_images
 from registry import DATASETS
 
 LOWEST_QUALITY = 0.5  # of a clip's label

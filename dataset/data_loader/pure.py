@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort, wants_motion
-from dataset.data_loader.files import first_file, require_root, require_some
-from dataset.reading import AGAIN, read_json, told
-from dataset.video import Frame, VideoError, array_length, iter_array, iter_images, with_times
+from dataset.files.reading import AGAIN, read_json, told
+from dataset.files.tables import first_file, require_root, require_some
+from dataset.files.video import Frame, VideoError, array_length, iter_array, iter_images, with_times
 from registry import DATASETS
 
 NAME = re.compile(r"(\d+)-(\d+)")

@@ -13,10 +13,10 @@ been tested on rendered files, not on the original ones.
 from collections.abc import Iterator
 from pathlib import Path
 
-from dataset.data_loader import hdf5
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
-from dataset.data_loader.files import require_root, require_some
-from dataset.video import Frame
+from dataset.files import hdf5
+from dataset.files.tables import require_root, require_some
+from dataset.files.video import Frame
 from registry import DATASETS
 
 

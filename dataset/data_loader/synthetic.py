@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal
+from dataset.files.video import Frame, iter_frames
 from dataset.synthetic.render import Session, Truth
 from dataset.synthetic.settings import OPTIONS, fingerprint, folder_name, resolve
 from dataset.synthetic.writer import extension, write_recording
-from dataset.video import Frame, iter_frames
 from registry import DATASETS
 
 

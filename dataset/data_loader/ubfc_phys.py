@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_key
-from dataset.data_loader.files import column, passes_filtering, read_table, require_root, require_some
-from dataset.reading import is_there
-from dataset.video import Frame, iter_frames
+from dataset.files.reading import is_there
+from dataset.files.tables import column, passes_filtering, read_table, require_root, require_some
+from dataset.files.video import Frame, iter_frames
 from registry import DATASETS
 
 NAME = re.compile(r"(?:vid|bvp)_(s\d+)_(T\d+)\.(?:avi|csv)")

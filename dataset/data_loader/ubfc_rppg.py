@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort, wants_motion
-from dataset.data_loader.files import first_file, require_root, require_some
-from dataset.reading import AGAIN, read_text, told
-from dataset.video import Frame, array_length, frame_count, iter_array, iter_frames, with_times
+from dataset.files.reading import AGAIN, read_text, told
+from dataset.files.tables import first_file, require_root, require_some
+from dataset.files.video import Frame, array_length, frame_count, iter_array, iter_frames, with_times
 from registry import DATASETS
 
 

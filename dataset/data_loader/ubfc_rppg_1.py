@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort, wants_motion
-from dataset.data_loader.files import column, first_file, read_table, require_root, require_some
-from dataset.reading import is_there
-from dataset.video import Frame, array_length, iter_array, iter_frames, with_times
+from dataset.files.reading import is_there
+from dataset.files.tables import column, first_file, read_table, require_root, require_some
+from dataset.files.video import Frame, array_length, iter_array, iter_frames, with_times
 from registry import DATASETS
 
 FILES = ("vid.avi", "gtdump.xmp")

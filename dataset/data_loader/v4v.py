@@ -30,15 +30,15 @@ from typing import Any
 import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_key
-from dataset.data_loader.files import (
+from dataset.files.reading import AGAIN, read_text, told
+from dataset.files.tables import (
     is_hidden,
     passes_filtering,
     read_table,
     require_root,
     require_some,
 )
-from dataset.reading import AGAIN, read_text, told
-from dataset.video import Frame, iter_frames
+from dataset.files.video import Frame, iter_frames
 from registry import DATASETS
 
 NAME = re.compile(r"([A-Z]\d+)[_-](T\d+)")

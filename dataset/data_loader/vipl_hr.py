@@ -29,10 +29,10 @@ from typing import Any
 import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_key
-from dataset.data_loader.files import passes_filtering, read_table, require_root, require_some
-from dataset.data_loader.stamps import frames_at, frames_at_rate
-from dataset.reading import is_there
-from dataset.video import Frame
+from dataset.files.reading import is_there
+from dataset.files.stamps import frames_at, frames_at_rate
+from dataset.files.tables import passes_filtering, read_table, require_root, require_some
+from dataset.files.video import Frame
 from registry import DATASETS
 
 PLACE = re.compile(r"(p\d+)/(v\d+(?:-\d+)?)/(source\d)")

@@ -9,7 +9,6 @@ import av
 import cv2
 import numpy as np
 
-from dataset.cache import Cache, CacheError, Entry
 from dataset.data_loader.base import BaseLoader, Recording, Signal
 from dataset.doctor import label, picture, timing
 from dataset.doctor.drawing import draw
@@ -17,7 +16,8 @@ from dataset.doctor.finding import Finding, worst
 from dataset.doctor.picture import Video
 from dataset.face import get_detector
 from dataset.face.crop import FaceCrop
-from dataset.video import as_frame, decoding
+from dataset.files.video import as_frame, decoding
+from dataset.store.cache import Cache, CacheError, Entry
 from evaluation import figures
 from evaluation.evaluate import RecordingResult, reference_wave, uniform
 from unsupervised_methods.methods.pos import pos

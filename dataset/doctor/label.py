@@ -8,8 +8,8 @@ import numpy as np
 import scipy.ndimage
 import scipy.signal
 
+from dataset.clips.labels import length_note
 from dataset.doctor.finding import Finding, grade, percent, plural, worst
-from dataset.labels import length_note
 from evaluation.evaluate import filtered
 from evaluation.heart_rate import snr, spectral_peak_heart_rate
 from evaluation.post_process import bandpass, detrend

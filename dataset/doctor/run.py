@@ -11,7 +11,7 @@ from config import run_folder, used_sections
 from dataset.data_loader.base import Recording
 from dataset.doctor import page
 from dataset.doctor.examine import Job, Report, examine
-from dataset.prepare import IncompleteError, Prepared, face_crop, make_loader, prepare
+from dataset.prepare.section import IncompleteError, Prepared, face_crop, make_loader, prepare
 from dataset.progress import show_progress
 from evaluation.console import text_table
 from evaluation.tables import write_text

@@ -91,7 +91,7 @@ class Trainer:
         """Turn the stored uint8 video of a batch on the device into the normalised float video."""
         if "video_float" in batch:  # chunks of rPPG-Toolbox are stored normalised
             return {**batch, "video": batch["video_float"].float()}
-        from dataset.transforms import normalise
+        from dataset.clips.transforms import normalise
 
         types = self.data_types
         video = normalise(batch["video"], batch["next_frame"], batch["has_next"], batch["stats"], types)
@@ -146,8 +146,8 @@ class Trainer:
         """
 
     def clip_options(self, section: str) -> dict[str, Any]:
-        """Changes of `dataset.clips.ClipOptions` for the clips of "train", "valid" or "test": the labels it learns."""
-        from dataset.clips import Side  # here, so that networks need no data set code
+        """Changes of `ClipOptions` for the clips of "train", "valid" or "test": the labels it learns."""
+        from dataset.clips.clips import Side  # here, so that networks need no data set code
 
         names = [name for name in self.needs.labels if name != "ppg"]
         sides = (

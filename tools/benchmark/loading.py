@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from dataset.cache import Cache
-from dataset.clips import ClipDataset, ClipOptions
+from dataset.clips.clips import ClipDataset, ClipOptions
+from dataset.clips.transforms import normalise
 from dataset.data_loader.base import Recording, Signal
-from dataset.legacy import LegacyChunks, find_chunks
-from dataset.transforms import normalise
+from dataset.prepare.legacy import LegacyChunks, find_chunks
+from dataset.store.cache import Cache
 from neural_methods.batches import PlannedBatches, loader, training_plan
 from tools.benchmark.measure import conditions
 

@@ -22,10 +22,10 @@ from typing import Any
 import av
 import cv2
 
-from dataset.cache import Cache
 from dataset.data_loader.folder import FolderLoader
 from dataset.face.crop import FaceCrop
-from dataset.preprocess import preprocess_all
+from dataset.prepare.recording import preprocess_all
+from dataset.store.cache import Cache
 from tools.benchmark.floor import SIZE, floor, pin
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -24,9 +24,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from dataset.cache import Cache
-from dataset.clips import ClipDataset, ClipOptions
+from dataset.clips.clips import ClipDataset, ClipOptions
 from dataset.data_loader.base import Recording, Signal
+from dataset.store.cache import Cache
 from registry import METHODS
 from tools.benchmark.measure import conditions
 from tools.model_card import settings

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dataset.data_loader.base import natural_sort
-from dataset.reading import AGAIN, LARGEST_TABLE, iter_lines, require_file, told
+from dataset.files.reading import AGAIN, LARGEST_TABLE, iter_lines, require_file, told
 
 
 def require_root(root: Path, name: str) -> Path:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from dataset.data_loader.base import natural_key
-from dataset.reading import AGAIN, require_file, told
-from dataset.video import VideoError
+from dataset.files.reading import AGAIN, require_file, told
+from dataset.files.video import VideoError
 
 LARGEST = 1 << 25  # bytes of a member: an ordinary picture has about 300,000
 

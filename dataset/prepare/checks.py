@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from dataset.cache import EntryWriter
 from dataset.data_loader.base import Signal
+from dataset.store.cache import EntryWriter
 
 
 def check_signals(waves: dict[str, Signal], needed: Sequence[str], place: str = "") -> None:

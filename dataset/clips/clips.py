@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from dataset import labels
-from dataset.resampling import measure, resample_grid, resampled
-from dataset.statistics import Stats
+from dataset.clips import labels
+from dataset.clips.resampling import measure, resample_grid, resampled
+from dataset.store.statistics import Stats
 
 OPEN_FILES = 32  # memory maps a worker keeps open: each holds a file descriptor
 

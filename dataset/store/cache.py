@@ -35,8 +35,8 @@ import cv2
 import numpy as np
 
 from dataset.data_loader.base import Recording, Signal, natural_key
-from dataset.reading import open_array, read_bytes, read_json, require_file, told
-from dataset.statistics import FloatCounter, PairCounter, Stats
+from dataset.files.reading import open_array, read_bytes, read_json, require_file, told
+from dataset.store.statistics import FloatCounter, PairCounter, Stats
 
 try:
     import fcntl

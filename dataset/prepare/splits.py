@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from dataset.data_loader.base import Recording, natural_key
-from dataset.reading import read_json, read_text, told
+from dataset.files.reading import read_json, read_text, told
 
 UNITS = ("subject", "recording")
 FORMAT = 1

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dataset.statistics import FloatCounter, PairCounter, Stats
+from dataset.store.statistics import FloatCounter, PairCounter, Stats
 
 BLOCK = 128  # frames read at once
 

@@ -17,8 +17,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from dataset.reading import AGAIN, require_file, told
-from dataset.video import ArrayFrame, VideoError, require_size
+from dataset.files.reading import AGAIN, require_file, told
+from dataset.files.video import ArrayFrame, VideoError, require_size
 
 COMPRESSED, MATRIX = 15, 14  # element types
 CELL, CHARACTERS = 1, 4  # array classes

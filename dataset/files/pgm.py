@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 
 from dataset.data_loader.base import natural_sort
-from dataset.data_loader.zips import LARGEST, iter_members, members, open_zip
-from dataset.reading import AGAIN, read_bytes
-from dataset.video import Box, Frame, VideoError, cut
+from dataset.files.reading import AGAIN, read_bytes
+from dataset.files.video import Box, Frame, VideoError, cut
+from dataset.files.zips import LARGEST, iter_members, members, open_zip
 
 HEADER = re.compile(rb"(P[56])(?:\s+#[^\n]*)*\s+(\d{1,6})(?:\s+#[^\n]*)*\s+(\d{1,6})(?:\s+#[^\n]*)*\s+(\d{1,5})\s")
 MOSAIC = 0.01  # of the mean level: how far apart the four places of a colour mosaic lie (grey: under 0.001)

@@ -12,20 +12,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataset.cache import Cache, CacheError, DamagedEntryError, Entry, Status, cache_folder
 from dataset.data_loader.base import BaseLoader, Recording, natural_key
 from dataset.face.crop import FaceCrop
-from dataset.preprocess import preprocess_all
-from dataset.splits import Overlap, Split, SplitError, by_fold, judge, read_fold, take
+from dataset.prepare.recording import preprocess_all
+from dataset.prepare.splits import Overlap, Split, SplitError, by_fold, judge, read_fold, take
+from dataset.store.cache import Cache, CacheError, DamagedEntryError, Entry, Status, cache_folder
 from registry import DATASETS
 
 if TYPE_CHECKING:
-    from dataset.clips import ClipDataset
-    from dataset.legacy import LegacyChunks
+    from dataset.clips.clips import ClipDataset
+    from dataset.prepare.legacy import LegacyChunks
 
 # Added to CROP_FACE later: caches made before stay valid, as these values change nothing.
 BOXES_AS_BEFORE = {"SEVERAL": "auto", "TRACK": "", "SMOOTH": 0, "LOST": "keep"}
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 REMADE: set[tuple[Path, str]] = set()  # entries this process has overwritten: sections share them, once is enough
 CHUNK_NAME = re.compile(r".+_input\d{1,9}\.npy", re.DOTALL)
 
@@ -103,16 +103,16 @@ class Prepared:
         return self.cache.entry(recording if isinstance(recording, str) else recording.id)
 
     def clips(self, **changes: Any) -> ClipDataset | LegacyChunks:
-        """The clips of all recordings; `changes` replace fields of `dataset.clips.ClipOptions`.
+        """The clips of all recordings; `changes` replace fields of `dataset.clips.clips.ClipOptions`.
 
         Recordings that cannot be cut move to `failed`; IncompleteError unless ALLOW_INCOMPLETE, or if none is left.
         """
         if self.legacy:
-            from dataset.legacy import LegacyChunks
+            from dataset.prepare.legacy import LegacyChunks
 
             dataset: ClipDataset | LegacyChunks = LegacyChunks(self.chunks, self.fs)
         else:
-            from dataset.clips import ClipDataset, ClipOptions
+            from dataset.clips.clips import ClipDataset, ClipOptions
 
             options = replace(ClipOptions(**self.clip_options), **changes)
             dataset = ClipDataset(self.entry, [recording.id for recording in self.recordings], options, self.select)
@@ -225,7 +225,7 @@ def _listed(data: Any, name: str) -> tuple[list[Path], dict[str, list[int]] | No
                 f"{name.upper()}.DATA.FILE_LIST_PATH '{path}' does not exist. Name an existing list or a folder."
             )
         return ([] if _has_raw(data) else _bare_chunks(cached, data)), None
-    from dataset import legacy  # late: imports torch
+    from dataset.prepare import legacy  # late: imports torch
 
     lines = legacy.read_list(path, cached)
     print(f"{name.upper()}.DATA: {len(lines)} clips as listed in '{path}'.")
@@ -241,7 +241,7 @@ def _bare_chunks(cached: Path, data: Any) -> list[Path]:
     """rPPG-Toolbox's chunks in a folder without list and without raw data: usable only as a whole."""
     if not cached.is_dir() or not any(CHUNK_NAME.fullmatch(file.name) for file in cached.iterdir()):
         return []
-    from dataset.legacy import find_chunks
+    from dataset.prepare.legacy import find_chunks
 
     if (data.BEGIN, data.END) != (0, 1) or data.FOLD.FOLD_PATH:
         raise SplitError(
@@ -579,7 +579,7 @@ def _plain(node: Any) -> Any:
 
 
 def _legacy(data: Any, name: str, config: Any, chunks: list[Path]) -> Prepared:
-    from dataset import legacy
+    from dataset.prepare import legacy
 
     stems = list(dict.fromkeys(legacy.split_name(path)[0] for path in chunks))
     every = [Recording(id=stem, subject=stem, path=Path(data.CACHED_PATH)) for stem in stems]

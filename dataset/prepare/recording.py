@@ -17,13 +17,13 @@ from joblib import Parallel, delayed
 from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
-from dataset.cache import Cache, CacheError, DamagedEntryError, Status
-from dataset.checks import check_lengths, check_signals, length_flags, time_flags, with_clock
 from dataset.data_loader.base import BaseLoader, Recording
 from dataset.face.crop import FaceCrop, FaceFinder
+from dataset.files.reading import AGAIN, told
+from dataset.files.video import VideoError, as_frame, decoding
+from dataset.prepare.checks import check_lengths, check_signals, length_flags, time_flags, with_clock
 from dataset.progress import show_progress
-from dataset.reading import AGAIN, told
-from dataset.video import VideoError, as_frame, decoding
+from dataset.store.cache import Cache, CacheError, DamagedEntryError, Status
 
 ASSUMED_FS = 30.0  # frames per second where only the pace of looking for faces depends on it
 SEEN_SECONDS = 90.0  # how long an entry written on another machine may take to be seen here
@@ -182,7 +182,7 @@ def _run_all(jobs: _Jobs, todo: list[Recording], workers: int | str) -> Iterator
 
 def _run_on_cluster(jobs: _Jobs, todo: list[Recording], address: str) -> Iterator[tuple[str, Status]]:
     """Run `jobs` on the workers of a dask scheduler; all paths are absolute, as workers have folders of their own."""
-    from dataset import cluster  # late: an optional package
+    from dataset.prepare import cluster  # late: an optional package
 
     cache = Cache(jobs.cache.root.absolute(), jobs.cache.settings)
     todo = [replace(recording, path=recording.path.absolute()) for recording in todo]

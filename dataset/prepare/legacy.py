@@ -16,8 +16,8 @@ import torch
 from torch.utils.data import Dataset
 
 from dataset.data_loader.base import natural_key
-from dataset.reading import open_array
-from dataset.splits import SplitError, read_column
+from dataset.files.reading import open_array
+from dataset.prepare.splits import SplitError, read_column
 
 CHUNK = re.compile(r"(?P<stem>.+)_input(?P<number>\d{1,9})\.npy", re.DOTALL)
 MMPD_STEM = re.compile(r"[^_]+_L(\d)_MO(\d)_E(\d)_S(\d)_GE(\d)_GL(\d)_H(\d)_MA(\d)")

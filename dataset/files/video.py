@@ -19,8 +19,8 @@ import cv2
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from dataset.image_size import image_size
-from dataset.reading import AGAIN, open_array, read_bytes, require_file, told
+from dataset.files.image_size import image_size
+from dataset.files.reading import AGAIN, open_array, read_bytes, require_file, told
 
 Box = tuple[int, int, int, int]  # x, y, width, height in pixels, inside the frame
 

@@ -21,14 +21,14 @@ from typing import Any
 
 from dataset.data_loader.base import Recording
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "dask[distributed]"  # its version: pyproject.toml
 CONNECT, PATIENCE = 20.0, 30.0  # seconds: until a scheduler has answered; between looks for workers that are left
 
 # Plain text and bytes, because the scheduler opens what it is sent, and need not know the toolbox. Every worker runs
 # SETUP at its start, also one that joins later; only then WORK finds this module there.
 SETUP = "import sys; sys.path[:0] = [path for path in {paths!r} if path not in sys.path]"
-WORK = "__import__('dataset.cluster').cluster.work(payload)"
+WORK = "__import__('dataset.prepare.cluster').cluster.work(payload)"
 
 ONE_AT_A_TIME = threading.Lock()  # face detectors are not made for several threads of one process
 

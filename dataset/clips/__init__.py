@@ -1,0 +1,1 @@
+"""From cache entries to clips, labels and batches."""

@@ -1,0 +1,1 @@
+"""What reads a file: video, pictures, MATLAB, HDF5, archives, tables."""

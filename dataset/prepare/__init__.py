@@ -1,0 +1,1 @@
+"""From a DATA node to recordings that are ready."""
