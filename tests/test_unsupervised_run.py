@@ -1,6 +1,7 @@
 """Mode unsupervised_method on made recordings: console, report, plots, videos without labels, failures."""
 
 import csv
+import importlib
 import json
 import sys
 from types import ModuleType, SimpleNamespace
@@ -95,7 +96,7 @@ def prepare(monkeypatch, tmp_path):
 
     labels.align, labels.transform = align, lambda label, kind: label * (2.0 if kind == "Standardized" else 1.0)
     monkeypatch.setitem(sys.modules, "dataset.clips.labels", labels)
-    monkeypatch.setattr(sys.modules.get("dataset") or __import__("dataset"), "labels", labels, raising=False)
+    monkeypatch.setattr(importlib.import_module("dataset.clips"), "labels", labels, raising=False)
     monkeypatch.setitem(sys.modules, "config", node(run_folder=lambda _: tmp_path / "runs" / "x"))
 
     def use(prepared):
