@@ -10,14 +10,15 @@ one (`cp -r a/. b/`); the next run without --shard brings the manifest up to dat
 from typing import Any
 
 from config import shard, used_sections
-from dataset.prepare.section import IncompleteError, Prepared, judge_overlaps, prepare
+from dataset.prepare.prepared import IncompleteError, Prepared
+from dataset.prepare.section import judge_overlaps, prepare
 from dataset.prepare.splits import SplitError
 
 INCOMPLETE = 3  # exit code
 
 
 def run(config: Any) -> int:
-    """Preprocess all sections that name a data set; 0 when all is there, 3 when recordings are missing.
+    """Preprocess all sections that name a data set; 0 when all is there, 3 when recordings are missing or damaged.
 
     A section that is incomplete does not stop the others. With SHARD only its share counts, of the sections that the
     mode uses. Settings that cannot work raise.
@@ -55,9 +56,11 @@ def _elsewhere(prepared: Prepared) -> list[str]:
 def _prepared(config: Any, section: str) -> Prepared:
     try:
         overwrite = config.get("OVERWRITE", False)
-        return prepare(config[section].DATA, section.lower(), config, overwrite, shard(config.SHARD))
+        prepared = prepare(config[section].DATA, section.lower(), config, overwrite, shard(config.SHARD))
     except IncompleteError as error:
-        return error.prepared
+        prepared = error.prepared
+    prepared.verify()  # other modes find damaged signals when they read them
+    return prepared
 
 
 def _warn_of_overlaps(sections: list[Prepared], config: Any) -> None:

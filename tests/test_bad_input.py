@@ -384,12 +384,12 @@ def test_a_results_folder_that_is_a_file_is_refused(place, refused):
 
 def test_a_full_disk_is_named_and_leaves_nothing_half_written(place, refused, monkeypatch):
     """The disk fills up while faces are written: one message for all recordings; the finished ones stay."""
-    import dataset.store.cache as cache
+    from dataset.store import disk
 
     def full(file, content):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(cache, "_write_all", full)
+    monkeypatch.setattr(disk, "write_all", full)
     refused(place.arguments(), str(place.cache), "No space left on device", "make room")
     assert place.entries() == {"subject1", "subject3"}
     monkeypatch.undo()

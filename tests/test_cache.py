@@ -10,9 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import dataset.store.cache as module
 from dataset.data_loader.base import Recording, Signal
-from dataset.store.cache import Cache, CacheError, Status, cache_folder, frame_rate, safe_name, settings_hash
+from dataset.store import cache as module
+from dataset.store import disk, streams
+from dataset.store.cache import Cache, Status, cache_folder, safe_name, settings_hash
+from dataset.store.disk import CacheError
+from dataset.store.streams import frame_rate
 
 SETTINGS = {"RESIZE": {"W": 8, "H": 6}, "CROP": True, "COEF": 1.5, "TYPES": ("a", "b")}
 
@@ -49,7 +52,7 @@ def cache(tmp_path):
 @pytest.mark.parametrize("count", [1, 2, 20, 500])
 def test_an_entry_comes_back_as_written(cache, monkeypatch, count):
     """Faces, times, boxes, mean colours, signals, statistics and flags, over any number of blocks."""
-    monkeypatch.setattr(module, "BLOCK", 1000)
+    monkeypatch.setattr(streams, "BLOCK", 1000)
     faces = frames(count)
     fill(cache, recording(age=33, path=Path("/secret")), faces, fs=30.0 if count == 1 else None)
     entry = cache.entry("subject1")
@@ -75,7 +78,7 @@ def test_the_faces_take_their_pixels_and_a_fixed_header(cache):
     """One byte per pixel and channel: 15,552 bytes a frame at 72 x 72."""
     faces = np.zeros((10, 72, 72, 3), np.uint8)
     fill(cache, recording(), faces)
-    assert (cache.path("subject1") / "faces.npy").stat().st_size == 10 * 15_552 + module.HEADER
+    assert (cache.path("subject1") / "faces.npy").stat().st_size == 10 * 15_552 + streams.HEADER
 
 
 def test_equal_input_gives_equal_bytes_that_say_nothing_of_the_machine(tmp_path):
@@ -247,9 +250,9 @@ def test_a_full_disk_is_one_clear_error_and_leaves_nothing(cache, monkeypatch, c
         raise OSError(code, "No space left on device" if code == errno.ENOSPC else "Input/output error")
 
     if place == "rename":
-        monkeypatch.setattr(module.os, "replace", fail)
+        monkeypatch.setattr(disk.os, "replace", fail)
     else:
-        monkeypatch.setattr(module, {"faces": "_write_all", "signals": "_write"}[place], fail)
+        monkeypatch.setattr(disk, {"faces": "write_all", "signals": "write"}[place], fail)
     with pytest.raises(CacheError, match="disk is full" if code == errno.ENOSPC else "Set CACHED_PATH"):
         fill(cache, recording(), frames())
     assert not cache.path("subject1").exists() and list((cache.root / ".writing").iterdir()) == []

@@ -7,8 +7,7 @@ import sys
 import pytest
 
 from dataset.face.crop import FaceCrop
-from dataset.prepare import cluster
-from dataset.prepare import recording as preprocess
+from dataset.prepare import cluster, workers
 from dataset.prepare.recording import preprocess_all
 from dataset.store.cache import Cache, Status
 from dataset.synthetic.layouts import write_layout
@@ -52,7 +51,7 @@ def test_an_entry_that_is_written_elsewhere_is_not_done(monkeypatch, tmp_path):
     """A worker says done, but nothing is here: the two do not see the same folder."""
     loader, cache = Arrays({"one": moving_face(2)}), Cache(tmp_path / "cache", {})
     cache.freeze(loader.recordings(""))
-    monkeypatch.setattr(preprocess, "SEEN_SECONDS", 0.1)
+    monkeypatch.setattr(workers, "SEEN_SECONDS", 0.1)
     monkeypatch.setattr(cluster, "run", lambda *_: iter([("one", ("one", Status("done")))]))
     statuses = preprocess_all(loader, loader.recordings(""), FaceCrop(size=(8, 8)), cache, "tcp://x:1")
     assert statuses["one"].state == "failed" and "CACHED_PATH" in statuses["one"].reason
@@ -63,8 +62,8 @@ def test_a_cluster_makes_the_entries_of_one_process(scheduler, tmp_path, monkeyp
     """The same bytes, also with a relative cache; a failure is reported with its reason."""
     monkeypatch.chdir(tmp_path)
     loader = Arrays({name: moving_face(5, seed=index) for index, name in enumerate("abcd")} | {"bad": ["fail"]})
-    for place, workers in (("here", 1), ("cluster", scheduler)):
-        statuses = preprocess_all(loader, loader.recordings(""), FaceCrop(size=(24, 24)), Cache(place, {}), workers)
+    for place, where in (("here", 1), ("cluster", scheduler)):
+        statuses = preprocess_all(loader, loader.recordings(""), FaceCrop(size=(24, 24)), Cache(place, {}), where)
         assert statuses.pop("bad").reason == "fail on purpose"
         assert {name: status.state for name, status in statuses.items()} == dict.fromkeys("abcd", "done")
     assert content(tmp_path / "cluster") == content(tmp_path / "here")

@@ -13,7 +13,8 @@ from dataset.clips.clips import ClipDataset, ClipOptions, collate
 from dataset.clips.transforms import normalise
 from dataset.face.crop import FaceCrop
 from dataset.prepare.recording import preprocess_recording
-from dataset.store.cache import Cache, Entry
+from dataset.store.cache import Cache
+from dataset.store.entry import Entry
 from dataset.synthetic.layouts import write_layout
 from dataset.synthetic.settings import resolve
 from registry import DATASETS, METHODS

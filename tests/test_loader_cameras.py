@@ -13,7 +13,7 @@ from dataset.data_loader.base import Recording
 from dataset.data_loader.mr_nirp import pulse
 from dataset.files import pgm
 from dataset.files.video import VideoError, decoding
-from dataset.prepare.section import make_loader
+from dataset.prepare.node import make_loader
 from dataset.synthetic.layouts import write_subjects
 from dataset.synthetic.layouts.mr_nirp import mosaic, write_pgm
 from dataset.synthetic.settings import resolve

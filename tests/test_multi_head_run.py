@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from config import load_config, run_folder
-from dataset.prepare.section import cache_settings, face_crop, make_loader, prepare
+from dataset.prepare.node import cache_settings, face_crop, make_loader
+from dataset.prepare.section import prepare
 from dataset.synthetic.layouts import write_subjects
 from dataset.synthetic.settings import resolve
 from evaluation.outputs import read_outputs

@@ -10,7 +10,7 @@ import pytest
 from config import schema
 from dataset import run as preprocessing
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
-from dataset.prepare import section as preparing
+from dataset.prepare import listing, node
 from dataset.prepare.legacy import LegacyChunks
 from dataset.prepare.recording import SkipRecording
 from dataset.prepare.section import IncompleteError, judge_overlaps, prepare
@@ -164,7 +164,7 @@ def test_empty_folders_and_doubles_raise(config, tmp_path):
         ready(config, DATA_PATH=str(tmp_path / "empty"))
     twice = [Recording("a", "a", tmp_path)] * 2
     with pytest.raises(ValueError, match="several recordings called a"):
-        preparing._refuse_doubles(twice, tmp_path)
+        listing.refuse_doubles(twice, tmp_path)
 
 
 def test_a_failed_recording_stops_the_run_with_its_name(config, raw, capsys):
@@ -342,9 +342,9 @@ def test_cached_path_without_a_configuration_file(config):
     """The root above EXP_DATA_NAME is found also where only CACHED_PATH says it."""
     data = config.TEST.DATA
     data.CACHE_ROOT = ""
-    assert preparing._above_experiment(data) == Path(data.CACHED_PATH).parent
+    assert node.above_experiment(data) == Path(data.CACHED_PATH).parent
     data.EXP_DATA_NAME = ""
-    assert preparing._above_experiment(data) == Path(data.CACHED_PATH)
+    assert node.above_experiment(data) == Path(data.CACHED_PATH)
 
 
 def test_mode_preprocess_reports_every_section(config, raw, capsys):
@@ -431,8 +431,8 @@ def test_generated_data_need_no_folder_and_name_their_cache(config, raw, monkeyp
     """A reader that makes its files itself is asked also when DATA_PATH is not there; its settings name the cache."""
     first = ready(config).cache.root
     shutil.move(raw, raw.with_name("elsewhere"))
-    monkeypatch.setattr(ToyLoader, "generated", True, raising=False)
-    monkeypatch.setattr(ToyLoader, "identity", lambda self: {"PRESET": "easy"}, raising=False)
+    monkeypatch.setattr(ToyLoader, "generated", True)
+    monkeypatch.setattr(ToyLoader, "identity", lambda self: {"PRESET": "easy"})
     listed = ToyLoader.recordings
     monkeypatch.setattr(ToyLoader, "recordings", lambda self, root: listed(self, root.with_name("elsewhere")))
     prepared = ready(config)

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-import dataset.store.cache
+import dataset.store.streams
 from dataset.data_loader.base import BaseLoader, Recording, Signal
 from dataset.face import _built, get_detector
 from dataset.face.boxes import clip_box, enlarge, largest, median_box
@@ -20,7 +20,8 @@ from dataset.face.crop import FaceCrop, FaceFinder
 from dataset.files.video import ArrayFrame, VideoError, iter_frames
 from dataset.prepare.checks import check_signals, time_flags
 from dataset.prepare.recording import SkipRecording, preprocess_all, preprocess_recording
-from dataset.store.cache import Cache, CacheError
+from dataset.store.cache import Cache
+from dataset.store.disk import CacheError
 from tests.conftest import ROOT, reference
 from tests.video_tools import moving_face, write_video
 
@@ -462,8 +463,8 @@ def test_the_decoder_setting_reaches_a_loader(tmp_path, cache, decoder):
 
 def test_memory_does_not_grow_with_the_video(monkeypatch, cache):
     """The writer keeps one block of faces, whatever the length."""
-    monkeypatch.setattr(dataset.store.cache, "BLOCK", 10_000)
+    monkeypatch.setattr(dataset.store.streams, "BLOCK", 10_000)
     with cache.write(Recording("one", "one", Path())) as entry:
         for index in range(500):
             entry.append(np.zeros((24, 24, 3), np.uint8), time=index / 30)
-        assert entry._block.nbytes <= 10_000 + 24 * 24 * 3
+        assert entry._faces._block.nbytes <= 10_000 + 24 * 24 * 3

@@ -8,7 +8,7 @@ import pytest
 import config as settings
 from dataset import run as preprocessing
 from dataset.data_loader.base import Recording
-from dataset.prepare.section import share
+from dataset.prepare.listing import share
 from dataset.store.cache import Cache, Status
 from tests import test_prepare as toys
 from tools.kill_preprocessing import content

@@ -39,7 +39,7 @@ INSIDE = ("inside a write", "before the rename", "after the rename", "before a s
 SUICIDE = """
 import os, signal, sys
 from pathlib import Path
-from dataset.store import cache
+from dataset.store import cache, disk
 from tools.kill_preprocessing import preprocess
 moment, number, calls = sys.argv[1], int(sys.argv[2]), [0]
 def due():
@@ -61,11 +61,11 @@ def move(*places):
 def status(*_):
     if due():
         die()
-write_honestly, move_honestly, set_status = cache._write_all, cache._move, cache.Cache.set_status
+write_honestly, move_honestly, set_status = disk.write_all, disk.move, cache.Cache.set_status
 if moment == "inside a write":
-    cache._write_all = write
+    disk.write_all = write
 elif "rename" in moment:
-    cache._move = move
+    disk.move = move
 else:
     cache.Cache.set_status = lambda *arguments: (status(), set_status(*arguments))
 preprocess(Path(sys.argv[3]), Path(sys.argv[4]), 1)

@@ -16,7 +16,10 @@ from dataset.files.video import Frame
 
 @dataclass(frozen=True)
 class Recording:
-    """One video with its signals. `id` names its cache entry; `subject` is what a split never divides."""
+    """What was recorded at once of one person: a video, signals, further cameras, scalars; or some of these.
+
+    `id` names its cache entry; `subject` is what a split never divides.
+    """
 
     id: str
     subject: str
@@ -37,6 +40,19 @@ class Signal:
     unit: str = "a.u."
 
 
+@dataclass(frozen=True)
+class Frames:
+    """A further camera of a recording: its frames in their own size, and when they were taken.
+
+    `frames` yields (H, W, C) or (H, W) arrays, uint8 or float32, all alike, one at a time: they need not fit in memory.
+    Either `fs` (Hz; the first frame is at 0 s) or `times` (T,) in seconds on the clock of the recording's video.
+    """
+
+    frames: Iterable[np.ndarray]
+    fs: float | None = None
+    times: np.ndarray | None = None
+
+
 def wants_motion(options: dict[str, Any]) -> bool:
     """Whether DATA_AUG asks for the motion-augmented .npy videos instead of the originals."""
     augmentations = options.get("DATA_AUG") or ["None"]
@@ -44,13 +60,20 @@ def wants_motion(options: dict[str, Any]) -> bool:
 
 
 class BaseLoader:
-    """A data set of the toolbox; subclasses register under the name a user writes in `DATASET`."""
+    """A data set of the toolbox; subclasses register under the name a user writes in `DATASET`.
 
-    fs: float | None = None  # frames per second, where the data set fixes it
+    A subclass has `recordings` and what its recordings hold: `read_video` (unless `has_video` is False), `read_wave`,
+    `read_stream`, `read_targets`. A recording may lack any signal, stream or target; its cache entry then says so.
+    """
+
+    fs: float | None = None  # frames per second, where the data set fixes it; without video: samples per second
+    has_video = True  # False: read_video is never called, no face is looked for, the cache knows nothing of faces
     version = (
         1  # raise it when the frames or signals read from the same files change: old cache entries then stand aside
     )
     signals: tuple[str, ...] = ("ppg",)  # what read_wave returns; () for a data set without labels
+    streams: tuple[str, ...] = ()  # names of further cameras, which read_stream opens; they become files of an entry
+    split_unit = "subject"  # what BEGIN and END count where SPLIT_UNIT is not set: subject, recording
     unaugmented = ""  # name of the data set for the refusal of DATA_AUG ['Motion']; "": the loader reads such videos
     generated = False  # True: the loader makes its files itself, so DATA_PATH need not exist
     keep_clip: Callable[[np.ndarray, float], bool] | None = (
@@ -71,16 +94,37 @@ class BaseLoader:
                 f"['None']."
             )
 
+    def identity(self) -> dict[str, Any] | None:
+        """What the frames and signals depend on beside the files, as plain values: becomes part of the cache's name.
+
+        None, unless a subclass knows better: all of OPTIONS but SPLIT_UNIT, as set in the DATA node.
+        """
+        return None
+
     def recordings(self, root: Path) -> list[Recording]:
         """List every recording under `root` in natural order, without opening the videos."""
         raise NotImplementedError
 
     def read_video(self, recording: Recording) -> Iterable[Frame | np.ndarray]:
-        """Yield the frames one at a time: `Frame`s, or plain arrays (H, W, 3) uint8 RGB."""
+        """Yield the frames one at a time: `Frame`s, or plain arrays (H, W, 3) uint8 RGB. Only with `has_video`."""
         raise NotImplementedError
 
     def read_wave(self, recording: Recording) -> dict[str, Signal]:
-        """Return the signals by name (`ppg`, `resp`, `ecg`, `hr` ...); empty without labels."""
+        """Return the signals (L,) by name (`ppg`, `resp`, `ecg`, `hr` ...); empty without labels.
+
+        Without video a signal needs `fs` or `times`, in seconds from the start of the recording.
+        """
+        return {}
+
+    def read_stream(self, recording: Recording, name: str) -> Frames | None:
+        """The frames of the further camera `name`, one of `streams`; None: this recording lacks it."""
+        return None
+
+    def read_targets(self, recording: Recording) -> dict[str, float]:
+        """Scalars of the recording by name, in the units the data set states (`sbp` mmHg, `age` years ...).
+
+        NaN: was to be measured, but is missing. Empty: there are none.
+        """
         return {}
 
     def describe(self, recording: Recording) -> dict[str, Any]:

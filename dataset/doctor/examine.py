@@ -17,7 +17,9 @@ from dataset.doctor.picture import Video
 from dataset.face import get_detector
 from dataset.face.crop import FaceCrop
 from dataset.files.video import as_frame, decoding
-from dataset.store.cache import Cache, CacheError, Entry
+from dataset.store.cache import Cache
+from dataset.store.disk import CacheError
+from dataset.store.entry import Entry
 from evaluation import figures
 from evaluation.evaluate import RecordingResult, reference_wave, uniform
 from unsupervised_methods.methods.pos import pos

@@ -11,7 +11,9 @@ from config import run_folder, used_sections
 from dataset.data_loader.base import Recording
 from dataset.doctor import page
 from dataset.doctor.examine import Job, Report, examine
-from dataset.prepare.section import IncompleteError, Prepared, face_crop, make_loader, prepare
+from dataset.prepare.node import face_crop, make_loader
+from dataset.prepare.prepared import IncompleteError, Prepared
+from dataset.prepare.section import prepare
 from dataset.progress import show_progress
 from evaluation.console import text_table
 from evaluation.tables import write_text
@@ -57,6 +59,8 @@ def console(reports: Sequence[Report]) -> str:
 
 
 def _prepared(config: Any, section: str) -> Prepared:
+    if not make_loader(config[section].DATA).has_video:
+        raise ValueError(f"{section}.DATA ({config[section].DATA.DATASET}) has no video: nothing to examine yet.")
     try:
         prepared = prepare(config[section].DATA, section.lower(), config, overwrite=config.OVERWRITE)
     except IncompleteError as error:

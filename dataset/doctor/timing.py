@@ -5,7 +5,7 @@ import scipy.ndimage
 
 from dataset.doctor.finding import Finding, grade, percent, plural, worst
 from dataset.prepare.checks import time_flags
-from dataset.store.cache import frame_rate
+from dataset.store.streams import frame_rate
 from evaluation.presets import PRESETS
 
 RATE_LOOK, RATE_BAD = 0.01, 0.03  # relative error of the rate: so many per cent is every heart rate off

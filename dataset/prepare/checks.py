@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dataset.data_loader.base import Signal
-from dataset.store.cache import EntryWriter
+from dataset.store.writer import EntryWriter
 
 
 def check_signals(waves: dict[str, Signal], needed: Sequence[str], place: str = "") -> None:
@@ -40,7 +40,10 @@ def check_signals(waves: dict[str, Signal], needed: Sequence[str], place: str = 
 
 
 def check_lengths(waves: dict[str, Signal], needed: Sequence[str], frames: int, place: str = "") -> None:
-    """ValueError for a needed signal of a single sample: stretched over several frames it would be a constant."""
+    """ValueError for a needed signal of a single sample: stretched over several frames it would be a constant.
+
+    Without video `frames` is 2: such a sample has no rate either.
+    """
     for name, signal in waves.items():
         if name in needed and frames > 1 and len(signal.values) < 2:
             raise ValueError(
@@ -72,16 +75,19 @@ def length_flags(waves: dict[str, Signal], entry: EntryWriter, times: np.ndarray
 
     `times` (T,) in seconds of all frames, also of those that were left out.
     """
-    flags = {}
+    flags = nan_flags(waves)
     for name, signal in waves.items():
-        values = np.asarray(signal.values)
-        bad = int(np.count_nonzero(np.isnan(values))) if values.dtype.kind == "f" else 0
-        if bad:
-            flags[f"{name}_nan"] = bad
         note = _length_note(signal, len(entry), times, entry.fs)
         if note:
             flags[f"{name}_length"] = note
     return flags
+
+
+def nan_flags(waves: dict[str, Signal]) -> dict[str, Any]:
+    """How many samples of each signal are NaN, where there are some."""
+    floats = {name: np.asarray(signal.values) for name, signal in waves.items()}
+    counts = {name: int(np.count_nonzero(np.isnan(row))) for name, row in floats.items() if row.dtype.kind == "f"}
+    return {f"{name}_nan": count for name, count in counts.items() if count}
 
 
 def with_clock(waves: dict[str, Signal], times: np.ndarray | None) -> dict[str, Signal]:

@@ -15,15 +15,41 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from dataset.data_loader.base import natural_key
+from dataset.data_loader.base import Recording, natural_key
 from dataset.files.reading import open_array
-from dataset.prepare.splits import SplitError, read_column
+from dataset.prepare.listing import LEFT_OUT
+from dataset.prepare.prepared import Prepared
+from dataset.prepare.splits import Split, SplitError, read_column
 
 CHUNK = re.compile(r"(?P<stem>.+)_input(?P<number>\d{1,9})\.npy", re.DOTALL)
 MMPD_STEM = re.compile(r"[^_]+_L(\d)_MO(\d)_E(\d)_S(\d)_GE(\d)_GL(\d)_H(\d)_MA(\d)")
 MMPD_FIELDS = ("LIGHT", "MOTION", "EXERCISE", "SKIN_COLOR", "GENDER", "GLASSER", "HAIR_COVER", "MAKEUP")
 REMEDY = "Copy the cache again, or take the recording off the list."
 SHOWN = 5  # names in an error
+
+
+def prepare_chunks(data: Any, name: str, config: Any, chunks: list[Path]) -> Prepared:
+    """The section whose clips are these chunk files; SplitError or ValueError where settings do not fit them."""
+    stems = list(dict.fromkeys(split_name(path)[0] for path in chunks))
+    every = [Recording(id=stem, subject=stem, path=Path(data.CACHED_PATH)) for stem in stems]
+    keep = {stem for stem in stems if kept(stem, data)}
+    if not keep:
+        raise SplitError(f"{name.upper()}.DATA: INFO or FILTERING leave none of {len(stems)} listed recordings.")
+    print(f"{name.upper()}.DATA: reading {len(chunks)} chunks of rPPG-Toolbox from '{data.CACHED_PATH}'.")
+    if not data.FS:
+        raise ValueError(f"{name.upper()}.DATA.FS is 0: rPPG-Toolbox's chunks do not say their frames per second.")
+    return Prepared(
+        name=name,
+        dataset=data.DATASET,
+        root=Path(data.DATA_PATH or data.CACHED_PATH),
+        fs=float(data.FS),
+        split=Split(data.DATASET, tuple(stems), {stem: stem for stem in stems}, "recording"),
+        recordings=[recording for recording in every if recording.id in keep],
+        excluded=[(r, LEFT_OUT) for r in every if r.id not in keep],
+        chunks=[path for path in chunks if split_name(path)[0] in keep],
+        types=tuple(data.PREPROCESS.DATA_TYPE),
+        allow_incomplete=bool(config.ALLOW_INCOMPLETE),
+    )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,181 @@
+"""Which recordings a section works on: the frozen listing, a range of it, a fold or a file list, and the filters."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dataset.data_loader.base import BaseLoader, Recording, natural_key
+from dataset.prepare.node import has_raw
+from dataset.prepare.splits import Split, SplitError, by_fold, read_fold, take
+from dataset.store.cache import Cache
+
+ROOT = Path(__file__).resolve().parents[2]
+CHUNK_NAME = re.compile(r".+_input\d{1,9}\.npy", re.DOTALL)
+LEFT_OUT = "left out by INFO or FILTERING"
+
+
+def listed(data: Any, name: str) -> tuple[list[Path], dict[str, list[int]] | None]:
+    """Chunk files, or clips by recording id, that a file list names; ([], None) without a list."""
+    path, cached = Path(data.FILE_LIST_PATH), Path(data.CACHED_PATH)
+    if data.DO_PREPROCESS:
+        return [], None
+    if not path.is_file():
+        if path.suffix == ".csv" and not path.name.startswith(f"{data.EXP_DATA_NAME}_"):  # that name was derived
+            raise FileNotFoundError(
+                f"{name.upper()}.DATA.FILE_LIST_PATH '{path}' does not exist. Name an existing list or a folder."
+            )
+        return ([] if has_raw(data) else _bare_chunks(cached, data)), None
+    from dataset.prepare import legacy  # late: imports torch
+
+    lines = legacy.read_list(path, cached)
+    print(f"{name.upper()}.DATA: {len(lines)} clips as listed in '{path}'.")
+    if lines[0].path is not None:
+        return [line.path for line in lines if line.path is not None], None
+    wanted: dict[str, list[int]] = {}
+    for line in lines:
+        wanted.setdefault(line.stem, []).append(line.number)
+    return [], wanted
+
+
+def _bare_chunks(cached: Path, data: Any) -> list[Path]:
+    """rPPG-Toolbox's chunks in a folder without list and without raw data: usable only as a whole."""
+    if not cached.is_dir() or not any(CHUNK_NAME.fullmatch(file.name) for file in cached.iterdir()):
+        return []
+    from dataset.prepare.legacy import find_chunks
+
+    if (data.BEGIN, data.END) != (0, 1) or data.FOLD.FOLD_PATH:
+        raise SplitError(
+            f"'{cached}' holds rPPG-Toolbox's chunks, but '{data.FILE_LIST_PATH}', the list of those between BEGIN "
+            f"{data.BEGIN} and END {data.END}, does not exist, nor do the raw data to tell. Give FILE_LIST_PATH."
+        )
+    return find_chunks(cached)
+
+
+def listing_of(loader: BaseLoader, root: Path, cache: Cache, data: Any, name: str) -> list[Recording]:
+    """The frozen listing, with paths when the raw data are there."""
+    if has_raw(data, loader):
+        recordings = loader.recordings(root)
+        if not recordings:
+            raise FileNotFoundError(
+                f"{name.upper()}.DATA.DATA_PATH '{root}' holds no recording of {data.DATASET}. "
+                f"The expected layout is at the top of {type(loader).__module__.replace('.', '/')}.py."
+            )
+        refuse_doubles(recordings, root)
+        cache.freeze(recordings)
+        by_id = {recording.id: recording for recording in recordings}
+        return [by_id.get(row["id"]) or _without_path(row, root) for row in cache.listing()]
+    if not cache.root.is_dir():
+        raise FileNotFoundError(
+            f"No preprocessed data for {name.upper()}.DATA ({data.DATASET}) in '{cache.root}', and "
+            f"DATA_PATH '{data.DATA_PATH}' does not exist.\n"
+            f"Set {name.upper()}.DATA.DATA_PATH to the raw data (or RPPG_DATA to the folder above them), or "
+            f"{name.upper()}.DATA.CACHED_PATH to an existing cache."
+        )
+    return [_without_path(row, root) for row in cache.listing()]
+
+
+def _without_path(row: dict[str, Any], root: Path) -> Recording:
+    return Recording(id=row["id"], subject=row["subject"], path=root / row["id"], info={"absent": True})
+
+
+def refuse_doubles(recordings: Sequence[Recording], root: Path) -> None:
+    """ValueError for recordings that share an id."""
+    doubles = [name for name, count in Counter(recording.id for recording in recordings).items() if count > 1]
+    if doubles:
+        raise ValueError(f"'{root}' holds several recordings called {', '.join(doubles[:5])}. Keep one of each.")
+
+
+def by_range(listing: Sequence[Recording], loader: BaseLoader, data: Any, name: str) -> list[Recording]:
+    """Those between BEGIN and END, of the fold where there is one; SplitError when there are none."""
+    chosen = take(listing, data.BEGIN, data.END, unit(loader, data))
+    subjects = _fold(data)
+    if subjects:
+        chosen, absent = by_fold(chosen, subjects)
+        if absent:
+            print(
+                f"{name.upper()}.DATA: {len(absent)} of {len(subjects)} subjects of the fold are absent: {absent[:5]}"
+            )
+    if not chosen:
+        raise SplitError(
+            f"{name.upper()}.DATA: BEGIN {data.BEGIN} to END {data.END} of {len(listing)} recordings "
+            f"({len({r.subject for r in listing})} subjects) is empty. Widen the range or check the fold."
+        )
+    return chosen
+
+
+def _fold(data: Any) -> list[str]:
+    """Subjects of the section's fold; [] without one."""
+    named = [str(name) for name in data.FOLD.get("SUBJECTS") or []]
+    if named or not (data.FOLD.FOLD_NAME and data.FOLD.FOLD_PATH):
+        return named
+    path = Path(data.FOLD.FOLD_PATH)
+    return read_fold(path if path.exists() else ROOT / path)
+
+
+def by_list(listing: Sequence[Recording], wanted: dict[str, list[int]], data: Any) -> list[Recording]:
+    """Those that a file list names; SplitError when it names others."""
+    known = {recording.id for recording in listing}
+    unknown = sorted(set(wanted) - known, key=natural_key)
+    if unknown:
+        raise SplitError(
+            f"The list '{data.FILE_LIST_PATH}' names {len(unknown)} recording(s) that {data.DATASET} does not have: "
+            f"{', '.join(unknown[:5])}{', ...' if len(unknown) > 5 else ''}. There are: "
+            f"{', '.join(recording.id for recording in listing[:5])}{', ...' if len(listing) > 5 else ''}."
+        )
+    return [recording for recording in listing if recording.id in wanted]
+
+
+def unit(loader: BaseLoader, data: Any) -> str:
+    """What BEGIN and END count: subjects, or recordings."""
+    return data.get("SPLIT_UNIT") or loader.split_unit
+
+
+def filtered(
+    chosen: Sequence[Recording], loader: BaseLoader, data: Any
+) -> tuple[list[Recording], list[tuple[Recording, str]]]:
+    """Those that the data set's filters keep, and those left out on purpose."""
+    kept, excluded = [], []
+    for recording in chosen:
+        if _selected(loader, recording, data):
+            kept.append(recording)
+        else:
+            excluded.append((recording, LEFT_OUT))
+    return kept, excluded
+
+
+def _selected(loader: BaseLoader, recording: Recording, data: Any) -> bool:
+    try:
+        return loader.select(recording, data)
+    except KeyError:  # what the filter asks for is known only after the recording was read
+        return True
+
+
+def share(
+    chosen: Sequence[Recording], listing: Sequence[Recording], shard: tuple[int, int] | None
+) -> tuple[list[Recording], list[Recording]]:
+    """Those of `chosen` that belong to a shard (i, n), and the rest: every n-th of the frozen `listing`, from the i-th.
+
+    Places are counted over the whole listing, so sections that share recordings agree on whose they are.
+    """
+    if shard is None:
+        return list(chosen), []
+    number, count = shard
+    own = {recording.id for recording in listing[number - 1 :: count]}
+    return [r for r in chosen if r.id in own], [r for r in chosen if r.id not in own]
+
+
+def make_split(data: Any, loader: BaseLoader, chosen: Sequence[Recording], by_list: bool = False) -> Split:
+    """The split as it is stored and compared."""
+    return Split(
+        dataset=data.DATASET,
+        ids=tuple(recording.id for recording in chosen),
+        subjects={recording.id: recording.subject for recording in chosen},
+        unit="recording" if by_list else unit(loader, data),
+        begin=0.0 if by_list else float(data.BEGIN),
+        end=1.0 if by_list else float(data.END),
+        fold="" if by_list else data.FOLD.FOLD_NAME,
+    )

@@ -1,0 +1,129 @@
+"""A section that is ready to be read: its recordings, what failed of them, their entries and clips."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dataset.data_loader.base import Recording
+from dataset.prepare.splits import Split
+from dataset.store.cache import Cache
+from dataset.store.entry import DamagedEntryError, Entry
+
+if TYPE_CHECKING:
+    from dataset.clips.clips import ClipDataset
+    from dataset.prepare.legacy import LegacyChunks
+
+
+class IncompleteError(RuntimeError):
+    """A section lacks recordings; the message names them with the reasons. `prepared` is what there is."""
+
+    exit_code = 3
+
+    def __init__(self, prepared: Prepared):
+        """Compose the message."""
+        self.prepared = prepared
+        lines = [f"  {recording.id}: {reason}" for recording, reason in prepared.failed]
+        super().__init__(
+            f"{prepared.name.upper()}.DATA ({prepared.dataset}) is incomplete: "
+            f"{len(prepared.failed)} of {prepared.total} recordings are missing.\n" + "\n".join(lines) + "\n"
+            "Mend or remove these recordings, leave them out on purpose (a file list, EXCLUSION_LIST), or set "
+            "ALLOW_INCOMPLETE: True; every table then says INCOMPLETE."
+        )
+
+
+@dataclass
+class Prepared:
+    """One section, ready to be read.
+
+    recordings  selected and done, in the order of the split      failed    (recording, reason)
+    excluded    (recording, reason): left out on purpose          split     what BEGIN, END, folds or a list chose
+    others      chosen, but of another shard (none without --shard)
+    cache       None when rPPG-Toolbox's own chunks are read      chunks    those chunk files
+    fs          frames per second of the clips (FS, or what the recordings say)
+    select      clips by recording when a list chose them, else None
+    """
+
+    name: str
+    dataset: str
+    root: Path
+    fs: float
+    split: Split
+    cache: Cache | None = None
+    recordings: list[Recording] = field(default_factory=list)
+    failed: list[tuple[Recording, str]] = field(default_factory=list)
+    excluded: list[tuple[Recording, str]] = field(default_factory=list)
+    others: list[Recording] = field(default_factory=list)
+    select: dict[str, list[int]] | None = None
+    chunks: list[Path] = field(default_factory=list)
+    clip_options: dict[str, Any] = field(default_factory=dict)
+    types: tuple[str, ...] = ()
+    allow_incomplete: bool = False
+
+    @property
+    def total(self) -> int:
+        """Recordings wanted: ready and failed."""
+        return len(self.recordings) + len(self.failed)
+
+    @property
+    def incomplete(self) -> str:
+        """'INCOMPLETE n/m' for the head of a table, '' when nothing is missing."""
+        return f"INCOMPLETE {len(self.recordings)}/{self.total}" if self.failed else ""
+
+    @property
+    def used(self) -> Split:
+        """The split without what was left out on purpose: what overlaps with other sections are judged by."""
+        left_out = {recording.id for recording, _ in self.excluded}
+        return replace(self.split, ids=tuple(name for name in self.split.ids if name not in left_out))
+
+    @property
+    def legacy(self) -> bool:
+        """Whether rPPG-Toolbox's own chunks are read: no cache entries, no native signals."""
+        return bool(self.chunks)
+
+    def entry(self, recording: Recording | str) -> Entry:
+        """Cache entry of a recording; its signals are read, and may turn out to be damaged, when they are asked for."""
+        if self.cache is None:
+            raise ValueError(f"{self.name.upper()}.DATA reads rPPG-Toolbox's chunks; they have no cache entry.")
+        return self.cache.open(recording if isinstance(recording, str) else recording.id)
+
+    def clips(self, **changes: Any) -> ClipDataset | LegacyChunks:
+        """The clips of all recordings; `changes` replace fields of `dataset.clips.clips.ClipOptions`.
+
+        Recordings that cannot be cut move to `failed`; IncompleteError unless ALLOW_INCOMPLETE, or if none is left.
+        """
+        if self.legacy:
+            from dataset.prepare.legacy import LegacyChunks
+
+            dataset: ClipDataset | LegacyChunks = LegacyChunks(self.chunks, self.fs)
+        else:
+            from dataset.clips.clips import ClipDataset, ClipOptions
+
+            options = replace(ClipOptions(**self.clip_options), **changes)
+            dataset = ClipDataset(self.entry, [recording.id for recording in self.recordings], options, self.select)
+        for note in dataset.notes:
+            print(f"{self.name.upper()}.DATA: {note}")
+        self._move_failed(dict(dataset.failed))
+        self.check()
+        return dataset
+
+    def verify(self) -> None:
+        """Read the signals of every entry; recordings whose entry is damaged move to `failed`."""
+        reasons = {}
+        for recording in self.recordings if self.cache is not None else ():
+            try:
+                self.entry(recording).check()
+            except DamagedEntryError as error:
+                reasons[recording.id] = str(error)
+        self._move_failed(reasons)
+
+    def check(self) -> None:
+        """IncompleteError when recordings are missing and may not be, or when none is left."""
+        if self.failed and (not self.allow_incomplete or not self.recordings):
+            raise IncompleteError(self)
+
+    def _move_failed(self, reasons: Mapping[str, str]) -> None:
+        self.failed += [(recording, reasons[recording.id]) for recording in self.recordings if recording.id in reasons]
+        self.recordings = [recording for recording in self.recordings if recording.id not in reasons]
