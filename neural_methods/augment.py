@@ -74,12 +74,12 @@ class Augmentation:
         """A function from a clip's number to a number that also says where to cut it; None when clips stay."""
         if not self.jitter:
             return None
-        from dataset.clips.clips import Shifted  # here, so that networks need no data set code
+        from dataset.clips.clips import Ask  # here, so that networks need no data set code
 
         def place(index: int) -> int:
             early, late = data.room(index)
             low, high = max(early, -self.jitter), min(late, self.jitter)
-            return Shifted(index, int(numbers(self.seed, epoch, index, "jitter").integers(low, high + 1)))
+            return Ask(index, epoch, int(numbers(self.seed, epoch, index, "jitter").integers(low, high + 1)))
 
         return place
 

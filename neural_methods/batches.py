@@ -86,7 +86,7 @@ class PlannedBatches(Sampler[list[int]]):
 
 def loader(dataset: Dataset, batches: PlannedBatches, workers: int, device: torch.device) -> DataLoader:
     """A loader of the planned batches; its workers start once and stay."""
-    from dataset.clips.clips import collate  # here, so that networks and plans need no data set code
+    from dataset.clips.batch import collate  # here, so that networks and plans need no data set code
 
     return DataLoader(
         dataset,
@@ -100,6 +100,6 @@ def loader(dataset: Dataset, batches: PlannedBatches, workers: int, device: torc
 
 
 def clip_lengths(dataset: Dataset) -> list[int] | None:
-    """Number of frames of every clip of a ClipDataset; None for other data sets, whose clips are all alike."""
-    clips = getattr(dataset, "clips", None)
-    return [stop - start for _, start, stop, _ in clips] if clips is not None else None
+    """Frames or samples of every clip, as the data set says; None for one that does not: its clips are all alike."""
+    said = getattr(dataset, "clip_lengths", None)
+    return None if said is None else said()

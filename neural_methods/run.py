@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from config import dump, run_folder
-from dataset.clips.clips import resample_grid
 from dataset.clips.references import reference_notes
+from dataset.clips.resampling import resample_grid
 from dataset.prepare import section as preparation
 from dataset.prepare.section import Prepared
 from evaluation.evaluate import RecordingResult

@@ -10,7 +10,9 @@ import torch
 from yacs.config import CfgNode
 
 from config import ConfigError, load_config, train_section
-from dataset.clips.clips import ClipDataset, ClipOptions, Shifted, collate
+from dataset.clips.batch import collate
+from dataset.clips.clips import Ask, ClipDataset
+from dataset.clips.inputs import ClipOptions
 from dataset.clips.resampling import measure
 from dataset.clips.transforms import normalise
 from dataset.data_loader.base import Signal
@@ -35,7 +37,7 @@ def _entry(name: str, count: int = 70, bpm: float = 60.0) -> SimpleNamespace:
 
 def _clips(*entries: SimpleNamespace, length: int = 16, select=None, **options) -> ClipDataset:
     by_id = {one.id: one for one in entries}
-    return ClipDataset(by_id.__getitem__, list(by_id), ClipOptions(chunk_length=length, **options), select)
+    return ClipDataset(by_id.__getitem__, list(by_id), ClipOptions(length=length, **options), select)
 
 
 def _same(first: torch.Tensor, second: torch.Tensor) -> bool:
@@ -48,7 +50,7 @@ def _same(first: torch.Tensor, second: torch.Tensor) -> bool:
 def test_moved_clip_is_cut_at_the_same_place_from_frames_and_label():
     """Video, following frame and label of a moved clip are the recording's frames `shift` later."""
     one = _entry("a")
-    sample = _clips(one)[Shifted(1, 5)]
+    sample = _clips(one)[Ask(1, shift=5)]
     assert (sample["video"].permute(1, 2, 3, 0).numpy() == one.faces[21:37]).all()
     assert (sample["next_frame"].permute(1, 2, 0).numpy() == one.faces[37]).all() and sample["has_next"]
     np.testing.assert_array_equal(sample["ppg"], one.signals["ppg"].values[21:37].astype(np.float32))
@@ -90,8 +92,8 @@ def test_clips_that_a_list_chose_stay_among_them():
 
 def test_number_with_a_shift_survives_a_worker():
     """Workers get it as a pickle."""
-    again = pickle.loads(pickle.dumps(Shifted(3, -4)))
-    assert (again, again.shift, type(again)) == (3, -4, Shifted)
+    again = pickle.loads(pickle.dumps(Ask(3, 2, -4)))
+    assert (again, again.epoch, again.shift, type(again)) == (3, 2, -4, Ask)
 
 
 # --- What happens to frames -----------------------------------------------------------------------------------------

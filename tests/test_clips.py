@@ -8,7 +8,10 @@ import pytest
 import torch
 
 from dataset.clips import clips, labels, transforms
-from dataset.clips.clips import ClipDataset, ClipOptions, collate
+from dataset.clips.batch import collate
+from dataset.clips.clips import ClipDataset
+from dataset.clips.inputs import ClipOptions
+from dataset.clips.labels import Label
 from dataset.clips.resampling import measure, resampled
 from dataset.data_loader.base import Signal
 
@@ -36,7 +39,7 @@ def entry(tmp_path, name="r1", count=25, seed=0, on_disk=True, **changes):
 def dataset(*entries, select=None, **options):
     """A ClipDataset over fake entries."""
     by_id = {one.id: one for one in entries}
-    return ClipDataset(by_id.__getitem__, list(by_id), ClipOptions(**{"chunk_length": 10, **options}), select)
+    return ClipDataset(by_id.__getitem__, list(by_id), ClipOptions(**{"length": 10, **options}), select)
 
 
 def test_clips_are_slices_with_their_next_frame(tmp_path):
@@ -87,7 +90,7 @@ def test_normalised_batches_equal_the_normalised_recording(tmp_path):
 
 def test_whole_recordings(tmp_path):
     """DO_CHUNK False: one clip each, of its own length."""
-    made = dataset(entry(tmp_path), entry(tmp_path, "r2", 8), do_chunk=False)
+    made = dataset(entry(tmp_path), entry(tmp_path, "r2", 8), length=None)
     assert [made[k]["video"].shape[1] for k in range(2)] == [25, 8] and made.dropped == {"r1": 0, "r2": 0}
     with pytest.raises(ValueError, match="BATCH_SIZE of 1"):
         collate([made[0], made[1]])
@@ -112,10 +115,10 @@ def test_unusable_recordings_are_failed_with_a_reason(tmp_path):
 def test_optional_labels_are_nan(tmp_path):
     """A test without a label for one recording still has its clips; without any, no label at all."""
     bare = entry(tmp_path, "bare", signals={})
-    made = dataset(bare, entry(tmp_path, "good"), label_required=False)
+    made = dataset(bare, entry(tmp_path, "good"), labels=(Label("ppg"),))
     assert made[0]["ppg"].isnan().all() and not made[2]["ppg"].isnan().any()
-    assert not made.failed and made.notes[0].startswith("bare: without label")
-    assert "ppg" not in dataset(bare, label=None)[0]
+    assert not made.failed and made.notes == ["1 of 2 recordings have no usable label 'ppg': bare"]
+    assert "ppg" not in dataset(bare, labels=())[0]
 
 
 def test_odd_label_lengths_are_noted(tmp_path):
@@ -171,7 +174,7 @@ def test_resampling_keeps_what_is_linear(tmp_path):
     level = 20 * times + 10
     faces = np.broadcast_to(np.rint(level)[:, None, None, None], (200, 2, 2, 3)).astype(np.uint8)
     signal = Signal(level, times=times)
-    made = dataset(entry(tmp_path, faces=faces, times=times, signals={"ppg": signal}), do_chunk=False, resample_fs=20.0)
+    made = dataset(entry(tmp_path, faces=faces, times=times, signals={"ppg": signal}), length=None, fs=20.0)
     sample = made[0]
     grid = times[0] + np.arange(sample["video"].shape[1]) / 20
     assert sample["fs"] == 20.0 and grid[-1] <= times[-1] < grid[-1] + 0.05
@@ -183,8 +186,8 @@ def test_resampling_keeps_what_is_linear(tmp_path):
 def test_resampled_clips_are_cuts_of_the_resampled_recording(tmp_path):
     """The same frames whether read by clips or at once, with their next frames and statistics."""
     one = entry(tmp_path, count=300)
-    whole = dataset(one, do_chunk=False, resample_fs=25.0)[0]
-    made = dataset(one, chunk_length=16, resample_fs=25.0)
+    whole = dataset(one, length=None, fs=25.0)[0]
+    made = dataset(one, length=16, fs=25.0)
     joined = torch.cat([made[k]["video"] for k in range(len(made))], 1)
     assert whole["video"].shape[1] == 250 and (joined == whole["video"][:, : joined.shape[1]]).all()
     assert (made[3]["next_frame"] == made[4]["video"][:, 0]).all()
@@ -196,7 +199,7 @@ def test_resampled_clips_are_cuts_of_the_resampled_recording(tmp_path):
 def test_resampling_to_the_same_rate_changes_nothing(tmp_path):
     """At its own rate a recording stays as it is."""
     one = entry(tmp_path)
-    assert (dataset(one, resample_fs=30.0)[0]["video"] == dataset(one)[0]["video"]).all()
+    assert (dataset(one, fs=30.0)[0]["video"] == dataset(one)[0]["video"]).all()
 
 
 def test_float_frames_are_mixed_without_rounding():
@@ -211,7 +214,7 @@ def test_pseudo_labels_come_from_the_whole_frame(tmp_path):
     one = entry(tmp_path, count=240, frame_trace=trace)
     expected = labels.pos_pseudo_label(trace, 30.0)
     np.testing.assert_allclose(dataset(one, pseudo=True)[0]["ppg"], expected[:10], rtol=1e-5)
-    slow = dataset(one, pseudo=True, do_chunk=False, resample_fs=15.0)[0]["ppg"]
+    slow = dataset(one, pseudo=True, length=None, fs=15.0)[0]["ppg"]
     np.testing.assert_allclose(slow, expected[::2], rtol=1e-4, atol=1e-6)
     assert "whole frame" in dict(dataset(entry(tmp_path), pseudo=True).failed)["r1"]
 

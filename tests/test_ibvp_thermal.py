@@ -9,7 +9,9 @@ import pytest
 import torch
 from yacs.config import CfgNode
 
-from dataset.clips.clips import ClipDataset, ClipOptions, collate
+from dataset.clips.batch import collate
+from dataset.clips.clips import ClipDataset
+from dataset.clips.inputs import ClipOptions
 from dataset.clips.transforms import normalise
 from dataset.face.crop import FaceCrop
 from dataset.prepare.recording import preprocess_recording
@@ -54,7 +56,7 @@ def both(raw, tmp_path_factory):
 
 def clips(entry, **options):
     """Clips of one entry."""
-    return ClipDataset(lambda name: entry, [entry.id], ClipOptions(chunk_length=LENGTH, **options))
+    return ClipDataset(lambda name: entry, [entry.id], ClipOptions(length=LENGTH, **options))
 
 
 def test_colour_entries_have_no_thermal_file_and_heat_changes_no_face(raw, both, tmp_path):
@@ -119,7 +121,7 @@ def test_each_band_is_normalised_by_its_own_statistics(both):
 
 def test_heat_can_be_resampled(both):
     """At half the frame rate there are half the frames, still float32, with statistics of their own."""
-    data = clips(both, bands="RGBT", resample_fs=15.0)
+    data = clips(both, bands="RGBT", fs=15.0)
     assert data[0]["video"].shape == (4, LENGTH, 72, 72) and data[0]["video"].dtype == torch.float32
     assert data[0]["stats"][3, 0] == pytest.approx(both.thermal_stats.mean, abs=0.1)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from yacs.config import CfgNode
 
-from dataset.clips.clips import collate
+from dataset.clips.batch import collate
 from dataset.prepare import legacy, splits
 
 

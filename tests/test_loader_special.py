@@ -14,7 +14,8 @@ import pytest
 import scipy.io
 
 from config import schema
-from dataset.clips.clips import ClipDataset, ClipOptions
+from dataset.clips.clips import ClipDataset
+from dataset.clips.inputs import ClipOptions
 from dataset.clips.labels import stretch
 from dataset.data_loader import physdrive
 from dataset.data_loader.base import Recording, Signal
@@ -293,7 +294,7 @@ def test_physdrive_leaves_out_clips_with_poor_labels(monkeypatch):
         )
         for name, levels in (("AFH1_A1", [0.0, 1.0, 2.0, 3.0]), ("AFH1_B1", [0.0, 3.0, 0.0, 3.0]))
     }
-    options = ClipOptions(chunk_length=10, keep=DATASETS["PhysDrive"].keep_clip)
+    options = ClipOptions(length=10, keep=DATASETS["PhysDrive"].keep_clip)
     clips = ClipDataset(entries.get, list(entries), options)
     assert [clips[k]["clip"] for k in range(len(clips))] == [1, 2]
     assert clips.notes == ["AFH1_A1: 2 of 4 clips have poor labels"]

@@ -121,7 +121,7 @@ def test_clips_come_from_the_cache(config):
     made = ready(config, END=0.25).clips()
     assert len(made) == 4 and made[1]["video"].shape == (3, 10, 8, 8)
     np.testing.assert_allclose(made[1]["ppg"], np.arange(10.0, 20.0))
-    assert len(ready(config, END=0.25).clips(do_chunk=False)) == 2
+    assert len(ready(config, END=0.25).clips(length=None)) == 2
 
 
 def test_chunk_length_and_split_need_no_new_preprocessing(config):
@@ -230,7 +230,7 @@ def test_labels_are_required_for_training_only(config, raw, capsys):
         ready(config, "TRAIN").clips()
     made = ready(config).clips()
     assert made[len(made) - 5]["ppg"].isnan().any() or any(made[k]["ppg"].isnan().all() for k in range(len(made)))
-    assert "s4_bare: without label" in capsys.readouterr().out
+    assert "recordings have no usable label 'ppg': s4_bare" in capsys.readouterr().out
     only = ready(config, BEGIN=0.6, END=0.8)
     assert ids(only.recordings) == ["s4_bare"] and "ppg" not in only.clips()[0]
 

@@ -1,89 +1,46 @@
-"""Clips for networks: memory-mapped slices of the cached faces with their labels, and how samples become a batch.
+"""Clips for networks: slices of the cached faces and signals with their labels, read when they are asked for.
 
 Faces leave here as stored, in uint8; `transforms.normalise` works on the device. Nothing is random here: which clips
 make a batch is planned elsewhere, and a training may ask for a clip some frames beside its place.
 """
 
-import math
-import os
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from dataset.clips import labels
-from dataset.clips.resampling import measure, resample_grid, resampled
-from dataset.store.statistics import Stats
+from dataset.clips.inputs import ClipOptions, Input, nominal
+from dataset.clips.labels import Label
+from dataset.clips.resampling import at_rate, resampled
+from dataset.clips.track import Camera, Sensors, Track, make_track, open_faces
 
 OPEN_FILES = 32  # memory maps a worker keeps open: each holds a file descriptor
+KEPT_BYTES = 1 << 28  # of resampled signals that a worker keeps
 
 
-@dataclass(frozen=True)
-class Side:
-    """A label beside the first one: signal `name` of a recording, or its signals `parts` as columns.
+class Ask(int):
+    """The number of a clip with the epoch it is read in, and how many frames later (negative: earlier) than it lies.
 
-    `kind` wave: interpolated at the frames and transformed as LABEL_TYPE says; any other: the nearest sample, as it is.
-    What a recording lacks is NaN; of classes -1, which means: not coded. Where a `required` one is missing from a
-    recording, and labels are required, the recording fails.
+    A plain number to samplers and data sets that do not look; see `ClipDataset.room` for how far a clip may move.
     """
 
-    name: str
-    kind: str = "wave"
-    parts: tuple[str, ...] = ()
-    required: bool = False
+    epoch: int
+    shift: int
 
-    @property
-    def missing(self) -> float:
-        """Value in place of a signal that is not there."""
-        return -1.0 if self.kind == "classes" else math.nan
+    def __new__(cls, index: int, epoch: int = 0, shift: int = 0) -> "Ask":
+        """The clip `index` in `epoch`, `shift` frames later."""
+        number = super().__new__(cls, index)
+        number.epoch, number.shift = int(epoch), int(shift)
+        return number
 
-
-@dataclass(frozen=True)
-class ClipOptions:
-    """How recordings become clips.
-
-    chunk_length    frames of a clip; the rest at the end of a recording is dropped
-    do_chunk        False: one clip is the whole recording, whatever its length
-    label           name of the signal; None: no labels
-    label_required  a recording without a usable label fails; otherwise its label is NaN
-    pseudo          the POS signal of the whole frame instead of a measured one
-    sides           further labels; those that no recording has are left out
-    keep            says of a clip's label (T,) and its fs (Hz) whether the clip is used; the others keep their numbers
-    resample_fs     frames per second to read at; 0: as recorded
-    bands           RGB, T (thermal) or RGBT: the channels of a clip; those of heat are degrees Celsius, float32
-    """
-
-    chunk_length: int = 180
-    do_chunk: bool = True
-    label: str | None = "ppg"
-    label_type: str = "Raw"
-    label_align: str = "auto"
-    label_required: bool = True
-    pseudo: bool = False
-    resample_fs: float = 0.0
-    keep: Callable[[np.ndarray, float], bool] | None = None
-    sides: tuple[Side, ...] = ()
-    bands: str = "RGB"
-
-
-@dataclass(frozen=True)
-class Track:
-    """What a worker needs of one recording; small enough to be sent to each."""
-
-    id: str
-    subject: str
-    fs: float
-    videos: tuple[str | np.ndarray, ...]  # paths of the arrays (T, H, W, C) side by side, or arrays without a file
-    count: int  # frames as read, after resampling
-    label: np.ndarray | None  # (count,) float32
-    stats: np.ndarray  # (3,) float32: mean, std, std of the relative differences; (C, 3) where channels have their own
-    positions: np.ndarray | None  # (count,) where in the stored frames each frame lies; None: as stored
-    sides: Mapping[str, np.ndarray] = field(default_factory=dict)  # (count,) or (count, columns) float32
+    def __reduce__(self) -> tuple[type, tuple[int, int, int]]:
+        """As it is sent to a worker."""
+        return Ask, (int(self), self.epoch, self.shift)
 
 
 class ClipDataset(Dataset):
@@ -92,14 +49,19 @@ class ClipDataset(Dataset):
     `entries(id)` gives the cache entry: faces (T, H, W, C) uint8, times, fs, signals, stats, subject. `select` names
     the clips of a recording (id -> numbers) when not all are wanted. A sample is a dict:
 
-        video (C, T, H, W) uint8, next_frame (C, H, W) uint8, has_next bool, stats (3,) float32, ppg (T,) float32 (under
-        the name of the label), side labels (T,) or (T, columns) float32, recording, subject, clip (its number),
-        fs (Hz), index (in this data set)
+        video (C, T, H, W) uint8, next_frame (C, H, W) uint8, has_next bool, stats (3,) float32
+        a further camera "side" the same as side, side_next_frame, side_has_next, side_stats: the frames nearest in time
+        a signal "ecg" (L,) or, of several `streams`, (C, L) float32: the same stretch of time
+        labels by name: waves and codes (T,) or (T, columns), scalars () or (columns,) float32
+        has_<name> bool for each optional input
+        recording, subject, clip (its number), fs (Hz, of the first input), index (in this data set), and of an `Ask`
+        epoch
 
-    With thermal channels video and next_frame are float32; RGBT has stats (4, 3), a row for each channel.
+    With thermal channels video and next_frame are float32; RGBT has stats (4, 3), a row for each channel. All samples
+    have the same keys.
 
     A recording that cannot be cut (too short, label unusable) is not among the clips but in `failed` (id, reason);
-    `dropped` counts the frames left over per recording, `notes` says what is odd about labels.
+    `dropped` counts the frames left over per recording, `notes` says what is odd about labels and inputs.
     """
 
     def __init__(
@@ -109,7 +71,7 @@ class ClipDataset(Dataset):
         options: ClipOptions | None = None,
         select: Mapping[str, Sequence[int]] | None = None,
     ):
-        """Read everything of each recording but its pixels."""
+        """Read everything of each recording but its pixels and samples."""
         self.options = options or ClipOptions()
         self.tracks: list[Track] = []
         self.failed: list[tuple[str, str]] = []
@@ -117,10 +79,15 @@ class ClipDataset(Dataset):
         self.notes: list[str] = []
         self.clips: list[tuple[int, int, int, int]] = []  # track, first frame, frame after the last, number
         self._bounds: list[tuple[int, int]] = []  # first frame, frame after the last of where a clip may be moved
-        self._open: OrderedDict[tuple[int, int], np.ndarray] = OrderedDict()
+        self._agreed: dict[str, tuple[float, int | None]] = {}  # rate (Hz) and length of each input in every clip
+        self._open: OrderedDict[tuple[int, str, int], np.ndarray] = OrderedDict()
+        self._waves: OrderedDict[tuple[int, str], list[np.ndarray]] = OrderedDict()
+        self._wave_bytes = 0
         for name in ids:
             self._add(entries(name), None if select is None else select.get(name, ()))
-        self._level_sides()
+        self._entries = entries if any(isinstance(s, Sensors) for t in self.tracks for s in t.inputs.values()) else None
+        self._level_labels()
+        self._level_inputs()
 
     def __len__(self) -> int:
         """Clips of all recordings."""
@@ -129,31 +96,29 @@ class ClipDataset(Dataset):
     def __getitem__(self, index: int) -> dict[str, Any]:
         """The sample with this number."""
         number, start, stop, clip = self.clips[index]
-        if isinstance(index, Shifted):
+        if isinstance(index, Ask):
             start, stop = start + index.shift, stop + index.shift
         track = self.tracks[number]
-        block = torch.from_numpy(self._read(number, start, min(stop + 1, track.count)))
-        length, has_next = stop - start, stop < track.count
-        sample = {
-            "video": block[:length].permute(3, 0, 1, 2),
-            "next_frame": (block[length] if has_next else torch.zeros_like(block[0])).permute(2, 0, 1),
-            "has_next": has_next,
-            "stats": torch.from_numpy(track.stats),
+        sample = self._clock(number, start, stop)
+        for one in self.options.inputs[1:]:
+            sample |= self._further(number, one, start, stop)
+        sample |= {
             "recording": track.id,
             "subject": track.subject,
             "clip": clip,
             "fs": track.fs,
             "index": int(index),
         }
-        if track.label is not None:
-            sample[self.options.label or "ppg"] = torch.from_numpy(track.label[start:stop])
-        for name, values in track.sides.items():
-            sample[name] = torch.from_numpy(values[start:stop])
+        if isinstance(index, Ask):
+            sample["epoch"] = index.epoch
+        for label in self.options.labels:
+            if label.name in track.labels:
+                sample[label.name] = _cut(label, track.labels[label.name], start, stop)
         return sample
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but the open files: a memory map would be copied into the pickle."""
-        return {**self.__dict__, "_open": OrderedDict()}
+        """All but the open files and what was read of them: a memory map would be copied into the pickle."""
+        return {**self.__dict__, "_open": OrderedDict(), "_waves": OrderedDict(), "_wave_bytes": 0}
 
     def room(self, index: int) -> tuple[int, int]:
         """How many frames the clip may be moved (at most 0, at least 0) within its recording, or the selected clips."""
@@ -170,80 +135,176 @@ class ClipDataset(Dataset):
         """Frames of each clip of `recording`, in order."""
         return [stop - start for number, start, stop, _ in self.clips if self.tracks[number].id == recording]
 
+    def clip_lengths(self) -> list[int]:
+        """Frames or samples of every clip: only clips of one length make a batch."""
+        return [stop - start for _, start, stop, _ in self.clips]
+
+    # --- making the table
+
     def _add(self, entry: Any, wanted: Sequence[int] | None) -> None:
         try:
             track, notes = make_track(entry, self.options)
-            ranges = chunks(track.count, self.options.chunk_length if self.options.do_chunk else track.count)
+            length = self.options.clip_length(track.fs)
+            agreed = self._agree(track, length)
+            ranges = chunks(track.count, track.count if length is None else length, self.options.stride)
             numbers = self._kept(track, ranges, _numbers(ranges, wanted))
         except ValueError as error:
             self.failed.append((entry.id, str(error)))
             return
+        self._agreed |= agreed
         self.notes += [f"{entry.id}: {note}" for note in notes]
         self.dropped[track.id] = track.count - ranges[-1][1]
         self.clips += [(len(self.tracks), *ranges[number], number) for number in numbers]
         self._bounds += [(0, track.count)] * len(numbers) if wanted is None else _runs([ranges[n] for n in numbers])
         self.tracks.append(track)
 
-    def _level_sides(self) -> None:
-        """All samples get the same side labels: those that at least one recording has, with gaps in the others."""
-        for side in self.options.sides:
-            lacking = [track for track in self.tracks if side.name not in track.sides]
+    def _agree(self, track: Track, length: int | None) -> dict[str, tuple[float, int | None]]:
+        """Rate and length of each input in a clip of `track`; ValueError when they are not those of the others.
+
+        Not of inputs whose frames or samples are counted, whatever their rate: a video that is the clock, and signals
+        at the rate of the clips.
+        """
+        found = {}
+        for place, one in enumerate(self.options.inputs):
+            source = track.inputs.get(one.name)
+            if source is None or (place and one.fs is None and isinstance(source, Sensors)):
+                continue
+            if place:
+                rate = _rate(track, one)
+                count = None if length is None else round(length / nominal(track.fs) * rate)
+            else:
+                rate = 0.0 if isinstance(source, Camera) else one.fs or self.options.fs or nominal(track.fs)
+                count = length
+            known = self._agreed.get(one.name, (rate, count))
+            if known != (rate, count):
+                raise ValueError(
+                    f"a clip has {count or 'all'} samples of {one.name!r} at {rate or track.fs:g} Hz, but in other "
+                    f"recordings {known[1] or 'all'}{f' at {known[0]:g} Hz' if known[0] else ''}. "
+                    f"Set {'the rate of that input' if place else 'RESAMPLE_FS'}, or leave the recording out."
+                )
+            found[one.name] = (rate, count)
+        return found
+
+    def _level_labels(self) -> None:
+        """All samples get the same labels: those that at least one recording has, with gaps in the others."""
+        for label in self.options.labels:
+            lacking = [track.id for track in self.tracks if label.name not in track.labels]
             if 0 < len(lacking) < len(self.tracks):
-                self.notes.append(f"{len(lacking)} of {len(self.tracks)} recordings have no usable {side.name!r}")
-            if len(lacking) < len(self.tracks):
-                self.tracks = [_with_gap(track, side) for track in self.tracks]
+                self.notes.append(f"{_some(lacking, self.tracks)} no usable label {label.name!r}: {_names(lacking)}")
+                self.tracks = [_with_gap(track, label) for track in self.tracks]
+
+    def _level_inputs(self) -> None:
+        """Say what zeros stand in for; without any recording that has it an input is taken for a signal."""
+        for one in self.options.inputs[1:]:
+            lacking = [track.id for track in self.tracks if one.name not in track.inputs]
+            if lacking:
+                self.notes.append(f"{_some(lacking, self.tracks)} no {one.name!r}, zeros instead: {_names(lacking)}")
 
     def _kept(self, track: Track, ranges: Sequence[tuple[int, int]], numbers: Sequence[int]) -> Sequence[int]:
         """Those of `numbers` whose labels are good enough; ValueError when none is."""
-        if self.options.keep is None or track.label is None:
+        wave = next((one.name for one in self.options.labels if one.kind == "wave"), "")
+        if self.options.keep is None or wave not in track.labels:
             return numbers
-        kept = [number for number in numbers if self.options.keep(track.label[slice(*ranges[number])], track.fs)]
+        values = track.labels[wave]
+        kept = [number for number in numbers if self.options.keep(values[slice(*ranges[number])], track.fs)]
         if not kept:
             raise ValueError(f"the labels of all {len(numbers)} clips are poor. Leave the recording out.")
         if len(kept) < len(numbers):
             self.notes.append(f"{track.id}: {len(numbers) - len(kept)} of {len(numbers)} clips have poor labels")
         return kept
 
-    def _read(self, number: int, start: int, stop: int) -> np.ndarray:
+    # --- reading
+
+    def _clock(self, number: int, start: int, stop: int) -> dict[str, Any]:
+        """What the first input gives a sample: so many frames or samples from `start`."""
+        track, one = self.tracks[number], self.options.inputs[0]
+        source = track.inputs[one.name]
+        if isinstance(source, Sensors):
+            return self._stretch(number, one, source, start / track.fs, stop - start)
+        block = self._read(number, one.name, source, start, min(stop + 1, track.count))
+        return _frames(one, block, stop - start, stop < track.count, source.stats)
+
+    def _further(self, number: int, one: Input, start: int, stop: int) -> dict[str, Any]:
+        """What another input gives a sample: the same stretch of time."""
         track = self.tracks[number]
-        videos = [self._video(number, place) for place in range(len(track.videos))]
-        if track.positions is None:
+        source = track.inputs.get(one.name)
+        rate, count = self._agreed.get(one.name, (float(one.fs or track.fs), None))
+        if count is None:
+            count = stop - start if rate == track.fs else round((stop - start) / nominal(track.fs) * rate)
+        if source is None:
+            sample = self._zeros(one, count)
+        elif isinstance(source, Sensors):
+            sample = self._stretch(number, one, source, track.when(start), count)
+        else:
+            numbers = source.at(track.when(start) + np.arange(count + 1) / rate)
+            has_next = bool(numbers[-1] != numbers[-2])
+            block = self._picked(number, one.name, source, numbers if has_next else numbers[:-1])
+            sample = _frames(one, block, count, has_next, source.stats)
+        return sample | ({f"has_{one.name}": source is not None} if one.optional else {})
+
+    def _zeros(self, one: Input, count: int) -> dict[str, Any]:
+        """As the recordings that have the input give it, but nothing in it."""
+        for number, track in enumerate(self.tracks):
+            like = track.inputs.get(one.name)
+            if isinstance(like, Camera):
+                frame = self._picked(number, one.name, like, np.zeros(1, dtype=int))
+                return _frames(one, np.zeros((count, *frame.shape[1:]), frame.dtype), count, False, 0 * like.stats)
+        return {one.name: torch.zeros((len(one.streams), count) if one.streams else count)}
+
+    def _stretch(self, number: int, one: Input, source: Sensors, time: float, count: int) -> dict[str, Any]:
+        """So many samples from `time` (s) on; beyond its ends a signal keeps its last value."""
+        rows = []
+        signals = self._signals(number, one.name, source)
+        for values, grid, begin in zip(signals, source.grids, source.starts, strict=True):
+            first = round((time - begin) * grid.fs)
+            inside = values[max(first, 0) : max(first + count, 0)]
+            if len(inside) < count:
+                inside = values[np.clip(np.arange(first, first + count), 0, len(values) - 1)]
+            rows.append(inside)
+        return {one.name: torch.from_numpy(np.stack(rows) if one.streams else np.array(rows[0]))}
+
+    def _signals(self, number: int, name: str, source: Sensors) -> list[np.ndarray]:
+        """The whole signals at their new rate, kept for the next clip of the recording."""
+        key = number, name
+        if key not in self._waves:
+            signals = self._entries(self.tracks[number].id).signals
+            parts = zip(source.names, source.grids, strict=True)
+            self._waves[key] = [at_rate(signals[part], grid) for part, grid in parts]
+            self._wave_bytes += _bytes(self._waves[key])
+            while self._wave_bytes > KEPT_BYTES and len(self._waves) > 1:
+                self._wave_bytes -= _bytes(self._waves.popitem(last=False)[1])
+        self._waves.move_to_end(key)
+        return self._waves[key]
+
+    def _read(self, number: int, name: str, source: Camera, start: int, stop: int) -> np.ndarray:
+        videos = [self._video(number, name, place) for place in range(len(source.videos))]
+        if source.positions is None:
             parts = [np.array(video[start:stop]) for video in videos]
         else:
-            parts = [resampled(video, track.positions[start:stop]) for video in videos]
+            parts = [resampled(video, source.positions[start:stop]) for video in videos]
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=3)  # in the widest type: float32
 
-    def _video(self, number: int, place: int) -> np.ndarray:
-        key = number, place
+    def _picked(self, number: int, name: str, source: Camera, numbers: np.ndarray) -> np.ndarray:
+        """The stored frames with these numbers, and no others."""
+        parts = [self._video(number, name, place)[numbers] for place in range(len(source.videos))]
+        return np.asarray(parts[0]) if len(parts) == 1 else np.concatenate(parts, axis=3)
+
+    def _video(self, number: int, name: str, place: int) -> np.ndarray:
+        key = number, name, place
         if key in self._open:
             self._open.move_to_end(key)
             return self._open[key]
-        video = open_faces(self.tracks[number].videos[place])
+        video = open_faces(self.tracks[number].inputs[name].videos[place])
         self._open[key] = video
         if len(self._open) > OPEN_FILES:
             self._open.popitem(last=False)
         return video
 
 
-class Shifted(int):
-    """Index of a clip that is read so many frames later than it lies (negative: earlier); see `ClipDataset.room`."""
-
-    shift: int
-
-    def __new__(cls, index: int, shift: int) -> "Shifted":
-        """The clip `index`, `shift` frames later."""
-        number = super().__new__(cls, index)
-        number.shift = int(shift)
-        return number
-
-    def __reduce__(self) -> tuple[type, tuple[int, int]]:
-        """As it is sent to a worker."""
-        return Shifted, (int(self), self.shift)
-
-
-def chunks(count: int, length: int) -> list[tuple[int, int]]:
+def chunks(count: int, length: int, stride: int = 0) -> list[tuple[int, int]]:
     """(first frame, frame after the last) of the whole chunks of `length` in `count` frames.
 
+    They begin `stride` frames apart (0: `length`), so that they may overlap.
     Raises ValueError when not even one fits.
     """
     if count < max(length, 1):
@@ -251,165 +312,55 @@ def chunks(count: int, length: int) -> list[tuple[int, int]]:
             f"too short: {count} frames, a clip has {length} (CHUNK_LENGTH). "
             f"Use a smaller CHUNK_LENGTH, or leave the recording out."
         )
-    return [(start, start + length) for start in range(0, count - length + 1, length)]
+    return [(start, start + length) for start in range(0, count - length + 1, stride or length)]
 
 
-def make_track(entry: Any, options: ClipOptions) -> tuple[Track, list[str]]:
-    """Everything about one cache entry but its pixels, and remarks on its label; ValueError when it is unusable."""
-    stored = len(entry.faces)
-    if not stored:
-        raise ValueError("no frames")
-    times, positions, fs = entry.times, None, float(entry.fs)
-    if options.resample_fs > 0:
-        times, positions = resample_grid(entry.times, stored, fs, options.resample_fs)
-        fs = float(options.resample_fs)
-    bands = _bands(entry, options.bands)
-    count = stored if positions is None else len(positions)
-    label, notes = _label(entry, times, count, fs, options)
-    sides = _sides(entry, times, count, options, notes)
-    track = Track(
-        id=entry.id,
-        subject=entry.subject,
-        fs=fs,
-        videos=tuple(_place(video) for video, _ in bands),
-        count=count,
-        label=None if label is None else label.astype(np.float32),
-        stats=_statistics(bands, positions),
-        positions=positions,
-        sides=sides,
-    )
-    return track, notes
+def _rate(track: Track, one: Input) -> float:
+    """Frames or samples per second of a further input of `track` in a clip."""
+    source = track.inputs[one.name]
+    return float(one.fs or (nominal(source.fs) if isinstance(source, Camera) else track.fs))
 
 
-def _bands(entry: Any, bands: str) -> list[tuple[np.ndarray, Stats]]:
-    """The arrays (T, H, W, C) that make up the channels, each with its statistics; ValueError without thermal ones."""
-    colour, thermal = [(entry.faces, entry.stats)], getattr(entry, "thermal", None)
-    if bands == "RGB":
-        return colour
-    if thermal is None:
-        raise ValueError(f"no thermal frames in the cache, which DATA_MODE {bands} needs. Use DATA_MODE RGB")
-    heat = [(thermal, entry.thermal_stats)]
-    return heat if bands == "T" else colour + heat
+def _frames(one: Input, block: np.ndarray, length: int, has_next: bool, stats: np.ndarray) -> dict[str, Any]:
+    frames = torch.from_numpy(block)
+    return {
+        one.name: frames[:length].permute(3, 0, 1, 2),
+        f"{one.prefix}next_frame": (frames[length] if has_next else torch.zeros_like(frames[0])).permute(2, 0, 1),
+        f"{one.prefix}has_next": has_next,
+        f"{one.prefix}stats": torch.from_numpy(stats),
+    }
 
 
-def _place(video: np.ndarray) -> str | np.ndarray:
-    """Where a memory map lies; any other array itself."""
-    path = getattr(video, "filename", None)
-    return video if path is None else os.fspath(path)
+def _cut(label: Label, values: np.ndarray, start: int, stop: int) -> torch.Tensor:
+    """The part of a label that belongs to a clip; of a scalar its mean."""
+    if label.kind != "scalar":
+        return torch.from_numpy(values[start:stop])
+    if values.ndim == bool(label.parts):  # holds for the whole recording
+        return torch.from_numpy(values)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # nothing but NaN: NaN
+        return torch.from_numpy(np.asarray(np.nanmean(values[start:stop], axis=0, dtype=float), dtype=np.float32))
 
 
-def _statistics(bands: list[tuple[np.ndarray, Stats]], positions: np.ndarray | None) -> np.ndarray:
-    """(3,) float32, or (C, 3) with a row for each channel of several arrays; of the frames at `positions` if any."""
-    rows = []
-    for video, stats in bands:
-        if positions is not None:
-            stats = measure(lambda start, stop, video=video: resampled(video, positions[start:stop]), len(positions))
-        rows += [[stats.mean, stats.std, stats.diff_std]] * (video.shape[3] if len(bands) > 1 else 1)
-    return np.array(rows if len(bands) > 1 else rows[0], dtype=np.float32)
-
-
-def open_faces(faces: str | np.ndarray) -> np.ndarray:
-    """The stored frames (T, H, W, C), memory-mapped; ValueError naming the file when it is damaged."""
-    if not isinstance(faces, (str, os.PathLike)):
-        return faces
-    try:
-        return np.lib.format.open_memmap(faces, mode="r")  # np.load would also open zip archives and pickles
-    except (ValueError, EOFError, OverflowError) as error:
-        raise ValueError(
-            f"'{faces}' is damaged ({error}). Delete its folder '{Path(faces).parent}'; it is made again."
-        ) from error
-
-
-# --- Labels ---------------------------------------------------------------------------------------------------------
-
-
-def frame_label(
-    entry: Any, times: np.ndarray | None, count: int, fs: float, options: ClipOptions
-) -> tuple[np.ndarray, list[str]]:
-    """Untransformed label (count,) of a recording at `times`, and remarks; ValueError without a usable one."""
-    if options.pseudo:
-        return _pseudo_label(entry, times, count), []
-    if options.label not in entry.signals:
-        hint = "; USE_PSUEDO_PPG_LABEL: True trains on POS signals instead" if "ecg" in entry.signals else ""
-        raise ValueError(f"no signal {options.label!r} (it has: {', '.join(entry.signals) or 'none'}){hint}")
-    signal = entry.signals[options.label]
-    values = labels.align(signal, times, count, options.label_align)
-    by_time = labels.by_timestamps(signal, times, options.label_align)
-    note = "" if by_time else labels.length_note(signal, count, fs)
-    return values, [note] if note else []
-
-
-def _label(
-    entry: Any, times: np.ndarray | None, count: int, fs: float, options: ClipOptions
-) -> tuple[np.ndarray | None, list[str]]:
-    if options.label is None:
-        return None, []
-    try:
-        values, notes = frame_label(entry, times, count, fs, options)
-    except ValueError as error:
-        if options.label_required:
-            raise
-        return np.full(count, np.nan), [f"without label: {error}"]
-    return labels.transform(values, options.label_type), notes
-
-
-def _sides(
-    entry: Any, times: np.ndarray | None, count: int, options: ClipOptions, notes: list[str]
-) -> dict[str, np.ndarray]:
-    """The side labels that the recording has; `notes` gets why one that was recorded cannot be used."""
-    found = {}
-    for side in options.sides:
-        try:
-            values = _side(entry, times, count, side, options)
-        except ValueError as error:
-            if side.required and options.label_required:
-                raise
-            if any(part in entry.signals for part in side.parts or (side.name,)):
-                notes.append(f"without {side.name!r}: {error}")
-            continue
-        found[side.name] = values.astype(np.float32)
-    return found
-
-
-def _side(entry: Any, times: np.ndarray | None, count: int, side: Side, options: ClipOptions) -> np.ndarray:
-    """Label (count,) or (count, parts) of `side`; ValueError when not one of its signals is there."""
-    names = side.parts or (side.name,)
-    if not any(name in entry.signals for name in names):
-        raise ValueError(f"no signal {', '.join(map(repr, names))}")
-    columns = [_column(entry.signals.get(name), times, count, side, options) for name in names]
-    return np.stack(columns, axis=1) if side.parts else columns[0]
-
-
-def _column(signal: Any, times: np.ndarray | None, count: int, side: Side, options: ClipOptions) -> np.ndarray:
-    if signal is None:
-        return np.full(count, side.missing)
-    if side.kind == "wave":
-        return labels.transform(labels.align(signal, times, count, options.label_align), options.label_type)
-    values = labels.pick(signal, times, count, options.label_align)
-    return np.where(np.isnan(values), side.missing, values)
-
-
-def _with_gap(track: Track, side: Side) -> Track:
-    """`track` with a side label, made of gaps where it has none."""
-    if side.name in track.sides:
+def _with_gap(track: Track, label: Label) -> Track:
+    """`track` with a label, made of gaps where it has none."""
+    if label.name in track.labels:
         return track
-    shape = (track.count, len(side.parts)) if side.parts else (track.count,)
-    gap = np.full(shape, side.missing, dtype=np.float32)
-    return replace(track, sides={**track.sides, side.name: gap})
+    shape = (len(label.parts),) if label.parts else ()
+    shape = shape if label.kind == "scalar" else (track.count, *shape)
+    return replace(track, labels={**track.labels, label.name: np.full(shape, label.missing, dtype=np.float32)})
 
 
-def _pseudo_label(entry: Any, times: np.ndarray | None, count: int) -> np.ndarray:
-    trace = getattr(entry, "frame_trace", None)
-    if trace is None:
-        raise ValueError(
-            "no mean colour of the whole frame in the cache, which a pseudo label is made of: "
-            "it is added when DATA_PATH holds the video (DO_PREPROCESS: True tries again)"
-        )
-    wave = labels.pos_pseudo_label(trace, float(entry.fs))
-    if len(wave) == count:
-        return wave
-    own_times = np.arange(len(wave)) / entry.fs if entry.times is None else entry.times
-    return np.interp(times, own_times, wave)
+def _bytes(rows: Sequence[np.ndarray]) -> int:
+    return sum(row.nbytes for row in rows)
+
+
+def _some(lacking: Sequence[str], tracks: Sequence[Track]) -> str:
+    return f"{len(lacking)} of {len(tracks)} recordings have"
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
 def _numbers(ranges: Sequence[tuple[int, int]], wanted: Sequence[int] | None) -> Sequence[int]:
@@ -425,38 +376,8 @@ def _runs(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """For each of rising `ranges` the whole stretch of ranges without a gap that it belongs to."""
     stretches: list[list[tuple[int, int]]] = []
     for one in ranges:
-        if stretches and stretches[-1][-1][1] == one[0]:
+        if stretches and stretches[-1][-1][1] >= one[0]:
             stretches[-1].append(one)
         else:
             stretches.append([one])
     return [(run[0][0], run[-1][1]) for run in stretches for _ in run]
-
-
-# --- Batches --------------------------------------------------------------------------------------------------------
-
-
-def collate(samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """One batch of samples: tensors stacked, numbers as tensors, texts as lists.
-
-    Videos are stacked as they lie in memory (channels last) and only viewed as (B, C, T, H, W): the copy stays one
-    straight run, and `normalise` changes the order on the device. Raises ValueError for clips of different lengths.
-    """
-    return {key: _stacked(key, [sample[key] for sample in samples]) for key in samples[0]}
-
-
-def _stacked(key: str, values: list[Any]) -> Any:
-    first = values[0]
-    if isinstance(first, torch.Tensor):
-        if any(value.shape != first.shape for value in values):
-            raise ValueError(
-                f"A batch holds {key} of different sizes ({', '.join(str(tuple(value.shape)) for value in values)}). "
-                f"With DO_CHUNK: False or mixed recordings use a BATCH_SIZE of 1."
-            )
-        if first.ndim == 4:
-            return torch.stack([value.permute(1, 2, 3, 0) for value in values]).permute(0, 4, 1, 2, 3)
-        return torch.stack(values)
-    if isinstance(first, bool):
-        return torch.tensor(values, dtype=torch.bool)
-    if isinstance(first, int):
-        return torch.tensor([int(value) for value in values])
-    return torch.tensor(values, dtype=torch.float32) if isinstance(first, float) else values

@@ -3,7 +3,8 @@
 Pure NumPy. Signals stay at their native rate in the cache; alignment happens here, when a clip is read.
 """
 
-from dataclasses import replace
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.signal
@@ -12,9 +13,45 @@ from dataset.data_loader.base import Signal
 from evaluation.post_process import bandpass, detrend
 from unsupervised_methods.methods.pos import overlap_add
 
+KINDS = ("wave", "codes", "scalar")
 ALIGNMENTS = ("auto", "timestamps", "index")
 LABEL_TYPES = ("Raw", "DiffNormalized", "Standardized")
 COVERAGE = 0.9  # share of the frames that must lie between the first and the last sample of a timed signal
+
+
+@dataclass(frozen=True)
+class Label:
+    """What is learned: a key of the samples, made of the signal or target called `name`, or of `parts` as columns.
+
+    kind      wave    (T,) at the clip's frames or samples, interpolated, transformed as LABEL_TYPE says
+              codes   (T,) the nearest sample, as it is
+              scalar  one number: the recording's target of that name; where there is none but a signal, the mean over
+                      the clip of its samples nearest to the clip's (of a rate in `hr`, or of sampled pressures)
+              With `parts`: (T, columns), scalar (columns,).
+    required  a recording without it fails. Otherwise what is missing is NaN, of codes -1, which means: not coded
+
+    ValueError for an unknown kind.
+    """
+
+    name: str
+    kind: str = "wave"
+    parts: tuple[str, ...] = ()
+    required: bool = False
+
+    def __post_init__(self):
+        """Check the kind."""
+        if self.kind not in KINDS:
+            raise ValueError(f"Label {self.name!r} is of kind {self.kind!r}; known: {', '.join(KINDS)}.")
+
+    @property
+    def missing(self) -> float:
+        """Value in place of what is not there."""
+        return -1.0 if self.kind == "codes" else math.nan
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the signals or targets it is made of."""
+        return self.parts or (self.name,)
 
 
 def align(signal: Signal, frame_times: np.ndarray | None, count: int, mode: str = "auto") -> np.ndarray:

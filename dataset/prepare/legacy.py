@@ -185,6 +185,10 @@ class LegacyChunks(Dataset):
         """Frames of each chunk of `recording`, in order."""
         return [self._frames[path] for path in self._of(recording)]
 
+    def clip_lengths(self) -> list[int]:
+        """Frames of every chunk: only chunks of one length make a batch."""
+        return list(self._frames.values())
+
     def trace(self, recording: str) -> np.ndarray:
         """Mean of the first three channels of each frame, (T, 3) float64, over all chunks of `recording`.
 

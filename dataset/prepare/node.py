@@ -1,6 +1,5 @@
 """What a DATA node says, as plain values: its reader, its cache and what that depends on, its faces, its clips."""
 
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -108,23 +107,23 @@ def face_crop(data: Any) -> FaceCrop:
     )
 
 
-def clip_options(data: Any, loader: BaseLoader, required: bool, recorded: Collection[str]) -> dict[str, Any]:
+def clip_options(data: Any, loader: BaseLoader, required: bool) -> dict[str, Any]:
     """Fields of ClipOptions as the DATA node has them; what a method wants of its clips is set when it asks for them.
 
-    `required`: a recording without label fails; otherwise, where no recording has one of the signals `recorded` here,
-    there are no labels.
+    `required`: a recording without the pulse wave fails, unless a method says that it learns something else.
     """
-    node, label = data.PREPROCESS, "ppg"
-    labelled = required or node.USE_PSUEDO_PPG_LABEL or label in recorded
+    from dataset.clips.labels import Label  # late: preprocessing needs no filters
+
+    node = data.PREPROCESS
     return {
-        "chunk_length": node.CHUNK_LENGTH,
-        "do_chunk": node.DO_CHUNK,
-        "label": label if labelled else None,
+        "length": node.CHUNK_LENGTH if node.DO_CHUNK else None,
+        "seconds": float(node.get("CHUNK_SECONDS", 0.0)) if node.DO_CHUNK else 0.0,
+        "stride": int(node.get("CHUNK_STRIDE", 0)) if node.DO_CHUNK else 0,
+        "labels": (Label("ppg", required=required),),
         "label_type": node.LABEL_TYPE or "Raw",
         "label_align": data.get("LABEL_ALIGN", "auto"),
-        "label_required": required,
         "pseudo": node.USE_PSUEDO_PPG_LABEL,
-        "resample_fs": float(data.get("RESAMPLE_FS", 0.0)),
+        "fs": float(data.get("RESAMPLE_FS", 0.0)),
         "keep": loader.keep_clip,
         "bands": loader.bands,
     }

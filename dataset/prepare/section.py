@@ -174,9 +174,8 @@ def _settle(prepared: Prepared, found: dict[str, Found], data: Any, loader: Base
     prepared.types = tuple(data.PREPROCESS.DATA_TYPE)
     own = entries[0].fs if entries else 0.0
     prepared.fs = float(data.get("RESAMPLE_FS", 0) or data.FS or loader.fs or own)
-    recorded = {name for entry in entries for name in entry.signal_names}
     # Before the check: who catches its error may go on.
-    prepared.clip_options = clip_options(data, loader, prepared.name in ("train", "valid"), recorded)
+    prepared.clip_options = clip_options(data, loader, prepared.name in ("train", "valid"))
     prepared.check()
     if not prepared.recordings and not prepared.others:
         raise SplitError(

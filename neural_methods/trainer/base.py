@@ -34,6 +34,7 @@ Batch = dict[str, Any]
 Outputs = dict[str, torch.Tensor]
 Losses = dict[str, Any]
 Predictions = dict[str, dict[int, dict[str, np.ndarray]]]
+LEARNED_AS = {"wave": "wave", "breathing": "wave", "classes": "codes"}  # kind of output -> kind of its label
 AMP_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -147,13 +148,16 @@ class Trainer:
 
     def clip_options(self, section: str) -> dict[str, Any]:
         """Changes of `ClipOptions` for the clips of "train", "valid" or "test": the labels it learns."""
-        from dataset.clips.clips import Side  # here, so that networks need no data set code
+        from dataset.clips.labels import Label  # here, so that networks need no data set code
 
-        names = [name for name in self.needs.labels if name != "ppg"]
-        sides = (
-            Side(n, self.heads.get(n, "wave"), self.needs.parts.get(n, ()), n in self.needs.signals) for n in names
-        )
-        return {"sides": tuple(sides)}
+        needs, training = self.needs, section != "test"
+        return {
+            "labels": tuple(
+                Label(name, LEARNED_AS.get(self.heads.get(name, "wave"), "scalar"), needs.parts.get(name, ()),
+                      required=training and name in needs.signals)
+                for name in needs.labels
+            )
+        }  # fmt: skip
 
     def checkpoint_options(self) -> dict[str, Any]:
         """Options a weight file must agree with; by default all that `OPTIONS` declares."""

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from dataset.clips.clips import ClipDataset, ClipOptions
+from dataset.clips.clips import ClipDataset
+from dataset.clips.inputs import ClipOptions
 from dataset.clips.transforms import normalise
 from dataset.data_loader.base import Recording, Signal
 from dataset.prepare.legacy import LegacyChunks, find_chunks
@@ -87,7 +88,7 @@ def faces(root: Path, count: int) -> ClipDataset:
         for frame in noise(count * FRAMES):
             entry.append(frame)
         entry.signals = {"ppg": Signal(np.sin(2 * np.pi * 1.2 * np.arange(count * FRAMES) / FS), fs=FS)}
-    return ClipDataset(cache.entry, ["noise"], ClipOptions(chunk_length=FRAMES))
+    return ClipDataset(cache.entry, ["noise"], ClipOptions(length=FRAMES))
 
 
 def chunks(root: Path, count: int) -> LegacyChunks:

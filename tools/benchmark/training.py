@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from dataset.clips.clips import ClipDataset, ClipOptions
+from dataset.clips.clips import ClipDataset
+from dataset.clips.inputs import ClipOptions
 from dataset.data_loader.base import Recording, Signal
 from dataset.store.cache import Cache
 from registry import METHODS
@@ -182,7 +183,7 @@ def noise_clips(config: Any, count: int, root: Path) -> ClipDataset:
             for frame in range(8 * length):
                 entry.append(block[frame % len(block)])
             entry.signals = {"ppg": Signal(np.sin(2 * np.pi * 1.2 * np.arange(8 * length) / FS), fs=FS)}
-    options = ClipOptions(chunk_length=length, label_type=str(data.LABEL_TYPE))
+    options = ClipOptions(length=length, label_type=str(data.LABEL_TYPE))
     clips = ClipDataset(cache.entry, names, options)
     clips.clips = clips.clips[:count]
     return clips
