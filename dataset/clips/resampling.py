@@ -153,15 +153,18 @@ def at_rate(signal: Signal, grid: Grid) -> np.ndarray:
 def change_rate(values: np.ndarray, up: int, down: int) -> np.ndarray:
     """`values` (..., L) at up / down times their rate, float32 (..., ceil(L up / down)), without aliases or delay.
 
-    A low-pass below the lower of the two Nyquist frequencies; both ends go on as they end.
+    A low-pass at the lower of the two Nyquist frequencies; both ends go on as they end.
     """
     if up == down:
         return np.asarray(values, dtype=np.float32)
+    values = np.asarray(values, dtype=float)
+    mean = values.mean(axis=-1, keepdims=True)  # a large one would show the ripple of the filter
     window = _lowpass(max(up, down))
-    return scipy.signal.resample_poly(values, up, down, axis=-1, window=window, padtype="edge").astype(np.float32)
+    changed = scipy.signal.resample_poly(values - mean, up, down, axis=-1, window=window, padtype="edge")
+    return (changed + mean).astype(np.float32)
 
 
 @functools.lru_cache(maxsize=16)
 def _lowpass(factor: int) -> np.ndarray:
-    """The filter for a change by `factor`: ten samples of the slower rate to each side, Kaiser window."""
-    return scipy.signal.firwin(20 * factor + 1, 1 / factor, window=("kaiser", 5.0))
+    """The filter for a change by `factor`: 16 samples of the slower rate to each side, 80 dB down beyond them."""
+    return scipy.signal.firwin(32 * factor + 1, 1 / factor, window=("kaiser", 8.0))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from dataset.files.video import Frame
+from dataset.files.windows import Windows
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,12 @@ class BaseLoader:
     def select(self, recording: Recording, data: dict[str, Any]) -> bool:
         """Whether the filters of the DATA node (INFO, FILTERING) keep this recording; applied after the split."""
         return True
+
+    windows = False  # True: the data are windows cut beforehand; `read_windows` is all that is read, nothing is cached
+
+    def read_windows(self, root: Path) -> Windows:
+        """The windows under `root` with their table: see `dataset.files.windows.open_windows`."""
+        raise NotImplementedError
 
 
 def natural_key(name: str) -> list[tuple[int, str]]:

@@ -45,6 +45,10 @@ def prepare(
 
         return prepare_chunks(data, name, config, chunks)
     loader = make_loader(data)
+    if loader.windows:
+        from dataset.prepare.windows import prepare_windows  # late: few data sets are windows
+
+        return prepare_windows(loader, data, name, config, listed=wanted is not None)
     _refuse_pseudo(data, loader, name)
     root, cache = Path(data.DATA_PATH or ""), open_cache(data, loader)
     listing = listing_of(loader, root, cache, data, name)

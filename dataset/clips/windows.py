@@ -1,0 +1,136 @@
+"""Samples of data that are millions of windows: the same dicts as `clips` gives, without a cache entry for each."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from dataset.clips import labels
+from dataset.clips.clips import Ask
+from dataset.clips.inputs import ClipOptions, Input
+from dataset.clips.labels import Label
+from dataset.clips.resampling import Grid, change_rate
+from dataset.files.windows import Windows
+
+
+class WindowDataset(Dataset):
+    """The windows of the recordings `ids` in that order, each recording from its first window to its last.
+
+    A sample is a dict:
+
+        an input by its name: (L,) float32, a channel; of several `streams` (C, L)
+        labels by name, float32: scalars and codes () or (columns,), targets of the table; waves (L,) or (L, columns),
+        channels of the window, transformed as LABEL_TYPE says within it
+        has_<name> bool for each optional input
+        recording, subject, clip (place in its recording), fs (Hz, of the first input), index, and of an `Ask` epoch
+
+    A window is a clip: length and stride of the options do not count. Where a required label is NaN a window is left
+    out (`notes` say how many), and a recording without any window that has it is in `failed` (id, reason). Raises
+    ValueError for inputs and required labels that the data do not have.
+    """
+
+    def __init__(self, windows: Windows, ids: Sequence[str] | None = None, options: ClipOptions | None = None):
+        """Choose the rows of the table; no window is read."""
+        self.windows, self.options = windows, options or ClipOptions()
+        self.failed: list[tuple[str, str]] = []
+        self.dropped: dict[str, int] = {}
+        self.notes: list[str] = []
+        self._inputs = [self._input(one) for one in self.options.inputs]
+        self._labels = [label for label in self.options.labels if self._known(label)]
+        wanted = windows.recordings if ids is None else ids
+        self._rows = self._chosen(wanted)
+        used = np.zeros(len(windows.recordings), dtype=bool)
+        used[windows.of[self._rows]] = True
+        self.recordings = [name for name in wanted if used[self._numbers[name]]]
+
+    def __len__(self) -> int:
+        """Windows of all recordings."""
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """The sample with this number."""
+        row = int(self._rows[index])
+        sample: dict[str, Any] = {}
+        for one, channels, grid in self._inputs:
+            if channels is None:
+                sample[one.name] = torch.zeros((len(one.streams), grid.count) if one.streams else grid.count)
+            else:
+                values = change_rate(self.windows.read(row, channels), grid.up, grid.down)
+                sample[one.name] = torch.from_numpy(values if one.streams else values[0])
+            if one.optional:
+                sample[f"has_{one.name}"] = channels is not None
+        for label in self._labels:
+            sample[label.name] = torch.from_numpy(self._label(label, row))
+        number = self.windows.of[row]
+        sample |= {
+            "recording": self.windows.recordings[number],
+            "subject": self.windows.subjects[number],
+            "clip": int(self.windows.number[row]),
+            "fs": self._inputs[0][2].fs,
+            "index": int(index),
+        }
+        return sample | ({"epoch": index.epoch} if isinstance(index, Ask) else {})
+
+    def lengths(self, recording: str) -> list[int]:
+        """Samples of each window of `recording`, in order."""
+        count = int((self.windows.of[self._rows] == self._numbers[recording]).sum())
+        return [self._inputs[0][2].count] * count
+
+    def clip_lengths(self) -> None:
+        """All windows are alike."""
+        return None
+
+    def _input(self, one: Input) -> tuple[Input, list[int] | None, Grid]:
+        """An input with the numbers of its channels (None: zeros) and the way to its rate."""
+        own, first = Grid(None, self.windows.fs, self.windows.length), self.options.inputs[0]
+        grid = own.to(float(one.fs or first.fs or self.options.fs or own.own))
+        known = self.windows.channels
+        lacking = [name for name in one.parts if name not in known]
+        if lacking and not (one.optional and one is not first):
+            raise ValueError(f"the windows have no channel {lacking[0]!r} (they have: {', '.join(known)}).")
+        if lacking:
+            self.notes.append(f"the windows have no {one.name!r}, zeros instead")
+        return one, None if lacking else [known.index(name) for name in one.parts], grid
+
+    def _known(self, label: Label) -> bool:
+        """Whether the data have this label; ValueError when they lack a required one."""
+        there = self.windows.channels if label.kind == "wave" else tuple(self.windows.targets)
+        lacking = [name for name in label.columns if name not in there]
+        if lacking and label.required:
+            what = "channel" if label.kind == "wave" else "target"
+            raise ValueError(f"the windows have no {what} {lacking[0]!r} (they have: {', '.join(there) or 'none'}).")
+        return not lacking
+
+    def _chosen(self, wanted: Sequence[str]) -> np.ndarray:
+        """Rows (n,) int64 of the windows to use, in the order of `wanted` and of their places."""
+        windows = self.windows
+        self._numbers = {name: number for number, name in enumerate(windows.recordings)}
+        rank = np.full(len(windows.recordings), -1, dtype=np.int32)
+        rank[[self._numbers[name] for name in wanted]] = np.arange(len(wanted))
+        rows = np.flatnonzero(rank[windows.of] >= 0)
+        for label in self._labels:
+            if label.required and label.kind != "wave":
+                rows = self._with_label(label, rows)
+        return rows[np.lexsort((windows.number[rows], rank[windows.of[rows]]))]
+
+    def _with_label(self, label: Label, rows: np.ndarray) -> np.ndarray:
+        good = np.any([np.isfinite(self.windows.targets[name][rows]) for name in label.columns], axis=0)
+        if not good.all():
+            self.notes.append(f"{(~good).sum()} of {len(rows)} windows have no {label.name!r} and are left out")
+            of = self.windows.of
+            for number in np.setdiff1d(of[rows], of[rows[good]]):
+                self.failed.append((self.windows.recordings[number], f"no window has the target {label.name!r}"))
+        return rows[good]
+
+    def _label(self, label: Label, row: int) -> np.ndarray:
+        if label.kind == "wave":
+            channels = [self.windows.channels.index(name) for name in label.columns]
+            grid = self._inputs[0][2]
+            waves = change_rate(self.windows.read(row, channels), grid.up, grid.down)
+            waves = np.stack([labels.transform(wave, self.options.label_type) for wave in waves], axis=-1)
+            return (waves if label.parts else waves[:, 0]).astype(np.float32)
+        values = np.array([self.windows.targets[name][row] for name in label.columns], dtype=np.float32)
+        values = np.where(np.isnan(values), np.float32(label.missing), values)
+        return values if label.parts else values.reshape(())

@@ -1,0 +1,258 @@
+"""Data that are millions of windows: one array (n, C, L) or a folder of .npz files, and a table with a row for each.
+
+    windows.npy   (n, C, L) numbers, read as a memory map           windows.csv   subject, targets ..., start
+    or <name>.npz  one window each: `x`, (C, L) or (L, C)           (.npz: the same columns as arrays)
+
+Columns of the table: `subject`; `recording` where a subject has several; `start` (s) of the window in its recording;
+`window`, the name of its .npz file; all others are targets, NaN where they hold no number. Arrays have that order.
+"""
+
+import io
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+
+from dataset.files.reading import AGAIN, LARGEST_TABLE, is_there, open_array, require_file, told
+
+LARGEST_WINDOW = 1 << 26  # bytes of one .npz window; ten minutes of twelve channels at 1000 Hz have less than half
+LARGEST_ARRAYS = 1 << 30  # bytes of a table in a .npz file
+PAGES = 1 << 16  # bytes that the system maps around each place that is read
+DROPPED_AFTER = 1 << 25  # bytes mapped before the map is let go: it would grow to the size of the file
+NAMES = ("subject", "recording", "window")  # columns of text
+EMPTY = ["", "NaN", "nan", "NA", "N/A", "null"]  # cells without a number
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows ready to be read: `read(number, rows)` gives the channels `rows` of one as (len(rows), L) float32.
+
+    channels    their names                             fs          samples per second
+    of          (n,) number of each window's recording  recordings  names, `subjects` of each
+    number      (n,) place of each window in its recording, by `start` where the table has it
+    targets     columns (n,) float32 of the table
+    """
+
+    channels: tuple[str, ...]
+    fs: float
+    length: int
+    store: Any
+    of: np.ndarray
+    number: np.ndarray
+    recordings: tuple[str, ...]
+    subjects: tuple[str, ...]
+    targets: dict[str, np.ndarray]
+
+    def __len__(self) -> int:
+        """Windows of all recordings."""
+        return len(self.of)
+
+    def read(self, number: int, rows: Sequence[int]) -> np.ndarray:
+        """Channels `rows` of a window, (len(rows), L) float32, a copy."""
+        return self.store.read(number, rows)
+
+
+def open_windows(
+    data: str | Path, table: str | Path, channels: Sequence[str], fs: float, time_first: bool = False
+) -> Windows:
+    """The windows in `data` (a .npy file, or a folder of .npz files) with their `table` (.csv or .npz).
+
+    `channels` name the C rows in order; `time_first`: the .npz files hold (L, C). Only headers and the table are read.
+    FileNotFoundError for what is missing, ValueError for files that do not fit one another; each names file and remedy.
+    """
+    channels, columns = tuple(channels), read_columns(Path(table))
+    if not fs > 0:
+        raise ValueError(f"The windows in '{data}' have no rate. Give the samples per second.")
+    if Path(data).is_dir():
+        store: Any = WindowFiles(Path(data), columns.pop("window", None), len(channels), time_first)
+    else:
+        columns.pop("window", None)
+        store = WindowArray(Path(data), len(channels))
+    count = len(columns["subject"])
+    if len(store) != count:
+        raise ValueError(f"'{table}' has {count} rows, '{data}' {len(store)} windows. They must be of one export.")
+    subjects, whose = _numbered(columns["subject"])
+    recordings, of = _numbered(columns["recording"]) if "recording" in columns else (subjects, whose)
+    owner = np.empty(len(recordings), dtype=np.int32)
+    owner[of] = whose
+    if (owner[of] != whose).any():
+        name = recordings[of[np.flatnonzero(owner[of] != whose)[0]]]
+        raise ValueError(f"'{table}': recording {name!r} has several subjects. A recording belongs to one.")
+    return Windows(
+        channels, float(fs), store.length, store, of, _places(of, columns.get("start")),
+        tuple(recordings), tuple(subjects[number] for number in owner),
+        {name: values.astype(np.float32) for name, values in columns.items() if name not in NAMES},
+    )  # fmt: skip
+
+
+def _numbered(names: Sequence[Any]) -> tuple[list[str], np.ndarray]:
+    """The different names in the order in which they come, and the number (n,) int32 of each row's."""
+    if isinstance(names, np.ndarray):
+        values, first, numbers = np.unique(names, return_index=True, return_inverse=True)
+        order = np.argsort(first)
+        return [str(value) for value in values[order]], np.argsort(order)[numbers].astype(np.int32)
+    known: dict[str, int] = {}
+    numbers = np.fromiter((known.setdefault(name, len(known)) for name in names), np.int32, len(names))
+    return list(known), numbers
+
+
+def _places(of: np.ndarray, start: np.ndarray | None) -> np.ndarray:
+    """Place (n,) of each window in its recording: by `start`, else by row."""
+    order = np.argsort(of, kind="stable") if start is None else np.lexsort((start, of))
+    sorted_of = of[order]
+    begins = np.searchsorted(sorted_of, sorted_of)
+    places = np.empty(len(of), dtype=np.int32)
+    places[order] = np.arange(len(of)) - begins
+    return places
+
+
+# --- The samples ----------------------------------------------------------------------------------------------------
+
+
+class WindowArray:
+    """One array (n, C, L), as a memory map that is let go before it fills the memory."""
+
+    def __init__(self, path: Path, channels: int):
+        """Check the header against the size of the file; nothing is read. ValueError names the file."""
+        self.path = path
+        array = open_array(path, AGAIN)
+        if array.ndim != 3 or array.shape[1] != channels or array.dtype.kind not in "fiu" or not array.size:
+            raise ValueError(
+                f"'{path}' holds {array.dtype} {array.shape}; windows are numbers (n, {channels} channels, L). {AGAIN}"
+            )
+        self.count, _, self.length = array.shape
+        self._row = array.dtype.itemsize * channels * self.length + PAGES
+        self._map: np.ndarray | None = None
+        self._mapped = 0
+
+    def __len__(self) -> int:
+        """Windows in the file."""
+        return self.count
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the map, which would be copied into the pickle."""
+        return {**self.__dict__, "_map": None, "_mapped": 0}
+
+    def read(self, number: int, rows: Sequence[int]) -> np.ndarray:
+        """Channels `rows` of a window, (len(rows), L) float32."""
+        if self._map is None or self._mapped > DROPPED_AFTER:
+            self._map, self._mapped = open_array(self.path, AGAIN), 0
+        self._mapped += self._row
+        return self._map[number][rows].astype(np.float32)
+
+
+class WindowFiles:
+    """A folder with a .npz file for each window: array `x`, (C, L), or (L, C) where time comes first."""
+
+    def __init__(self, folder: Path, names: Sequence[str] | None, channels: int, time_first: bool):
+        """Look up the files that the table names, and the first one's shape."""
+        if names is None:
+            raise ValueError(f"The table has no column 'window', which says whose each .npz in '{folder}' is.")
+        self.folder, self.time_first, self.channels = folder, time_first, channels
+        self.names = [name if name.endswith(".npz") else f"{name}.npz" for name in map(str, names)]
+        for name in self.names:
+            if PurePath(name).name != name or "\\" in name or not is_there(folder / name):
+                raise FileNotFoundError(f"The table names '{name}', but '{folder}' has no such file. {AGAIN}")
+        if not self.names:
+            raise ValueError(f"The table of '{folder}' has no rows. {AGAIN}")
+        self.length = 0
+        self.length = self._array(0).shape[1]
+
+    def __len__(self) -> int:
+        """Files that the table names."""
+        return len(self.names)
+
+    def read(self, number: int, rows: Sequence[int]) -> np.ndarray:
+        """Channels `rows` of a window, (len(rows), L) float32; ValueError naming a file that is not like the first."""
+        return self._array(number)[list(rows)].astype(np.float32)
+
+    def _array(self, number: int) -> np.ndarray:
+        path = require_file(self.folder / self.names[number])
+        try:
+            array = np.atleast_2d(_member(path, "x.npy", LARGEST_WINDOW))
+        except Exception as error:  # zip archives and headers fail in many ways
+            raise ValueError(f"'{path}' holds no window: {told(error)}. {AGAIN}") from None
+        array = array.T if self.time_first else array
+        if array.ndim != 2 or array.dtype.kind not in "fiu" or array.shape != (
+            self.channels, self.length or max(array.shape[-1], 1)
+        ):  # fmt: skip
+            raise ValueError(
+                f"'{path}' holds {array.dtype} {array.shape}; a window here is numbers "
+                f"({self.channels} channels, {self.length or 'L'} samples). {AGAIN}"
+            )
+        return array
+
+
+def _member(path: Path, name: str, largest: int) -> np.ndarray:
+    """An array of a .npz file, at most `largest` bytes of it, never a pickle."""
+    with zipfile.ZipFile(path) as archive:
+        if archive.getinfo(name).file_size > largest:
+            raise ValueError(f"{name} has over {largest} bytes")
+        with archive.open(name) as file:
+            content = file.read(largest + 1)
+    version = np.lib.format.read_magic(stream := io.BytesIO(content))
+    header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+    shape, _, kind = header(stream)
+    if kind.hasobject or int(np.prod(shape, dtype=object)) * kind.itemsize > len(content):
+        raise ValueError(f"{name} has another size than it states")
+    return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+
+
+# --- The table ------------------------------------------------------------------------------------------------------
+
+
+def read_columns(path: Path) -> dict[str, Any]:
+    """The columns of a table: names of subject, recording and window (lists, or arrays of a .npz), else float64 (n,).
+
+    ValueError without a column `subject`, without rows, or for rows of unequal length.
+    """
+    columns = _npz_columns(path) if path.suffix == ".npz" else _csv_columns(path)
+    if "subject" not in columns or not len(columns["subject"]):
+        raise ValueError(f"'{path}' has no {'rows' if 'subject' in columns else 'column subject'}: each window's is "
+                         f"needed. Its columns: {', '.join(columns) or 'none'}.")  # fmt: skip
+    if len({len(column) for column in columns.values()}) > 1:
+        raise ValueError(f"'{path}' has columns of different lengths. {AGAIN}")
+    return columns
+
+
+def _npz_columns(path: Path) -> dict[str, Any]:
+    require_file(path, LARGEST_ARRAYS)
+    columns = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [name for name in archive.namelist() if name.endswith(".npy")]
+        for name in members:
+            array = _member(path, name, LARGEST_ARRAYS)
+            key = name.removesuffix(".npy")
+            columns[key] = array.reshape(len(array)) if key in NAMES else array.reshape(len(array)).astype(float)
+    except Exception as error:
+        raise ValueError(f"'{path}' is no table of windows: {told(error)}. {AGAIN}") from None
+    return columns
+
+
+def _csv_columns(path: Path) -> dict[str, Any]:
+    import pandas  # here: nothing else of reading needs it
+
+    require_file(path, LARGEST_TABLE)
+    try:
+        with path.open("rb") as file:
+            names = list(pandas.read_csv(file, nrows=0))
+            file.seek(0)
+            empty = {name: EMPTY for name in names if name not in NAMES}  # a subject may well be called NA
+            frame = pandas.read_csv(
+                file, dtype=dict.fromkeys(NAMES, str), keep_default_na=False, na_values=empty, low_memory=False
+            )
+    except (OSError, ValueError, OverflowError) as error:
+        raise ValueError(f"'{path}' is no table of windows: {told(error)}. {AGAIN}") from None
+    texts = frame[[name for name in names if name in NAMES]]
+    if not isinstance(frame.index, pandas.RangeIndex) or (texts.isna() | texts.eq("")).to_numpy().any():
+        raise ValueError(f"'{path}' has rows with more or fewer cells than its first line, or without a name. {AGAIN}")
+    return {
+        name: frame[name].tolist()
+        if name in NAMES
+        else pandas.to_numeric(frame[name], errors="coerce").to_numpy(dtype=float)
+        for name in names
+    }

@@ -1,0 +1,91 @@
+"""A DATA node of millions of windows, made ready: the same splits and checks as recordings have, but no cache."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dataset.data_loader.base import BaseLoader, Recording
+from dataset.files.windows import Windows
+from dataset.prepare.listing import by_range, filtered, make_split
+from dataset.prepare.node import clip_options
+from dataset.prepare.prepared import Prepared
+from dataset.prepare.splits import SplitError
+
+if TYPE_CHECKING:
+    from dataset.clips.windows import WindowDataset
+
+
+@dataclass
+class PreparedWindows(Prepared):
+    """As `Prepared`; a recording is what the table calls one, and there are no cache entries."""
+
+    windows: Windows | None = field(default=None, repr=False)
+
+    @property
+    def legacy(self) -> bool:
+        """True: there are no cache entries and no native signals, only what the windows hold."""
+        return True
+
+    def clips(self, **changes: Any) -> "WindowDataset":
+        """The windows of all recordings; `changes` replace fields of `ClipOptions`. Errors as by `Prepared.clips`."""
+        from dataset.clips.inputs import ClipOptions
+        from dataset.clips.windows import WindowDataset
+
+        options = replace(ClipOptions(**self.clip_options), **changes)
+        try:
+            dataset = WindowDataset(self.windows, [recording.id for recording in self.recordings], options)
+        except ValueError as error:
+            raise ValueError(f"{self.name.upper()}.DATA ({self.dataset}): {error}") from None
+        for note in dataset.notes:
+            print(f"{self.name.upper()}.DATA: {note}")
+        reasons = dict(dataset.failed)
+        self.failed += [(r, reasons[r.id]) for r in self.recordings if r.id in reasons]
+        self.recordings = [r for r in self.recordings if r.id not in reasons]
+        self.check()
+        return dataset
+
+
+def prepare_windows(loader: BaseLoader, data: Any, name: str, config: Any, listed: bool = False) -> PreparedWindows:
+    """Make a section of windows ready: `loader.read_windows(root)`, split by BEGIN, END and folds, then the filters.
+
+    Raises FileNotFoundError when DATA_PATH is missing, SplitError for an impossible split, for a list of clips
+    (`listed`: there is none for windows), and when the filters leave nothing.
+    """
+    root = Path(data.DATA_PATH or "")
+    if listed:
+        raise SplitError(f"{name.upper()}.DATA.FILE_LIST_PATH lists clips, which windows do not have. Use a fold.")
+    if not data.DATA_PATH or not root.exists():
+        raise FileNotFoundError(
+            f"{name.upper()}.DATA.DATA_PATH '{data.DATA_PATH}' does not exist; windows are read where they lie. "
+            f"Set it, or RPPG_DATA to the folder above it."
+        )
+    windows = loader.read_windows(root)
+    pairs = zip(windows.recordings, windows.subjects, strict=True)
+    listing = [Recording(id=recording, subject=subject, path=root) for recording, subject in pairs]
+    chosen = by_range(listing, loader, data, name)
+    split = make_split(data, loader, chosen)
+    kept, excluded = filtered(chosen, loader, data)
+    if not kept:
+        raise SplitError(
+            f"{name.upper()}.DATA: the filters (INFO, FILTERING) leave none of {len(excluded)} recordings of "
+            f"{data.DATASET}. Widen them."
+        )
+    return PreparedWindows(
+        name=name,
+        dataset=data.DATASET,
+        root=root,
+        fs=float(data.get("RESAMPLE_FS", 0.0)) or windows.fs,
+        split=split,
+        recordings=kept,
+        excluded=excluded,
+        clip_options=_options(data, loader, name) | {"inputs": windows.channels, "labels": ()},
+        types=tuple(data.PREPROCESS.DATA_TYPE),
+        allow_incomplete=bool(config.ALLOW_INCOMPLETE),
+        windows=windows,
+    )
+
+
+def _options(data: Any, loader: BaseLoader, name: str) -> dict[str, Any]:
+    """Fields of ClipOptions; of length and stride nothing: a window is a clip."""
+    options = clip_options(data, loader, name in ("train", "valid"))
+    return {key: value for key, value in options.items() if key not in ("length", "seconds", "stride")}
