@@ -6,8 +6,8 @@ The words are kept where they are wrong (a peak SNR that says FFT); `metrics.jso
 import math
 from collections.abc import Iterable, Sequence
 
-from evaluation.evaluate import Score, Table
 from evaluation.metrics import computed
+from evaluation.summary import Score, Table
 
 _NEURAL = {
     "FFT": {"MACC": "FFT MACC (FFT Label)"},

@@ -15,9 +15,9 @@ import numpy as np
 
 from evaluation import action_units, bland_altman, console, report, respiration, tables
 from evaluation.action_units import ClassTable
-from evaluation.evaluate import Table, constant_mean, evaluate, table
 from evaluation.metrics import computed
 from evaluation.presets import Preset
+from evaluation.summary import Table, constant_mean, evaluate, table
 
 RESPIRATION = "resp"  # the name of the breathing wave among signals and heads
 TITLES = {RESPIRATION: "Respiration", "au": "Action units", "ppg": "Pulse"}

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from dataset.files.reading import require_file
-from evaluation.evaluate import RecordingResult
+from evaluation.results import RecordingResult
 
 KEYS = ("predictions", "labels", "label_type", "fs")
 Clips = Mapping[str, Mapping[int, Any]]

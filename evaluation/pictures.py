@@ -9,9 +9,11 @@ import numpy as np
 
 from evaluation import figures
 from evaluation.bland_altman import draw_difference
-from evaluation.evaluate import RecordingResult, Table, aligned_waves
+from evaluation.evaluate import aligned_waves
 from evaluation.post_process import next_power_of_2, periodogram
 from evaluation.presets import Preset
+from evaluation.results import RecordingResult
+from evaluation.summary import Table
 
 SHOWN_SECONDS = 10.0  # of the example wave
 NAMED = 40  # recordings that still fit on the axis by name

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from evaluation import console, figures, pictures, tables
-from evaluation.evaluate import RecordingResult, Score, Table
 from evaluation.metrics import unit_of
 from evaluation.presets import PRESETS, Preset
+from evaluation.results import RecordingResult
+from evaluation.summary import Score, Table
 
 LISTED = 20  # windows and recordings named in report.md; the CSV files name all
 EXPLAINED = {

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from evaluation.bland_altman import Quantity
-from evaluation.evaluate import RecordingResult, Table
 from evaluation.metrics import computed
 from evaluation.presets import Preset
+from evaluation.results import RecordingResult
+from evaluation.summary import Table
 
 BAND = (0.13, 0.5)  # Hz: 7.8 to 30 breaths per minute, as rPPG-Toolbox has it
 UNIT = "breaths/min"

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.evaluate import UNLABELLED, Row, Table
 from evaluation.metrics import unit_of
+from evaluation.results import UNLABELLED, Row
+from evaluation.summary import Table
 
 RECORDING_COLUMNS = (
     "recording", "subject", "method", "preset", "estimator", "window_s", "status", "windows", "excluded", "hr_true",

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from evaluation import console, figures, pictures, tables
-from evaluation.evaluate import UNLABELLED, RecordingResult, Table
+from evaluation.results import UNLABELLED, RecordingResult
+from evaluation.summary import Table
 
 COLUMNS = (
     "recording", "subject", "method", "status", "window", "start_s", "seconds", "rate_bpm", "quality_db", "note",

@@ -11,8 +11,8 @@ from config import SECTIONS, run_name, schema
 from dataset.data_loader.base import natural_key
 from dataset.prepare.section import Prepared
 from evaluation import tables
-from evaluation.evaluate import Table, per_subject, summary
 from evaluation.metrics import UNITS
+from evaluation.summary import Table, per_subject, summary
 from neural_methods.heads import merged as merged_heads
 from neural_methods.testing import Tested
 

@@ -14,11 +14,11 @@ from dataset.clips import labels
 from dataset.clips.resampling import resample_grid
 from evaluation import heads as evaluation
 from evaluation.action_units import ClassResult
-from evaluation.evaluate import RecordingResult
 from evaluation.heads import HeadSpec
 from evaluation.metrics import is_plot
 from evaluation.outputs import write_outputs
 from evaluation.report import Section
+from evaluation.results import RecordingResult
 
 Clips = Mapping[int, Mapping[str, np.ndarray]]
 

@@ -17,7 +17,7 @@ from dataset.clips.references import reference_notes
 from dataset.clips.resampling import resample_grid
 from dataset.prepare import section as preparation
 from dataset.prepare.section import Prepared
-from evaluation.evaluate import RecordingResult
+from evaluation.results import RecordingResult
 from neural_methods import distributed, heads, testing
 from neural_methods.checkpoint import write_atomically
 from neural_methods.folds import add_fold_table, fold_config, make_folds, merged, subjects_of

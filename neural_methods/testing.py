@@ -14,13 +14,15 @@ from dataset.clips import labels
 from dataset.clips.references import pulse_reference
 from dataset.data_loader.base import Signal
 from evaluation import bland_altman, console, pictures
-from evaluation.evaluate import RecordingResult, Table, constant_mean, evaluate, rows, table
+from evaluation.evaluate import rows
 from evaluation.heads import PPG_BOX
 from evaluation.metrics import check_names, is_plot
 from evaluation.outputs import write_outputs
 from evaluation.presets import METHODS as ESTIMATORS
 from evaluation.presets import preset, presets
 from evaluation.report import incomplete, write_report
+from evaluation.results import RecordingResult
+from evaluation.summary import Table, constant_mean, evaluate, table
 from evaluation.tables import completeness
 from evaluation.vitals import vitals_table, write_vitals
 from neural_methods import heads

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from evaluation.evaluate import RecordingResult, Row
+from evaluation.results import RecordingResult, Row
 
 METRICS = ["MAE", "RMSE", "MAPE", "Pearson", "SNR", "MACC"]
 

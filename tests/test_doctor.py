@@ -23,7 +23,7 @@ from dataset.store.cache import Cache
 from dataset.synthetic.render import Session
 from dataset.synthetic.settings import resolve
 from dataset.synthetic.writer import write_video as write_synthetic
-from evaluation.evaluate import uniform
+from evaluation.results import uniform
 from registry import DATASETS
 from tests.conftest import reference
 from tests.video_tools import moving_face, write_video

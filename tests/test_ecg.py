@@ -10,8 +10,9 @@ from dataset.data_loader.base import Signal
 from dataset.synthetic.pulse import make_heart
 from dataset.synthetic.settings import resolve
 from evaluation.ecg import beat_wave, r_peaks, wave_of_beats
-from evaluation.evaluate import RecordingResult, rows
+from evaluation.evaluate import rows
 from evaluation.presets import preset
+from evaluation.results import RecordingResult
 
 TRANSIT = 0.2  # s by which the rendered pulse follows its R peak
 

@@ -8,21 +8,10 @@ import numpy as np
 import pytest
 
 from evaluation import console
-from evaluation.evaluate import (
-    RecordingResult,
-    aligned_waves,
-    constant_mean,
-    evaluate,
-    filtered,
-    per_subject,
-    reference_wave,
-    rows,
-    summary,
-    table,
-    uniform,
-    windows,
-)
+from evaluation.evaluate import aligned_waves, filtered, rows, windows
 from evaluation.presets import PRESETS, preset, presets
+from evaluation.results import RecordingResult, reference_wave, uniform
+from evaluation.summary import constant_mean, evaluate, per_subject, summary, table
 from tests.conftest import reference
 from tests.evaluation_data import METRICS, beat, recording, row, signal
 

@@ -10,8 +10,8 @@ import pytest
 from config import ConfigError, dump, load_config, read, run_folder
 from dataset.data_loader.base import BaseLoader, Recording, Signal
 from evaluation import figures
-from evaluation.evaluate import evaluate
 from evaluation.presets import PRESETS
+from evaluation.summary import evaluate
 from neural_methods import run
 from neural_methods.folds import Fold, fold_config, make_folds, pooled
 from neural_methods.run import train_and_test

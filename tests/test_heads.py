@@ -10,11 +10,11 @@ import pytest
 from dataset.data_loader.base import Signal
 from evaluation import heads as evaluation
 from evaluation.action_units import ClassResult
-from evaluation.evaluate import evaluate
 from evaluation.heads import EVALUATORS, HeadSpec
 from evaluation.outputs import read_outputs
 from evaluation.presets import PRESETS
 from evaluation.report import write_report
+from evaluation.summary import evaluate
 from neural_methods import heads
 from neural_methods.heads import Head, Reading, frames_of
 from tests.evaluation_data import METRICS, recording

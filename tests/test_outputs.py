@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from evaluation import outputs
-from evaluation.evaluate import evaluate
 from evaluation.outputs import read_outputs, results, write_outputs
 from evaluation.presets import PRESETS
+from evaluation.summary import evaluate
 from tests.conftest import reference
 from tests.evaluation_data import METRICS, beat
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from evaluation import console, pictures, report, tables, vitals
-from evaluation.evaluate import constant_mean, evaluate, table
 from evaluation.presets import PRESETS
 from evaluation.report import print_comparison, write_report
+from evaluation.summary import constant_mean, evaluate, table
 from evaluation.vitals import write_vitals
 from tests.evaluation_data import METRICS, recording, row
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from evaluation import heart_rate, respiration
-from evaluation.evaluate import RecordingResult, evaluate
 from evaluation.presets import PRESETS, preset
+from evaluation.results import RecordingResult
+from evaluation.summary import evaluate
 from tests.evaluation_data import METRICS, signal
 
 BOTH = [PRESETS["exact"], PRESETS["toolbox"]]

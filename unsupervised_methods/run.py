@@ -9,10 +9,12 @@ import numpy as np
 
 from dataset.clips.references import pulse_reference, reference_notes
 from evaluation import bland_altman, console, pictures
-from evaluation.evaluate import RecordingResult, Row, Table, constant_mean, rows, table, uniform
+from evaluation.evaluate import rows
 from evaluation.metrics import check_names, is_plot
 from evaluation.presets import METHODS, Preset, preset, presets
 from evaluation.report import incomplete, print_comparison, write_report
+from evaluation.results import RecordingResult, Row, uniform
+from evaluation.summary import Table, constant_mean, table
 from evaluation.tables import completeness
 from evaluation.vitals import failures, vitals_table, write_vitals
 from registry import UNSUPERVISED

@@ -21,7 +21,7 @@ from dataset.store.cache import Cache
 from dataset.store.disk import CacheError
 from dataset.store.entry import Entry
 from evaluation import figures
-from evaluation.evaluate import RecordingResult, reference_wave, uniform
+from evaluation.results import RecordingResult, reference_wave, uniform
 from unsupervised_methods.methods.pos import pos
 
 PROBED = 30  # frames of the raw video that are decoded again: the last of them shows ordinary compression

@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from evaluation.evaluate import RecordingResult, rows
+from evaluation.evaluate import rows
 from evaluation.presets import PRESETS
+from evaluation.results import RecordingResult
 from registry import UNSUPERVISED
 from tools.benchmark.measure import conditions
 

@@ -1,0 +1,194 @@
+"""From rows to a table: every metric with its standard error, intervals from resampling subjects, baselines."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from evaluation.evaluate import rows
+from evaluation.metrics import OF_RATES, Estimate, computed
+from evaluation.presets import Preset
+from evaluation.results import RecordingResult, Row
+from registry import METRICS
+
+HARMONIC_TOLERANCE = 0.05  # a rate within 5 % of twice (half) the true one counts as doubled (halved)
+
+
+@dataclass(frozen=True)
+class Score:
+    """A metric over the windows: value, standard error, windows `n`, and a 95 % interval over `subjects`.
+
+    `low` and `high` come from resampling subjects (NaN with fewer than two); `excluded` counts the windows left out.
+    """
+
+    value: float
+    standard_error: float
+    n: int
+    subjects: int
+    low: float = math.nan
+    high: float = math.nan
+    excluded: int = 0
+
+
+def summary(found: Sequence[Row], metrics: Sequence[str], seed: int = 100, resamples: int = 1000) -> dict[str, Score]:
+    """Every metric over the rows, with an interval from resampling subjects; the same seed, the same interval."""
+    return {name: _score(found, name, seed, resamples) for name in metrics}
+
+
+def _score(found: Sequence[Row], name: str, seed: int, resamples: int) -> Score:
+    used = usable(found, name)
+    subjects = sorted({row.subject for row in used})
+    if not used:
+        return Score(math.nan, math.nan, 0, 0, excluded=len(found))
+    table = columns(used)
+    value, error = METRICS[name](**table)
+    low, high = _interval(name, table, [subjects.index(row.subject) for row in used], len(subjects), seed, resamples)
+    return Score(float(value), float(error), len(used), len(subjects), low, high, len(found) - len(used))
+
+
+def usable(found: Sequence[Row], name: str) -> list[Row]:
+    """The rows that metric `name` can use: both rates there, and its own column finite."""
+    own = {"SNR": "snr", "MACC": "macc"}.get(name, "hr_pred")
+    return [row for row in found if row.valid and math.isfinite(getattr(row, own))]
+
+
+def columns(found: Sequence[Row]) -> dict[str, np.ndarray]:
+    """The rows as the arrays (n,) that metrics take."""
+    return {
+        "predicted": np.array([row.hr_pred for row in found]),
+        "true": np.array([row.hr_true for row in found]),
+        "snr": np.array([row.snr for row in found]),
+        "macc": np.array([row.macc for row in found]),
+    }
+
+
+def _interval(
+    name: str, table: dict[str, np.ndarray], owner: list[int], subjects: int, seed: int, resamples: int
+) -> tuple[float, float]:
+    """2.5 and 97.5 percentile of the metric over `resamples` draws of subjects with replacement."""
+    return interval(lambda weights: METRICS[name](**table, weights=weights).value, owner, subjects, seed, resamples)
+
+
+def interval(
+    measure: Callable[[np.ndarray], np.ndarray], owner: Sequence[int], subjects: int, seed: int = 100,
+    resamples: int = 1000,
+) -> tuple[float, float]:  # fmt: skip
+    """95 % interval of a number by resampling subjects; NaN with fewer than two, or where it is never defined.
+
+    `measure` takes weights (draws, n), how often each row counts, and gives (draws,); `owner` (n,) holds the number of
+    the subject of each row, from 0 to `subjects` - 1.
+    """
+    if subjects < 2 or not resamples:
+        return math.nan, math.nan
+    random = np.random.default_rng(seed)
+    block = max(1, 1_000_000 // len(owner))  # keeps the weights (block, n) in a few megabytes
+    values = []
+    for start in range(0, resamples, block):
+        draws = random.integers(0, subjects, size=(min(block, resamples - start), subjects))
+        counts = np.stack([np.bincount(draw, minlength=subjects) for draw in draws])
+        values.append(np.atleast_1d(measure(counts[:, owner].astype(float))))
+    values = np.concatenate(values)
+    values = values[np.isfinite(values)]
+    return tuple(np.percentile(values, [2.5, 97.5]).tolist()) if len(values) else (math.nan, math.nan)
+
+
+def per_subject(found: Sequence[Row], metrics: Sequence[str]) -> dict[str, Estimate]:
+    """Every metric with each subject counting once: mean over subjects of the subject's value, and its standard error.
+
+    Pearson is the correlation of the subjects' mean rates.
+    """
+    return {name: _over_subjects(usable(found, name), name) for name in metrics}
+
+
+def by_subject(found: Sequence[Row]) -> dict[str, list[Row]]:
+    """The rows of every subject, subjects in the order of their first row."""
+    groups: dict[str, list[Row]] = {}
+    for row in found:
+        groups.setdefault(row.subject, []).append(row)
+    return groups
+
+
+def _over_subjects(used: Sequence[Row], name: str) -> Estimate:
+    groups = [columns(group) for group in by_subject(used).values()]
+    if not groups:
+        return Estimate(math.nan, math.nan)
+    if name == "Pearson":
+        means = {key: np.array([group[key].mean() for group in groups]) for key in groups[0]}
+        return Estimate(*map(float, METRICS[name](**means)))
+    values = np.array([METRICS[name](**group).value for group in groups], dtype=float)
+    return Estimate(float(values.mean()), float(values.std() / math.sqrt(len(values))))
+
+
+@dataclass(frozen=True)
+class Table:
+    """All numbers of one method under one preset."""
+
+    method: str
+    preset: Preset
+    estimator: str
+    window_seconds: float | None
+    rows: list[Row]
+    scores: dict[str, Score]
+    subjects: dict[str, Estimate] = field(default_factory=dict)
+    baseline: bool = False
+
+    @property
+    def valid(self) -> list[Row]:
+        """The rows that enter the errors."""
+        return [row for row in self.rows if row.valid]
+
+    @property
+    def excluded(self) -> list[Row]:
+        """The rows that enter no error; each has a note."""
+        return [row for row in self.rows if not row.valid]
+
+    def share(self, factor: float) -> float:
+        """Share of windows whose rate is `factor` times the true one (2: doubled, 0.5: halved) within 5 %."""
+        used = self.valid
+        near = [abs(row.hr_pred / (factor * row.hr_true) - 1) <= HARMONIC_TOLERANCE for row in used if row.hr_true]
+        return sum(near) / len(near) if near else math.nan
+
+
+def table(
+    method: str, found: list[Row], preset: Preset, estimator: str, window_seconds: float | None, metrics: Iterable[str]
+) -> Table:
+    """The rows of `method` under `preset` with everything computed from them; plots among `metrics` are ignored."""
+    names = computed(metrics)
+    return Table(
+        method, preset, preset.estimator(estimator), window_seconds or None, found, summary(found, names),
+        per_subject(found, names),
+    )  # fmt: skip
+
+
+def evaluate(
+    method: str,
+    results: Sequence[RecordingResult],
+    chosen: Iterable[Preset],
+    estimator: str = "FFT",
+    window_seconds: float | None = None,
+    metrics: Iterable[str] = OF_RATES,
+) -> list[Table]:
+    """One table per preset for the predictions of `method`."""
+    names = list(metrics)
+    return [
+        table(method, rows(results, preset, estimator, window_seconds), preset, estimator, window_seconds, names)
+        for preset in chosen
+    ]
+
+
+def constant_mean(like: Table, rate: float | None = None) -> Table:
+    """The baseline that predicts one rate for everybody: `rate` (bpm, mean of training) or the test rates' own mean.
+
+    A method that is not better than this has not measured the pulse. With the test rates' mean it is an
+    oracle, the best constant there is.
+    """
+    rate_is_given = rate is not None and math.isfinite(rate)
+    used = [row for row in like.rows if math.isfinite(row.hr_true)]
+    mean = rate if rate_is_given else float(np.mean([row.hr_true for row in used])) if used else math.nan
+    found = [replace(row, hr_pred=mean, snr=math.nan, macc=math.nan, quality=math.nan, note="") for row in used]
+    names = [name for name in like.scores if name in OF_RATES]
+    title = f"constant mean ({'training' if rate_is_given else 'test'} rates, {mean:.1f} {like.preset.unit})"
+    return replace(
+        like, method=title, rows=found, scores=summary(found, names), subjects=per_subject(found, names), baseline=True
+    )
