@@ -42,30 +42,42 @@ def write_report(
     notes: Sequence[str] = (),
     correction: bool = True,
     sections: Sequence[Section] = (),
+    complete: Mapping[str, Any] | None = None,
+    draws: Sequence[Any] = (),
 ) -> Path:
     """Write the report of one or several methods to `folder` and return the path of report.md.
 
-    `results`: method -> its tables, one per preset (`evaluate`, `constant_mean`); all methods stand in one table
-    per preset. `failed`: (recording or id, reason) of what is missing; `total`: recordings there should be
+    `results`: method -> its tables of the pulse, one per preset (`evaluate`, `constant_mean`); all methods stand in one
+    table per preset; {} for a run without pulse, which then says by `complete` what was evaluated (see
+    `tables.completeness`). `failed`: (recording or id, reason) of what is missing; `total`: recordings there should be
     (default: evaluated + failed). `examples`: method -> the recording whose wave is drawn. `notes`: sentences
-    for the head, such as warnings of the run. `sections`: what a network gives beside the pulse. Numbers are saved
-    before anything is drawn; a plot never fails a run.
+    for the head, such as warnings of the run. `sections`: what a network gives beside the pulse, `draws` their pictures
+    (file, caption, draw). Numbers are saved before anything is drawn; a plot never fails a run.
     """
     folder = Path(folder)
     every = tables.ordered(table for found in results.values() for table in found)
     lost = tables.as_failed(failed)
-    complete = tables.completeness(every, lost, total)
+    complete = complete or tables.completeness(every, lost, total)
     content = {"title": title, **complete, "notes": list(notes), "tables": [tables.as_dict(table) for table in every]}
-    if sections:
-        content["heads"] = {section.name: section.content for section in sections}
+    if any(section.content for section in sections):
+        content["heads"] = {section.name: section.content for section in sections if section.content}
     tables.write_text(folder / "metrics.json", tables.json_text(content))
     for name, text in [item for section in sections for item in section.files.items()]:
         tables.write_text(folder / name, text)
+    if every or not sections:
+        _write_rows(folder, every, lost)
+    drawn = _draw(folder, every, dict(examples or {}), correction)
+    for picture in draws:
+        if figures.attempt(picture.file, picture.draw, folder / picture.file):
+            drawn[picture.file] = picture.caption
+    return tables.write_text(folder / "report.md", _markdown(title, every, complete, notes, drawn, sections))
+
+
+def _write_rows(folder: Path, every: Sequence[Table], lost: Sequence[tuple[str, str]]) -> None:
+    """The CSV files of recordings and windows."""
     recordings = tables.recording_rows(every, lost)
     tables.write_text(folder / "per_recording.csv", tables.csv_text(tables.RECORDING_COLUMNS, recordings))
     tables.write_text(folder / "per_window.csv", tables.csv_text(tables.WINDOW_COLUMNS, tables.window_rows(every)))
-    drawn = _draw(folder, every, dict(examples or {}), correction)
-    return tables.write_text(folder / "report.md", _markdown(title, every, complete, notes, drawn, sections))
 
 
 def incomplete(complete: Mapping[str, Any]) -> str:
@@ -121,7 +133,7 @@ def _markdown(
         parts.append("## Pictures")
         parts += [f"![{caption}]({name})\n\n*{caption}*" for name, caption in drawn.items()]
     parts += _left_out(every, complete)
-    parts.append(_FILES)
+    parts.append(_FILES if every or not sections else _files_of(sections))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -223,23 +235,31 @@ def _left_out(every: Sequence[Table], complete: Mapping[str, Any]) -> list[str]:
     parts = []
     if complete["failed"]:
         lines = [f"- {item['recording']}: {item['reason']}" for item in complete["failed"]]
-        parts += ["## Failed recordings", _some(lines, "per_recording.csv")]
+        parts += ["## Failed recordings", some(lines, "per_recording.csv")]
     lines = [
         f"- {table.method}, {table.preset.name}: {row.id}, window {row.window}: {row.note}"
         for table in every
         for row in table.excluded
     ]
     if lines:
-        parts += ["## Windows without an error", _some(lines, "per_window.csv")]
+        parts += ["## Windows without an error", some(lines, "per_window.csv")]
     return parts
 
 
-def _some(lines: list[str], where: str) -> str:
+def some(lines: list[str], where: str) -> str:
+    """The first of many `lines`, and where the others are."""
     more = [f"- and {len(lines) - LISTED} more: see {where}"] if len(lines) > LISTED else []
     return "\n".join(lines[:LISTED] + more)
 
 
-_FILES = """## Files
+def _files_of(sections: Sequence[Section]) -> str:
+    """The end of a report without a pulse."""
+    lines = [f"- `{name}`" for section in sections for name in section.files]
+    return "\n".join(["## Files", "", "- `metrics.json`: every number of this page", *lines, "", _DISCLAIMER])
+
+
+_DISCLAIMER = "Research software, not a medical device."
+_FILES = f"""## Files
 
 - `metrics.json`: every table with preset, band, window, estimator, n, standard errors and intervals
 - `per_recording.csv`: one line per recording, method and preset, failed recordings with the reason
@@ -249,4 +269,4 @@ Rates are in beats per minute. SNR: power at the true rate and its double over t
 pulse is stronger than everything else. MACC: how alike the waves are, from 0 to 1. Compare with the constant mean,
 where it is in the table: a method that is not better has not measured the pulse.
 
-Research software, not a medical device."""
+{_DISCLAIMER}"""

@@ -192,3 +192,14 @@ def constant_mean(like: Table, rate: float | None = None) -> Table:
     return replace(
         like, method=title, rows=found, scores=summary(found, names), subjects=per_subject(found, names), baseline=True
     )
+
+
+def pooled(parts: Sequence[Table]) -> Table:
+    """One table over the rows of several of one method and preset (folds)."""
+    first = parts[0]
+    found = [row for part in parts for row in part.rows]
+    names = list(first.scores)
+    method = "constant mean (training rates of each fold)" if first.baseline else first.method
+    return replace(
+        first, method=method, rows=found, scores=summary(found, names), subjects=per_subject(found, names)
+    )  # fmt: skip

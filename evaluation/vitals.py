@@ -50,6 +50,11 @@ def vitals_rows(
     return found + failed_lines
 
 
+def csv_of(results: Sequence[Table], failed: Sequence[tuple[str, str]], flags: Mapping[str, str]) -> str:
+    """`vitals_rows` as CSV text."""
+    return tables.csv_text(COLUMNS, vitals_rows(results, failed, flags))
+
+
 def vitals_table(results: Sequence[Table], failed: Sequence[tuple[str, str]], flags: Mapping[str, str]) -> str:
     """Text for the screen: a line per recording, a column per method (bpm, mean over windows), then what failed."""
     lost, flags = {**failures(results), **dict(failed)}, with_doubts(results, flags)
@@ -103,8 +108,7 @@ def write_vitals(
     `results`: one table per method. `flags`: recording -> what is unusual about it (a face part of the time).
     """
     folder, lost, flags = Path(folder), tables.as_failed(failed), dict(flags or {})
-    lines = vitals_rows(results, lost, flags)
-    tables.write_text(folder / "vitals.csv", tables.csv_text(COLUMNS, lines))
+    tables.write_text(folder / "vitals.csv", csv_of(results, lost, flags))
     drawn = ""
     if examples and figures.attempt(
         "waveform.png", pictures.waveform, folder / "waveform.png", dict(examples), results[0].preset

@@ -1,7 +1,7 @@
 """Cross-validation: parts of the subjects, the configuration of each, and one table of all test recordings."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,8 @@ from config import SECTIONS, run_name, schema
 from dataset.data_loader.base import natural_key
 from dataset.prepare.section import Prepared
 from evaluation import tables
-from evaluation.metrics import UNITS
-from evaluation.summary import Table, per_subject, summary
-from neural_methods.heads import merged as merged_heads
-from neural_methods.testing import Tested
-
-CONSTANT = "constant mean"
+from evaluation.kinds.base import Head
+from evaluation.publish import Outcome, Tested
 
 
 @dataclass(frozen=True)
@@ -92,57 +88,49 @@ def fold_config(config: Any, fold: Fold) -> Any:
 
 
 def merged(done: Sequence[tuple[Fold, Tested]], pool: Prepared) -> Tested:
-    """All test recordings of all folds in one table per method and preset; what no fold could test has failed.
+    """All test recordings of all folds together, output by output; what no fold could test has failed.
 
     ValueError when no fold had a label to test against.
     """
-    judged = [tested for _, tested in done if tested.tables]
+    judged = [tested for _, tested in done if tested.judged]
     if not judged:
         raise ValueError("No fold has a label to test against: SPLIT.KIND needs labels for all subjects.")
-    together = {
-        method: [pooled(parts) for parts in zip(*(tested.tables[method] for tested in judged), strict=True)]
-        for method in judged[0].tables
-    }
-    silent = {name for fold, tested in done if not tested.tables for name in fold.test}
+    silent = {name for fold, tested in done if not tested.judged for name in fold.test}
     lost = {recording.id: reason for recording, reason in pool.failed}
     lost |= {recording.id: "no label to test against" for recording in pool.recordings if recording.subject in silent}
     lost |= {name: reason for _, tested in done for name, reason in tested.failed}
     notes = dict.fromkeys(note for _, tested in done for note in tested.notes)
-    heads = tuple(merged_heads([tested.heads for tested in judged]))
-    return Tested(judged[0].path, together, list(lost.items()), judged[len(judged) // 2].typical, tuple(notes), heads)
+    heads = {one.head.name: one.head for tested in judged for one in tested.outcomes}
+    outcomes = tuple(_merged(head, [one for tested in judged for one in tested.outcomes]) for head in heads.values())
+    return Tested(judged[0].path, outcomes, tuple(lost.items()), tuple(notes))
 
 
-def pooled(parts: Sequence[Table]) -> Table:
-    """One table over the rows of several of one method and preset."""
-    first = parts[0]
-    rows = [row for part in parts for row in part.rows]
-    names = list(first.scores)
-    method = f"{CONSTANT} (training rates of each fold)" if first.baseline else first.method
-    return replace(first, method=method, rows=rows, scores=summary(rows, names), subjects=per_subject(rows, names))
+def _merged(head: Head, outcomes: Sequence[Outcome]) -> Outcome:
+    """One output of all folds, of those in which it could be judged."""
+    found = [one.found for one in outcomes if one.head.name == head.name and one.judged]
+    return Outcome(head, head.evaluator.merge(found, head) if found else None)
 
 
 def add_fold_table(report: Path, folds: Sequence[tuple[Fold, Path, Tested]]) -> Path:
-    """Write `folds.csv` beside `report` and the same table at its end; a line per fold, in its first preset."""
-    folds = [(fold, folder, tested) for fold, folder, tested in folds if tested.tables]
+    """Write `folds.csv` beside `report` and the same table at its end; a line per fold, of the first output judged."""
+    folds = [(fold, folder, tested) for fold, folder, tested in folds if tested.judged]
     lines = [_line(*fold) for fold in folds]
-    columns = list(lines[0])
+    columns = list(dict.fromkeys(name for line in lines for name in line))
     path = tables.write_text(report.parent / "folds.csv", tables.csv_text(columns, lines))
-    rows = [columns, ["---"] * len(columns), *[[_text(line[name]) for name in columns] for line in lines]]
+    rows = [columns, ["---"] * len(columns), *[[_text(line.get(name, "")) for name in columns] for line in lines]]
     table = "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows)
-    preset = next(iter(folds[0][2].tables.values()))[0].preset.name
-    head = f"## Folds, preset `{preset}`\n\nEach fold has a report of its own in the folder named in the last column."
+    first = folds[0][2].judged[0]
+    scope = first.head.evaluator.scope(first.found)
+    where = "Each fold has a report of its own in the folder named in the last column."
+    head = f"## Folds{f', {scope}' if scope else ''}\n\n{where}"
     tables.write_text(report, f"{report.read_text(encoding='utf-8')}\n{head}\n\n{table}\n")
     return path
 
 
 def _line(fold: Fold, folder: Path, tested: Tested) -> dict[str, Any]:
-    own, constant = (tested.tables[name][0] for name in (next(iter(tested.tables)), CONSTANT))
     line: dict[str, Any] = {"fold": fold.number, "tested": " ".join(fold.test), "trained": len(fold.train)}
-    for name, score in own.scores.items():
-        line[f"{name} [{UNITS[name]}]" if name in UNITS else name] = score.value
-    if "MAE" in constant.scores:
-        line["MAE of the constant mean"] = constant.scores["MAE"].value
-    return {**line, "n": len(own.valid), "excluded": len(own.excluded), "folder": folder.name}
+    first = tested.judged[0]
+    return {**line, **first.head.evaluator.summary(first.found), "folder": folder.name}
 
 
 def _text(value: Any) -> str:

@@ -13,18 +13,17 @@ import numpy as np
 import torch
 
 from config import dump, run_folder
-from dataset.clips.references import reference_notes
-from dataset.clips.resampling import resample_grid
 from dataset.prepare import section as preparation
 from dataset.prepare.section import Prepared
-from evaluation.results import RecordingResult
-from neural_methods import distributed, heads, testing
+from evaluation import publish
+from evaluation.kinds.base import Head, Names
+from evaluation.publish import Tested
+from evaluation.settings import read_settings
+from neural_methods import distributed, testing
 from neural_methods.checkpoint import write_atomically
 from neural_methods.folds import add_fold_table, fold_config, make_folds, merged, subjects_of
-from neural_methods.testing import Names, Tested
-from neural_methods.trainer.base import Predictions, Trainer
+from neural_methods.trainer.base import Trainer
 from registry import METHODS
-from unsupervised_methods.run import Sample
 
 
 def train_and_test(config: Any) -> Path | None:
@@ -44,7 +43,7 @@ def train_and_test(config: Any) -> Path | None:
 
 def train_once(config: Any) -> Tested | None:
     """One training and its test; None in helper processes."""
-    settings, trainer = testing.read_settings(config), make_trainer(config)
+    settings, trainer = read_settings(config, "TEST"), make_trainer(config)
     sections = ["train", "valid", "test"] if trainer.settings.validates else ["train", "test"]
     prepared = {name: prepare(config, name) for name in sections}
     overlaps = preparation.judge_overlaps(list(prepared.values()), selects_epoch=not config.TEST.USE_LAST_EPOCH)
@@ -65,9 +64,10 @@ def train_once(config: Any) -> Tested | None:
     distributed.say(f"Testing uses {which} as non-pretrained model!")
     network = trainer.load(fitted.path)
     train = prepared["train"]
-    entries = () if train.legacy else map(train.entry, train.recordings)
-    rate = testing.mean_rate(entries, settings)
-    return test(config, trainer, network, prepared["test"], clips["test"], rate, notes)
+    heads = testing.with_training(
+        testing.heads_of(trainer, settings), lambda: () if train.legacy else map(train.entry, train.recordings)
+    )
+    return test(config, trainer, network, prepared["test"], clips["test"], heads, notes)
 
 
 def cross_validate(config: Any) -> Tested | None:
@@ -75,7 +75,8 @@ def cross_validate(config: Any) -> Tested | None:
 
     A fold whose training is finished is only tested again.
     """
-    settings, trainer = testing.read_settings(config), make_trainer(config)
+    read_settings(config, "TEST")
+    trainer = make_trainer(config)
     pool = prepare(config, "train")
     folds = make_folds(subjects_of(pool), config.SPLIT.KIND, int(config.SPLIT.FOLDS), trainer.settings.validates)
     write_run_files(config, trainer)
@@ -89,14 +90,14 @@ def cross_validate(config: Any) -> Tested | None:
     distributed.say(f"\n=== All {len(folds)} folds ===")
     tested = merged([(fold, tested) for fold, _, tested in done], pool)
     names = replace(names_of(config), title=f"{config.MODEL.NAME} on {config.TRAIN.DATA.DATASET}, {len(folds)} folds")
-    tested = testing.publish(tested, settings, names, config.INFERENCE.BLAND_ALTMAN_CORRECTION)
+    tested = publish.publish(tested, names)
     add_fold_table(tested.path, [(fold, run_folder(changed), tested) for fold, changed, tested in done])
     return tested
 
 
 def only_test(config: Any) -> Path | None:
     """Test the weights of INFERENCE.MODEL_PATH on TEST.DATA; returns the report's path (None in helper processes)."""
-    testing.read_settings(config)
+    settings = read_settings(config, "TEST")
     trainer = make_trainer(config)
     try:
         distributed.say("===Testing===")
@@ -105,7 +106,7 @@ def only_test(config: Any) -> Path | None:
         prepared = prepare(config, "test")
         clips = prepared.clips(**trainer.clip_options("test"))
         write_run_files(config, trainer)
-        tested = test(config, trainer, network, prepared, clips)
+        tested = test(config, trainer, network, prepared, clips, testing.heads_of(trainer, settings))
         return tested.path if tested else None
     finally:
         if sys.exc_info()[0] is None:  # after an error nobody may wait for the others
@@ -149,7 +150,7 @@ def test(
     network: torch.nn.Module,
     prepared: Prepared,
     clips: Any,
-    training_rate: float | None = None,
+    heads: Sequence[Head],
     notes: Sequence[str] = (),
 ) -> Tested | None:
     """Predict every clip once, save the outputs, then evaluate them; None in helper processes."""
@@ -160,45 +161,11 @@ def test(
         return None
     if not predictions:
         raise ValueError("There is not one clip to test on: check TEST.DATA.BEGIN, END and CHUNK_LENGTH.")
-    names, settings, label_type = (
-        names_of(config),
-        testing.read_settings(config),
-        config.TEST.DATA.PREPROCESS.LABEL_TYPE,
-    )
-    testing.save_outputs(predictions, str(label_type), prepared.fs, names)
-    wanted = heads.specs(trainer, settings)
-    for spec in wanted:
-        heads.save(predictions, spec, str(label_type), prepared.fs, names.outputs, names.id)
-    results, samples = joined(config, prepared, predictions)
-    others = heads.evaluate(wanted, results, predictions, prepared, heads.Reading.of(config.TEST.DATA))
+    names, recordings = names_of(config), testing.predicted(predictions, prepared, config.TEST.DATA)
+    testing.save(recordings, heads, names)
     failed = [(recording.id, reason) for recording, reason in prepared.failed]
-    return testing.report(
-        trainer.name, results, samples, failed, settings, names, others=others,
-        training_rate=training_rate, correction=config.INFERENCE.BLAND_ALTMAN_CORRECTION,
-        notes=[
-            *notes,
-            *reference_notes(result.reference for result in results),
-            *([trainer.device_note] if trainer.device_note else []),
-        ],
-    )  # fmt: skip
-
-
-def joined(config: Any, prepared: Prepared, predictions: Predictions) -> tuple[list[RecordingResult], list[Sample]]:
-    """Whole recordings for the evaluation, and the same as mean colours (none where rPPG-Toolbox's chunks are read)."""
-    data, label_type = config.TEST.DATA, str(config.TEST.DATA.PREPROCESS.LABEL_TYPE)
-    if prepared.legacy:
-        results = [testing.chunk_result(name, clips, label_type, prepared.fs) for name, clips in predictions.items()]
-        return results, []
-    length = int(data.PREPROCESS.CHUNK_LENGTH) if data.PREPROCESS.DO_CHUNK else None
-    results, samples = [], []
-    for name, clips in predictions.items():
-        entry = prepared.entry(name)
-        grid = None
-        if data.RESAMPLE_FS:
-            grid = resample_grid(entry.times, len(entry.faces), float(entry.fs), float(data.RESAMPLE_FS))[0]
-        results.append(testing.recording_result(entry, clips, label_type, length, prepared.fs, grid))
-        samples.append(testing.classical_sample(entry, results[-1], data.LABEL_ALIGN, float(data.RESAMPLE_FS)))
-    return results, samples
+    remarks = [trainer.device_note] if trainer.device_note else []
+    return publish.evaluate(recordings, heads, failed, names, notes, remarks)
 
 
 # ---------------------------------------------------------------------- files

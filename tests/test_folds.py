@@ -11,9 +11,9 @@ from config import ConfigError, dump, load_config, read, run_folder
 from dataset.data_loader.base import BaseLoader, Recording, Signal
 from evaluation import figures
 from evaluation.presets import PRESETS
-from evaluation.summary import evaluate
+from evaluation.summary import evaluate, pooled
 from neural_methods import run
-from neural_methods.folds import Fold, fold_config, make_folds, pooled
+from neural_methods.folds import Fold, fold_config, make_folds
 from neural_methods.run import train_and_test
 from neural_methods.training import Training
 from registry import DATASETS

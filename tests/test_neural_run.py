@@ -2,7 +2,6 @@
 
 import json
 import pickle
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,13 +11,19 @@ import torch
 
 from config import load_config, run_folder
 from dataset.data_loader.base import BaseLoader, Recording, Signal
+from evaluation import publish
+from evaluation.kinds.base import Head, Names, Predicted, Reading
+from evaluation.kinds.pulse import Pulse, mean_rate, samples_beside
 from evaluation.outputs import read_outputs
-from neural_methods import testing
+from evaluation.presets import preset
+from evaluation.settings import Settings
 from neural_methods.checkpoint import WeightsError
 from neural_methods.run import only_test, train_and_test
-from registry import DATASETS
+from neural_methods.trainer.base import Trainer
+from registry import DATASETS, METHODS
 
 FS, FRAMES, SUBJECTS = 30.0, 192, 4
+EXACT = preset("exact")
 RATES = {f"s{number}": 60.0 + 12 * number for number in range(SUBJECTS)}  # bpm
 
 
@@ -149,10 +154,65 @@ def test_outputs_are_saved_before_an_evaluation_fails(tmp_path, monkeypatch):
     def broken(*arguments, **more):
         raise RuntimeError("no report")
 
-    monkeypatch.setattr(testing, "report", broken)
+    monkeypatch.setattr(publish, "evaluate", broken)
     with pytest.raises(RuntimeError, match="no report"):
         train_and_test(config)
     assert (Path(config.TEST.OUTPUT_SAVE_DIR) / "tiny_outputs.pickle").is_file()
+
+
+@METHODS.register("TestRate")
+class TestRateTrainer(Trainer):
+    """A heart rate (bpm) a clip, and no wave: 60 plus what a layer makes of the mean colour."""
+
+    __test__ = False  # not a test, whatever pytest thinks of its name
+    heads = {"hr": "rate"}
+
+    def build_model(self):
+        """One layer."""
+        return torch.nn.Linear(3, 1)
+
+    def predict(self, model, batch):
+        """(B,) rates."""
+        return {"hr": 60 + model(batch["video"].mean(dim=(2, 3, 4)))[:, 0]}
+
+    def loss(self, outputs, batch, epoch):
+        """Everybody has 72."""
+        return {"loss": ((outputs["hr"] - 72) ** 2).mean()}
+
+
+def _rates(folder, *overrides):
+    long = [f"{name}.DATA.PREPROCESS.CHUNK_LENGTH=160" for name in ("TRAIN", "VALID", "TEST")]
+    return _config(folder, "MODEL.NAME=TestRate", *long, *overrides)
+
+
+def test_a_method_without_a_wave_is_judged_by_what_it_gives(tmp_path, capsys):
+    """No pulse table, no error of 0.00 bpm: one rate, against that of the recording's own pulse (96 bpm)."""
+    config = _rates(tmp_path)
+    path = train_and_test(config)
+    said, text = capsys.readouterr().out, path.read_text()
+    assert "hr: one rate per clip, n = 1 clips" in said and "FFT MAE" not in said and "POS" not in text
+    assert "constant mean (training rates, 66" in text or "constant mean (training rates, 65.9" in text
+    content = json.loads((run_folder(config) / "metrics.json").read_text())
+    assert content["tables"] == [] and content["complete"] and content["heads"]["hr"]["kind"] == "rate"
+    assert content["heads"]["hr"]["tables"][0]["metrics"]["MAE"]["value"] == pytest.approx(36, abs=3)
+    outputs = read_outputs(Path(config.TEST.OUTPUT_SAVE_DIR) / "tiny_hr_outputs.pickle")
+    assert outputs["predictions"]["s3"][0].shape == (1,)
+
+
+def test_folds_of_a_method_without_a_wave(tmp_path):
+    """One table of all clips, and a line per fold."""
+    config = _rates(tmp_path, "SPLIT.KIND=loso")
+    text = train_and_test(config).read_text()
+    assert "| TestRate |" in text and "constant mean (training rates of each fold)" in text and "## Folds\n" in text
+    content = json.loads((run_folder(config) / "metrics.json").read_text())
+    assert content["heads"]["hr"]["tables"][0]["n"] == 2  # who is in TRAIN.DATA
+
+
+def test_an_output_that_the_network_does_not_give_is_named(tmp_path, monkeypatch):
+    """Instead of a KeyError."""
+    monkeypatch.setattr(TestRateTrainer, "heads", {"hr": "rate", "ppg": "wave"})
+    with pytest.raises(ValueError, match="TestRate declares the output 'ppg' in `heads`, but its `predict` gives hr"):
+        train_and_test(_rates(tmp_path))
 
 
 def test_test_subjects_in_training_are_refused(tmp_path):
@@ -191,7 +251,7 @@ def _entry(frames=64, times=None, reference_times=None):
     reference = Signal(np.arange(10.0), times=reference_times)
     return SimpleNamespace(
         id="a", subject="b", faces=np.zeros((frames, 2, 2, 3), np.uint8), trace=trace, times=times, fs=30.0,
-        signals={"ppg": reference}, flags={},
+        signals={"ppg": reference}, flags={}, info={"skin": 3},
     )  # fmt: skip
 
 
@@ -199,55 +259,70 @@ def _clips(numbers, length):
     return {n: {"ppg": np.full(length, float(n)), "label": np.full(length, 10.0 + n)} for n in numbers}
 
 
+def _predicted(entry, clips, length=None, resample_fs=0.0):
+    return Predicted("a", "b", clips, resample_fs or 30.0, entry, Reading(length, resample_fs))
+
+
+def _head(settings=None):
+    return Head("ppg", "pulse", "Physnet", settings or Settings(["MAE"], "FFT", None, EXACT, EXACT, 30.0, 0))
+
+
+def _joined(entry, clips, length=None):
+    return Pulse().results([_predicted(entry, clips, length)], _head())[0]
+
+
 def test_clips_are_joined_in_the_order_of_their_numbers():
-    """Ten comes after two."""
-    result = testing.recording_result(_entry(), _clips([10, 2, 0], 4), "Raw", 4)
-    assert result.prediction[::4].tolist() == [0, 2, 10]
+    """Ten comes after two; what the data set says of the recording stays with it."""
+    result = _joined(_entry(), _clips([10, 2, 0], 4), 4)
+    assert result.prediction[::4].tolist() == [0, 2, 10] and result.info == {"skin": 3}
     assert result.label[::4].tolist() == [10, 12, 20]
 
 
 def test_frames_left_out_between_clips_keep_their_place_in_time():
     """Clips of 4 frames of which 3 were predicted: frame times say where the gaps are."""
     times = 5 + np.arange(64) / 30
-    result = testing.recording_result(_entry(times=times), _clips([0, 1], 3), "Raw", 4)
+    result = _joined(_entry(times=times), _clips([0, 1], 3), 4)
     assert np.allclose(result.times, times[[0, 1, 2, 4, 5, 6]])
-    without = testing.recording_result(_entry(reference_times=7.0 + np.arange(10)), _clips([0, 1], 3), "Raw", 4)
+    without = _joined(_entry(reference_times=7.0 + np.arange(10)), _clips([0, 1], 3), 4)
     assert np.allclose(without.times, np.array([0, 1, 2, 4, 5, 6]) / 30)
     assert without.reference.times[0] == 0
+
+
+def test_overlapping_clips_count_each_frame_once():
+    """Clips of 4 frames every 2 frames: the first prediction of a frame stays."""
+    one = Predicted("a", "b", _clips([0, 1, 2], 4), 30.0, _entry(), Reading(4, stride=2))
+    assert one.joined("ppg").tolist() == [0, 0, 0, 0, 1, 1, 2, 2] and one.places("ppg").tolist() == list(range(8))
 
 
 def test_label_with_nan_is_no_label():
     """A recording without a usable label has predictions and no truth."""
     clips = _clips([0], 4)
     clips[0]["label"][:] = np.nan
-    assert testing.recording_result(_entry(), clips, "Raw", 4).label is None
+    assert _joined(_entry(), clips, 4).label is None
 
 
 def test_mean_rate_reads_the_references():
     """The mean of two recordings' own rates, in beats per minute; None without any."""
-    settings = testing.Settings(["MAE"], "FFT", None, *[testing.preset("exact")] * 2, 30.0, 0)
-    entries = []
+    settings, entries = _head().settings, []
     for rate in (60.0, 90.0):
         entry = _entry(frames=300)
         wave = np.sin(2 * np.pi * rate / 60 * np.arange(600) / 60)
         entries.append(SimpleNamespace(**{**vars(entry), "signals": {"ppg": Signal(wave, fs=60.0)}}))
-    assert testing.mean_rate(entries, settings) == pytest.approx(75.0, abs=0.5)
-    assert testing.mean_rate([SimpleNamespace(**{**vars(_entry()), "signals": {}})], settings) is None
+    assert mean_rate(entries, settings) == pytest.approx(75.0, abs=0.5)
+    assert mean_rate([SimpleNamespace(**{**vars(_entry()), "signals": {}})], settings) is None
+    alone = SimpleNamespace(**{**vars(entries[0]), "faces": None, "fs": None})
+    assert mean_rate([alone], settings) == pytest.approx(60.0, abs=0.5)
 
 
 def test_videos_without_labels_get_rates(tmp_path, capsys):
     """Without any reference the report lists rates instead of errors."""
-    settings = testing.Settings([], "FFT", None, *[testing.preset("exact")] * 2, 30.0, 0)
     wave = np.sin(2 * np.pi * 1.2 * np.arange(300) / 30)
-    clips = {0: {"ppg": wave}}
     entry = _entry(frames=300)
     entry.trace = 100 + np.outer(wave, [0.3, 1.0, 0.5])
     entry.signals = {}
-    result = testing.recording_result(entry, clips, "Raw", None)
-    sample = testing.classical_sample(entry, result, "auto")
-    names = testing.Names("x", "Videos", tmp_path, tmp_path, tmp_path)
-    testing.report("Physnet", [result], [replace(sample)], [], settings, names)
-    assert "72" in capsys.readouterr().out
+    names = Names("x", "Videos", tmp_path, tmp_path, tmp_path)
+    tested = publish.evaluate([_predicted(entry, {0: {"ppg": wave}})], [_head()], [], names)
+    assert "72" in capsys.readouterr().out and not tested.judged
     assert (tmp_path / "vitals.csv").is_file()
 
 
@@ -257,9 +332,8 @@ def test_classical_methods_see_all_of_a_resampled_recording():
     entry = _entry(frames=300)
     entry.trace = 100 + np.outer(wave, [0.3, 1.0, 0.5])
     entry.signals = {"ppg": Signal(wave, fs=30.0)}
-    clips = {0: {"ppg": wave[:200], "label": wave[:200]}}
-    result = testing.recording_result(entry, clips, "Raw", None, 20.0, np.arange(200) / 20)
-    sample = testing.classical_sample(entry, result, "auto", resample_fs=20.0)
+    one = _predicted(entry, {0: {"ppg": wave[:200], "label": wave[:200]}}, resample_fs=20.0)
+    sample = samples_beside([one], Pulse().results([one], _head()))[0]
     assert (sample.fs, len(sample.trace), len(sample.label)) == (20.0, 200, 200)
     assert sample.times[-1] == pytest.approx(9.95)
     assert sample.trace[1, 1] == pytest.approx(np.interp(1.5, range(300), entry.trace[:, 1]))

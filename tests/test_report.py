@@ -165,7 +165,7 @@ def test_an_unknown_preset_needs_no_explanation():
 
 def test_long_lists_are_shortened():
     """Twenty lines, then where the rest is."""
-    assert report._some([f"- {k}" for k in range(23)], "x.csv").endswith("- 19\n- and 3 more: see x.csv")
+    assert report.some([f"- {k}" for k in range(23)], "x.csv").endswith("- 19\n- and 3 more: see x.csv")
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):

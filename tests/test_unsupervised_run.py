@@ -1,17 +1,19 @@
 """Mode unsupervised_method on made recordings: console, report, plots, videos without labels, failures."""
 
 import csv
-import importlib
 import json
 import sys
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from evaluation.settings import read_settings
 from tests.evaluation_data import METRICS, beat, signal
+from unsupervised_methods import measure
 from unsupervised_methods import run as mode
-from unsupervised_methods.run import Sample, describe_flags, even, label_rows, native_rows, read_settings, run
+from unsupervised_methods.measure import Sample, describe_flags, even, label_rows, native_rows
+from unsupervised_methods.run import run
 
 COLOUR = np.array([170.0, 120.0, 100.0])
 
@@ -58,7 +60,7 @@ def entry(name, bpm=72.0, seconds=20.0, fs=30.0, times=True, label=True, **more)
     native = np.arange(int(seconds * 64)) / 64
     signals = {"ppg": signal(beat(bpm, native), times=native)} if label else {}
     values = {"id": name, "subject": name, "trace": trace, "fs": fs, "times": at if times else None,
-              "signals": signals, "flags": {}}  # fmt: skip
+              "signals": signals, "flags": {}, "info": {}}  # fmt: skip
     return SimpleNamespace(**{**values, **more})
 
 
@@ -87,16 +89,14 @@ def config(folder, **changes):
 @pytest.fixture
 def prepare(monkeypatch, tmp_path):
     """A function that makes `prepared` what preparing the data gives; run folder and labels are stand-ins, too."""
-    labels = ModuleType("dataset.clips.labels")
 
     def align(found, times, count, mode):
         if not np.isfinite(found.values).all():
             raise ValueError("The label has samples that are NaN.")
         return np.interp(np.linspace(0, 1, count), np.linspace(0, 1, len(found.values)), found.values)
 
-    labels.align, labels.transform = align, lambda label, kind: label * (2.0 if kind == "Standardized" else 1.0)
-    monkeypatch.setitem(sys.modules, "dataset.clips.labels", labels)
-    monkeypatch.setattr(importlib.import_module("dataset.clips"), "labels", labels, raising=False)
+    labels = node(align=align, transform=lambda label, kind: label * (2.0 if kind == "Standardized" else 1.0))
+    monkeypatch.setattr(measure, "labels", labels)
     monkeypatch.setitem(sys.modules, "config", node(run_folder=lambda _: tmp_path / "runs" / "x"))
 
     def use(prepared):
@@ -207,7 +207,7 @@ def sample(**more):
 
 def test_each_chunk_is_a_recording_under_the_toolbox_preset(tmp_path):
     """DO_CHUNK: windows are numbered on through the chunks, with their times; a tail and a short video are not used."""
-    settings = read_settings(config(tmp_path, DO_CHUNK=True))
+    settings = read_settings(config(tmp_path, DO_CHUNK=True), "UNSUPERVISED")
     found = label_rows(mode.UNSUPERVISED["POS"], [sample()], settings)
     assert [(one.window, one.start_s) for one in found] == [(0, 0.0), (1, 6.0), (2, 12.0)]
     short = label_rows(mode.UNSUPERVISED["POS"], [sample(seconds=5.0)], settings)
@@ -216,7 +216,7 @@ def test_each_chunk_is_a_recording_under_the_toolbox_preset(tmp_path):
 
 def test_a_method_that_refuses_a_recording_does_not_stop_the_others(tmp_path):
     """The reason becomes the window's note, under both presets."""
-    settings = read_settings(config(tmp_path))
+    settings = read_settings(config(tmp_path), "UNSUPERVISED")
     tiny = Sample("tiny", "s", np.ones((20, 3)), 30.0)
     for found in (
         native_rows(mode.UNSUPERVISED["POS"], [tiny, sample()], settings)[0],
@@ -229,7 +229,7 @@ def test_a_recording_without_label_gets_a_rate_only(tmp_path):
     """Under the toolbox preset there is a note instead of an error."""
     one = sample()
     bare = Sample("b", "b", one.trace, 30.0)
-    found = label_rows(mode.UNSUPERVISED["POS"], [bare], read_settings(config(tmp_path)))
+    found = label_rows(mode.UNSUPERVISED["POS"], [bare], read_settings(config(tmp_path), "UNSUPERVISED"))
     assert found[0].note == "no label" and np.isfinite(found[0].hr_pred)
 
 
@@ -248,7 +248,8 @@ def test_resampling_reads_at_another_rate(prepare, tmp_path, times):
     prepared = prepare(Prepared({"a": entry("a", times=times)}))
     given = config(tmp_path, RESAMPLE_FS=20.0)
     one = mode.read_samples(prepared, given.UNSUPERVISED.DATA)[0]
-    assert (one.fs, len(one.trace), len(one.label)) == (20.0, 400, 400) and read_settings(given).fs == 20.0
+    assert (one.fs, len(one.trace), len(one.label)) == (20.0, 400, 400)
+    assert read_settings(given, "UNSUPERVISED").fs == 20.0
 
 
 def test_a_differential_label_is_used_as_raw(prepare, tmp_path, capsys):

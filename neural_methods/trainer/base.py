@@ -61,7 +61,8 @@ class Trainer:
 
     OPTIONS: dict[str, Any] = {}  # own keys under MODEL with their defaults, e.g. {"TSCAN": {"FRAME_DEPTH": 10}}
     needs = Needs()
-    heads: dict[str, str] = {"ppg": "wave"}  # output name -> kind: wave | rate | classes | regression
+    heads: dict[str, str] = {"ppg": "wave"}  # output name -> kind, a name in KINDS (`evaluation.kinds`)
+    units: dict[str, str] = {}  # of what is no wave, by the name of the output or its part, e.g. {"sbp": "mmHg"}
     prefix_module = False  # whether rPPG-Toolbox's weight files of this method carry `module.`
     ignored_weights: tuple[str, ...] = ()  # patterns of entries that a weight file may lack or have over
     cpu_layout: torch.memory_format | None = None  # memory format in which the network is faster on a CPU

@@ -1,0 +1,191 @@
+"""The pulse: a wave that is compared with classical methods and the constant mean, or listed where nothing is known.
+
+It is the one output whose tables stand at the head of a report, under rPPG-Toolbox's names.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from dataset.clips.references import pulse_reference, reference_notes
+from evaluation import bland_altman, console, pictures, report, vitals
+from evaluation.evaluate import rows
+from evaluation.kinds.base import Head, Names, Predicted, save_outputs
+from evaluation.kinds.wave import Wave, draw_agreement, lost_of
+from evaluation.metrics import UNITS
+from evaluation.results import RecordingResult
+from evaluation.settings import Settings
+from evaluation.summary import Table, constant_mean, evaluate, pooled
+from registry import KINDS, UNSUPERVISED
+from unsupervised_methods.measure import Sample, classical_tables, sample_beside
+
+COMPARED = ("POS", "GREEN")  # classical methods measured beside a network
+CONSTANT = "constant mean"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The pulse of a test: tables by method, the judged ones first; a typical recording by method, for a picture.
+
+    judged  whether anything is known of the true rates; otherwise the tables hold rates alone
+    flags   what is unusual about recordings, in words
+    drawn   Bland-Altman plots: how their files' names start -> the method; {}: the first method, named after the run
+    """
+
+    tables: dict[str, list[Table]]
+    examples: Mapping[str, RecordingResult] = field(default_factory=dict)
+    judged: bool = True
+    flags: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    drawn: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def own(self) -> list[Table]:
+        """The tables of the first method, one per preset."""
+        return next(iter(self.tables.values()))
+
+    @property
+    def every(self) -> list[Table]:
+        """All tables."""
+        return [one for found in self.tables.values() for one in found]
+
+
+@KINDS.register("pulse")
+class Pulse(Wave):
+    """The pulse wave, called `ppg`; judged by `ppg`, or by the beats of `ecg`."""
+
+    box = ("=====================", "==== PPG Metrics ====", "=====================")
+
+    def title(self, head: Head) -> str:
+        """What reports call it."""
+        return "Pulse" if head.name == "ppg" else head.name
+
+    def reference(self, signals: Any, head: Head) -> Any:
+        """The pulse wave, or that of the heart beats."""
+        return pulse_reference(signals)
+
+    def evaluate(self, recordings: Sequence[Predicted], head: Head) -> Compared:
+        """The network, the classical methods on the same frames, and the constant mean; without truth, rates alone."""
+        results = self.results(recordings, head)
+        samples = samples_beside(recordings, results)
+        notes = tuple(reference_notes(result.reference for result in results))
+        how = head.settings
+        if not any(result.reference is not None or result.label is not None for result in results):
+            return _rates(results, samples, head)
+        own = evaluate(head.method, results, how.presets, how.estimator, how.window_seconds, how.metrics)
+        found = {head.method: own} | _classical(samples, how)
+        found[CONSTANT] = [constant_mean(one, head.constant) for one in own]
+        typical = pictures.pick_example(own[0], results)
+        return Compared(found, {head.method: typical} if typical else {}, notes=notes)
+
+    def training(self, entries: Iterable[Any], head: Head) -> float | None:
+        """The mean rate (bpm) of the recordings that are trained on."""
+        return mean_rate(entries, head.settings)
+
+    def notes(self, found: Compared) -> list[str]:
+        """Where rates are judged by an ECG."""
+        return list(found.notes)
+
+    def judged(self, found: Compared) -> bool:
+        """Whether anything is known of the true rates."""
+        return found.judged
+
+    def lines(self, found: Compared, head: Head) -> list[str]:
+        """rPPG-Toolbox's lines of the last preset of the first method; rates where nothing is known."""
+        if not found.judged:
+            return vitals.vitals_table(found.every, (), found.flags).splitlines()
+        one, how = found.own[-1], head.settings
+        return [console.header(one), *console.lines(one, how.metrics, how.estimator)]
+
+    def section(self, found: Compared, head: Head) -> report.Section:
+        """The rates, where others of the run's outputs are judged and this one is not."""
+        content = {"kind": "wave", "rates": vitals.vitals_rows(found.every, (), found.flags)}
+        table = vitals.vitals_table(found.every, (), found.flags)
+        text = ["## Pulse", "No recording has a reference for it: rates, no errors.", f"```\n{table}\n```"]
+        return report.Section(head.name, content, text, {"vitals.csv": vitals.csv_of(found.every, (), found.flags)})
+
+    def agreement(self, found: Compared, head: Head, names: Names) -> None:
+        """Bland-Altman plots of the last preset, of each method that `drawn` names or of the first."""
+        for id, method in (found.drawn or {names.id: next(iter(found.tables))}).items():
+            draw_agreement(found.tables[method][-1], id, head, names, bland_altman.PULSE)
+
+    def merge(self, parts: Sequence[Compared], head: Head) -> Compared:
+        """The tables of all folds; the picture is that of the fold in the middle."""
+        together = {
+            method: [pooled(same) for same in zip(*(part.tables[method] for part in parts), strict=True)]
+            for method in parts[0].tables
+        }
+        return replace(parts[len(parts) // 2], tables=together)
+
+    def summary(self, found: Compared) -> dict[str, Any]:
+        """Scores under the first preset, with the constant mean's error and what was left out."""
+        own, constant = found.own[0], found.tables[CONSTANT][0]
+        line: dict[str, Any] = {
+            f"{name} [{UNITS[name]}]" if name in UNITS else name: score.value for name, score in own.scores.items()
+        }
+        if "MAE" in constant.scores:
+            line["MAE of the constant mean"] = constant.scores["MAE"].value
+        return {**line, "n": len(own.valid), "excluded": len(own.excluded)}
+
+    def scope(self, found: Compared) -> str:
+        """The preset that `summary` is of."""
+        return f"preset `{found.own[0].preset.name}`"
+
+    def lost(self, found: Compared) -> tuple[set[str], dict[str, str]]:
+        """As the report counts them."""
+        return lost_of(found.every)
+
+    def save(self, recordings: Sequence[Predicted], head: Head, names: Names) -> Any:
+        """rPPG-Toolbox's output pickle, under its name."""
+        if head.name != "ppg":
+            return super().save(recordings, head, names)
+        path = names.outputs / f"{names.id}_outputs.pickle"
+        return save_outputs(recordings, head.name, path, recordings[0].label_type)
+
+
+def samples_beside(recordings: Iterable[Predicted], results: Sequence[RecordingResult]) -> list[Sample]:
+    """The frames that the network saw as mean colours; none of what has no video, or of rPPG-Toolbox's chunks."""
+    return [
+        sample_beside(
+            one.entry, sum(result.clips), result.label is not None, one.reading.align, one.reading.resample_fs
+        )
+        for one, result in zip(recordings, results, strict=True)
+        if one.frames is not None
+    ]
+
+
+def _classical(samples: Sequence[Sample], how: Settings) -> dict[str, list[Table]]:
+    return {name: classical_tables(name, UNSUPERVISED[name], samples, how)[0] for name in COMPARED if samples}
+
+
+def _rates(results: Sequence[RecordingResult], samples: Sequence[Sample], head: Head) -> Compared:
+    """Rates instead of errors, under `exact`."""
+    how = replace(head.settings, preset=head.settings.exact, metrics=[])
+    own = evaluate(head.method, results, [how.exact], how.estimator, how.window_seconds, ())
+    flags = {sample.id: sample.flags for sample in samples if sample.flags}
+    return Compared({head.method: own} | _classical(samples, how), {head.method: results[0]}, judged=False, flags=flags)
+
+
+def mean_rate(entries: Iterable[Any], settings: Settings) -> float | None:
+    """Mean true heart rate (bpm) of recordings by their own reference; None when no rate is found."""
+    found = []
+    for entry in entries:
+        signal = pulse_reference(entry.signals)
+        if signal is None:
+            continue
+        times, fs, count = _clock(entry, signal)
+        anything = np.sin(np.arange(count))  # the evaluation wants a prediction; only the truth is used
+        result = RecordingResult(entry.id, entry.subject, fs, anything, reference=signal, times=times)
+        found += rows([result], settings.exact, settings.estimator, settings.window_seconds)
+    rates = [row.hr_true for row in found if np.isfinite(row.hr_true)]
+    return float(np.mean(rates)) if rates else None
+
+
+def _clock(entry: Any, signal: Any) -> tuple[np.ndarray | None, float, int]:
+    """Times, rate and number of the frames; without video, those of the pulse itself."""
+    if entry.faces is not None:
+        return entry.times, float(entry.fs), len(entry.faces)
+    fs = signal.fs or (len(signal.times) - 1) / (signal.times[-1] - signal.times[0])
+    return signal.times, float(fs), len(signal.values)

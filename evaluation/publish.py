@@ -1,0 +1,164 @@
+"""The one way from outputs to a report, for classical and neural runs: judge, print, write, draw."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from evaluation import console
+from evaluation.kinds.base import Head, Names, Predicted
+from evaluation.kinds.pulse import Compared
+from evaluation.report import Section, incomplete, print_comparison, write_report
+from evaluation.tables import completeness
+from evaluation.vitals import vitals_table, write_vitals
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One output after a test: how it is evaluated, and what its kind found; None when nothing has a reference."""
+
+    head: Head
+    found: Any
+
+    @property
+    def judged(self) -> bool:
+        """Whether there was anything to compare with."""
+        return self.found is not None and self.head.evaluator.judged(self.found)
+
+    @property
+    def lines(self) -> list[str]:
+        """What is printed."""
+        if self.found is None:
+            return [f"{self.head.name}: not one recording has a reference for it, so it is not evaluated."]
+        return self.head.evaluator.lines(self.found, self.head)
+
+    @property
+    def section(self) -> Section:
+        """What the report says."""
+        if self.found is not None:
+            return self.head.evaluator.section(self.found, self.head)
+        sentence = "Not one recording has a reference for it, so it is not evaluated. Its values are in the pickle."
+        return Section(self.head.name, {}, [f"## {self.head.evaluator.title(self.head)}", sentence], {})
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What a test leaves: the report's path, the outputs in the method's order, (id, reason) of what failed, notes."""
+
+    path: Path
+    outcomes: tuple[Outcome, ...]
+    failed: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def judged(self) -> list[Outcome]:
+        """The outputs that could be compared with something."""
+        return [one for one in self.outcomes if one.judged]
+
+    @property
+    def pulse(self) -> Outcome | None:
+        """The pulse; None for a method without."""
+        return next((one for one in self.outcomes if isinstance(one.found, Compared)), None)
+
+    @property
+    def main(self) -> Outcome | None:
+        """The pulse whose tables head the report: one that was judged."""
+        return self.pulse if self.pulse and self.pulse.judged else None
+
+
+def evaluate(
+    recordings: Sequence[Predicted],
+    heads: Sequence[Head],
+    failed: Sequence[tuple[str, str]],
+    names: Names,
+    notes: Sequence[str] = (),
+    remarks: Sequence[str] = (),
+) -> Tested:
+    """Judge every output of a method and publish; `notes` stand before what the kinds note, `remarks` behind."""
+    outcomes = tuple(Outcome(head, head.evaluator.evaluate(recordings, head)) for head in heads)
+    said = [note for one in outcomes if one.found is not None for note in one.head.evaluator.notes(one.found)]
+    return publish(Tested(names.folder / "report.md", outcomes, tuple(failed), (*notes, *said, *remarks)), names)
+
+
+def publish(tested: Tested, names: Names) -> Tested:
+    """Print and write a test; where nothing can be judged but a pulse is there, its rates."""
+    if tested.pulse and not tested.judged:
+        path = rates(tested.pulse.found, tested.failed, names)
+        for line in [line for one in tested.outcomes if one.found is None for line in one.lines]:
+            print(line)
+        return replace(tested, path=path)
+    say(tested)
+    return replace(tested, path=write(tested, names))
+
+
+def say(tested: Tested) -> None:
+    """Print what every output comes to, the pulse first, `INCOMPLETE n/m` above when recordings are missing."""
+    pulse = tested.main
+    if pulse and len(tested.outcomes) > 1:
+        print(*pulse.head.evaluator.box, sep="\n")
+    complete = completeness([pulse.found.own[-1]], tested.failed) if pulse else completeness_of(tested)
+    ordered = [*([pulse] if pulse else []), *(one for one in tested.outcomes if one is not pulse)]
+    for line in [*filter(None, [incomplete(complete)]), *(line for one in ordered for line in one.lines)]:
+        print(line)
+
+
+def write(tested: Tested, names: Names) -> Path:
+    """Write report, tables and plots, and print how the methods compare and where the report is."""
+    pulse = tested.main
+    others = [one for one in tested.outcomes if one is not pulse]
+    first = next(iter(tested.outcomes)).head.settings
+    path = write_report(
+        names.folder, names.title, pulse.found.tables if pulse else {}, tested.failed,
+        examples=pulse.found.examples if pulse else {}, correction=first.correction, notes=tested.notes,
+        sections=[one.section for one in others], complete=None if pulse else completeness_of(tested),
+        draws=[
+            picture for one in others if one.found is not None
+            for picture in one.head.evaluator.plots(one.found, one.head)
+        ],
+    )  # fmt: skip
+    for one in tested.outcomes:
+        if one.judged:
+            one.head.evaluator.agreement(one.found, one.head, names)
+    if pulse:
+        print_comparison(pulse.found.tables, tested.failed, path)
+    else:
+        _say_lost(completeness_of(tested), path)
+    return path
+
+
+def completeness_of(tested: Tested) -> dict[str, Any]:
+    """How many recordings any output was evaluated on, of how many, and which failed why."""
+    seen: set[str] = set()
+    lost: dict[str, str] = {}
+    for one in tested.outcomes:
+        if one.found is not None:
+            evaluated, reasons = one.head.evaluator.lost(one.found)
+            seen |= evaluated
+            lost |= {name: reason for name, reason in reasons.items() if name not in lost}
+    lost = {**{name: reason for name, reason in lost.items() if name not in seen}, **dict(tested.failed)}
+    seen -= set(lost)
+    reasons = [{"recording": name, "reason": reason} for name, reason in lost.items()]
+    return {"evaluated": len(seen), "recordings": len(seen) + len(lost), "complete": not lost, "failed": reasons}
+
+
+def _say_lost(complete: Mapping[str, Any], path: Path) -> None:
+    missing = [f"FAILED {item['recording']}: {item['reason']}" for item in complete["failed"]]
+    print(*missing, f"Report: {path}", sep="\n")
+
+
+def rates(found: Compared, failed: Sequence[tuple[str, str]], names: Names) -> Path:
+    """Videos without labels: write and print rates instead of errors."""
+    path = write_vitals(
+        names.folder, names.title, found.every, failed, flags=found.flags, examples=found.examples
+    )  # fmt: skip
+    print(vitals_table(found.every, failed, found.flags))
+    print(f"Report: {path}")
+    return path
+
+
+def say_table(one: Any, head: Head, failed: Sequence[tuple[str, str]]) -> None:
+    """The lines of one classical method: what the numbers are, then rPPG-Toolbox's words."""
+    print(*filter(None, [incomplete(completeness([one], failed)), console.header(one)]), sep="\n")
+    how = head.settings
+    for line in console.lines(one, how.metrics, how.estimator, unsupervised=True):
+        print(line)
