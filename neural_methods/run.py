@@ -16,6 +16,7 @@ from config import dump, run_folder
 from dataset.prepare import section as preparation
 from dataset.prepare.section import Prepared
 from evaluation import publish
+from evaluation.kinds import check_heads
 from evaluation.kinds.base import Head, Names
 from evaluation.publish import Tested
 from evaluation.settings import read_settings
@@ -114,7 +115,8 @@ def only_test(config: Any) -> Path | None:
 
 
 def make_trainer(config: Any) -> Trainer:
-    """The method's trainer, checked against the configuration."""
+    """The method's trainer, its outputs checked against what can be evaluated, its needs against the configuration."""
+    check_heads(METHODS[config.MODEL.NAME].heads, str(config.MODEL.NAME))
     trainer = METHODS[config.MODEL.NAME](config)
     trainer.check_needs()
     if trainer.device_note:

@@ -208,6 +208,16 @@ def test_folds_of_a_method_without_a_wave(tmp_path):
     assert content["heads"]["hr"]["tables"][0]["n"] == 2  # who is in TRAIN.DATA
 
 
+@pytest.mark.parametrize("mode", ["train_and_test", "only_test"])
+def test_a_kind_that_nothing_evaluates_is_refused_before_any_data(tmp_path, monkeypatch, mode):
+    """The method, the output and the nearest kind; nothing was preprocessed or trained."""
+    monkeypatch.setattr(TestRateTrainer, "heads", {"hr": "rates"})
+    config = _rates(tmp_path, f"TOOLBOX_MODE={mode}", f"INFERENCE.MODEL_PATH={tmp_path}/none.pth")
+    with pytest.raises(ValueError, match="TestRate: its output 'hr' is of the kind 'rates'.*Did you mean 'rate'"):
+        {"train_and_test": train_and_test, "only_test": only_test}[mode](config)
+    assert not (tmp_path / "cache").exists() and not (tmp_path / "runs").exists()
+
+
 def test_an_output_that_the_network_does_not_give_is_named(tmp_path, monkeypatch):
     """Instead of a KeyError."""
     monkeypatch.setattr(TestRateTrainer, "heads", {"hr": "rate", "ppg": "wave"})
