@@ -147,6 +147,7 @@ def data_section() -> CfgNode:
     node.FOLD.FOLD_NAME = ""  # suffix of the file list
     node.FOLD.FOLD_PATH = ""  # .csv with a column `subjects`: the subjects of the fold
     node.FOLD.SUBJECTS = []  # the subjects of the fold by name; []: what FOLD_PATH says, or all
+    node.FOLD.RECORDINGS = []  # the recordings of the fold by id; []: all of its subjects
     node.PREPROCESS = preprocess_section()
     return node
 
@@ -302,8 +303,11 @@ def schema() -> CfgNode:
     node.MODEL = model_section()
     node.INFERENCE = inference_section()
     node.SPLIT = CfgNode()
-    node.SPLIT.KIND = ""  # cross-validation over the subjects of TRAIN.DATA: kfold, or loso (leave one subject out)
+    node.SPLIT.KIND = ""  # of TRAIN.DATA's subjects: kfold or loso (leave one out) cross-validate, random draws parts
     node.SPLIT.FOLDS = 5  # parts of kfold: each is tested once by a network trained on the others
+    node.SPLIT.RATIOS = [0.6, 0.2, 0.2]  # random: shares of TRAIN, VALID and TEST
+    node.SPLIT.SEED = 0  # random: decides the draw
+    node.SPLIT.BY = "subject"  # random: what is drawn; with `recording` a person may be in several parts
     node.LOG = CfgNode()
     node.LOG.PATH = "runs/exp"  # root of everything written but the cache
     return node
@@ -873,6 +877,14 @@ def scheduler(value: Any) -> str | None:
     return f"is {value!r}, but must be the address that the scheduler prints, such as tcp://node1:8786."
 
 
+def three_shares(value: Any) -> str | None:
+    """Three numbers of at least 0, the first above it."""
+    numbers = isinstance(value, (list, tuple)) and all(isinstance(one, (int, float)) and one >= 0 for one in value)
+    if numbers and len(value) == 3 and value[0] > 0 and sum(value) < math.inf:
+        return None
+    return f"is {value!r}, but must be three numbers: the shares of TRAIN, VALID and TEST, such as [0.6, 0.2, 0.2]."
+
+
 REPRESENTATION = one_of("", "Raw", "DiffNormalized", "Standardized")
 
 # By key path; `D` stands for the DATA node of each used section.
@@ -884,8 +896,11 @@ CHECKS: dict[str, Check] = {
     "PREPROCESS_WORKERS": workers,
     "SHARD": shard_text,
     "DASK": scheduler,
-    "SPLIT.KIND": one_of("", "kfold", "loso"),
+    "SPLIT.KIND": one_of("", "kfold", "loso", "random"),
     "SPLIT.FOLDS": at_least(2),
+    "SPLIT.RATIOS": three_shares,
+    "SPLIT.SEED": at_least(0),
+    "SPLIT.BY": one_of("subject", "recording"),
     "D.DATASET": registered(DATASETS),
     "D.FS": at_least(0),
     "D.RESAMPLE_FS": at_least(0),
@@ -1034,8 +1049,9 @@ def _check_together(loaded: Loaded) -> None:
         raise ConfigError(f"{loaded.file}: preprocess needs a DATASET in at least one of {', '.join(SECTIONS)}.")
     if config.TOOLBOX_MODE == "only_test" and not config.INFERENCE.MODEL_PATH:
         raise loaded.error("INFERENCE.MODEL_PATH", "is not set: only_test needs a file of weights.")
-    if config.TOOLBOX_MODE == "train_and_test" and config.SPLIT.KIND:
+    if config.TOOLBOX_MODE in ("train_and_test", "train") and config.SPLIT.KIND:
         _check_folds(loaded)
+        _check_kind(loaded)
 
 
 def _check_folds(loaded: Loaded) -> None:
@@ -1049,9 +1065,22 @@ def _check_folds(loaded: Loaded) -> None:
                 problem = f"is {data[key]!r}, but SPLIT.KIND {config.SPLIT.KIND!r} tests on parts of TRAIN.DATA."
                 raise loaded.error(f"{section}.DATA.{key}", f"{problem} Set it to {train[key]!r}.")
         listed = data.FILE_LIST_PATH.endswith(".csv") and not data.CACHE_ROOT  # not a name that was derived
-        if data.FOLD.FOLD_PATH or data.FOLD.SUBJECTS or listed:
+        if data.FOLD.FOLD_PATH or data.FOLD.SUBJECTS or data.FOLD.RECORDINGS or listed:
             problem = "and FILE_LIST_PATH must name no fold and no list: SPLIT.KIND makes its own. Remove them."
             raise loaded.error(f"{section}.DATA.FOLD", problem)
+
+
+def _check_kind(loaded: Loaded) -> None:
+    """What kfold, loso and random ask of the mode and of other keys."""
+    config, used = loaded.config, used_sections(loaded.config)
+    if config.SPLIT.KIND == "random":
+        for section, share in zip(("TRAIN", "VALID", "TEST"), config.SPLIT.RATIOS, strict=True):
+            if section in used and not share and not (section == "TEST" and config.TOOLBOX_MODE == "train"):
+                raise loaded.error("SPLIT.RATIOS", f"gives {section} nothing, which this run reads. Give it a share.")
+        return
+    if config.TOOLBOX_MODE == "train":
+        problem = f"is {config.SPLIT.KIND!r}, but train has no test to cross-validate. Set it to random, or to ''."
+        raise loaded.error("SPLIT.KIND", problem)
     if config.SPLIT.KIND == "kfold" and config.SPLIT.FOLDS < 3 and "VALID" in used:
         raise loaded.error("SPLIT.FOLDS", "is 2, but one fold is tested and one validated: 3 are needed to train.")
     if config.MODEL.RESUME:
@@ -1129,12 +1158,12 @@ def _judged_by_pseudo_labels(config: CfgNode) -> Iterator[str]:
 def _ranges_of_folds(config: CfgNode) -> Iterator[str]:
     if not config.SPLIT.KIND:
         return
-    if config.TOOLBOX_MODE != "train_and_test":
+    if config.TOOLBOX_MODE not in ("train_and_test", "train"):
         yield f"SPLIT.KIND has no effect in {config.TOOLBOX_MODE}."
         return
     train = config.TRAIN.DATA
     if (train.BEGIN, train.END) != (0, 1):
-        yield f"SPLIT.KIND makes folds of the subjects from {train.BEGIN} to {train.END} only (TRAIN.DATA.BEGIN, END)."
+        yield f"SPLIT.KIND makes parts of the subjects from {train.BEGIN} to {train.END} only (TRAIN.DATA.BEGIN, END)."
     elif any((config[s].DATA.BEGIN, config[s].DATA.END) != (0, 1) for s in used_sections(config)):
         yield "SPLIT.KIND makes folds of TRAIN.DATA: BEGIN and END of TEST.DATA and VALID.DATA have no effect."
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from evaluation.post_process import integrate
 from neural_methods.loss.spectrum import welch_heart_rate
+from neural_methods.needs import Needs
 
 Batch = dict[str, Any]
 FLIPS = ("", "sample", "batch")
@@ -58,30 +59,38 @@ class Augmentation:
         }
         return ", ".join(text for text, on in parts.items() if on)
 
-    def check(self, data: Any, heads: dict[str, str]) -> None:
-        """ValueError when clips of `data`, or a method with these `heads`, cannot be changed as asked."""
-        if self.jitter and not hasattr(data, "room"):
-            raise ValueError("TRAIN.AUGMENT.JITTER needs whole recordings; these are ready-made clips. Set it to 0.")
-        if self.gain and not hasattr(data, "room"):
-            raise ValueError("TRAIN.AUGMENT.GAIN changes grey levels; these clips are stored normalised. Set it to 0.")
+    def check_method(self, needs: Needs, heads: dict[str, str]) -> None:
+        """ValueError when a method with these `needs` and `heads` cannot have its clips changed as asked."""
+        for key in ("flip", "crop_jitter", "gain"):
+            if getattr(self, key) and not needs.reads_video:
+                raise ValueError(
+                    f"TRAIN.AUGMENT.{key.upper()} changes a video, and this method reads none. Switch it off."
+                )
         if self.rate and set(heads.values()) - {"wave"}:
             raise ValueError(
                 "TRAIN.AUGMENT.RATE stretches waves; this method also learns "
                 f"{', '.join(name for name, kind in heads.items() if kind != 'wave')}. Set it to False."
             )
+        if self.rate and ("ppg" not in needs.labels or needs.input_names != ("video",)):
+            raise ValueError(
+                "TRAIN.AUGMENT.RATE stretches a video by the rate of its label `ppg`; this method reads "
+                f"{', '.join(needs.input_names)} and learns {', '.join(needs.labels) or 'no label'}. Set it to False."
+            )
 
-    def placing(self, data: Any, epoch: int) -> Callable[[int], int] | None:
-        """A function from a clip's number to a number that also says where to cut it; None when clips stay."""
+    def check_clips(self, data: Any) -> None:
+        """ValueError when clips of `data` cannot be changed as asked."""
+        if self.jitter and not hasattr(data, "room"):
+            raise ValueError("TRAIN.AUGMENT.JITTER needs whole recordings; these are ready-made clips. Set it to 0.")
+        if self.gain and not hasattr(data, "room"):
+            raise ValueError("TRAIN.AUGMENT.GAIN changes grey levels; these clips are stored normalised. Set it to 0.")
+
+    def shift(self, data: Any, epoch: int, index: int) -> int:
+        """How many frames later than it lies a clip of `data` is cut in an epoch (negative: earlier)."""
         if not self.jitter:
-            return None
-        from dataset.clips.clips import Ask  # here, so that networks need no data set code
-
-        def place(index: int) -> int:
-            early, late = data.room(index)
-            low, high = max(early, -self.jitter), min(late, self.jitter)
-            return Ask(index, epoch, int(numbers(self.seed, epoch, index, "jitter").integers(low, high + 1)))
-
-        return place
+            return 0
+        early, late = data.room(index)
+        low, high = max(early, -self.jitter), min(late, self.jitter)
+        return int(numbers(self.seed, epoch, index, "jitter").integers(low, high + 1))
 
     def frames(self, batch: Batch, epoch: int) -> Batch:
         """Mirror, crop and light the frames of a batch before its normalisation."""
@@ -97,7 +106,8 @@ class Augmentation:
         if self.gain:
             draws = [numbers(self.seed, epoch, sample, "gain") for sample in samples]
             gains = 1 + self.gain * np.array([draw.uniform(-1, 1, batch["video"].shape[1]) for draw in draws])
-            batch = {**batch, **{name: light(batch[name], torch.from_numpy(gains)) for name in STORED}}
+            changed = {name: light(batch[name], torch.from_numpy(gains)) for name in STORED if name in batch}
+            batch = {**batch, **changed}
         return batch
 
     def rates(self, batch: Batch, epoch: int, names: Sequence[str], fs: Tensor, differential: bool) -> Batch:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -65,10 +66,10 @@ def windows(plan: list[Micro], steps: int) -> list[list[Micro]]:
 class PlannedBatches(Sampler[list[int]]):
     """The batch sampler of a loader whose workers live on from epoch to epoch: set `plan`, then iterate the loader.
 
-    `place` may turn the number of a clip into one that also says where to cut it: workers know nothing of epochs.
+    Clips are asked for by an `Ask`, made by `ask` of their numbers: workers know nothing of epochs but what it says.
     """
 
-    place: Callable[[int], int] | None = None
+    ask: Callable[[int], int] | None = None
 
     def __init__(self, plan: Sequence[Micro] = ()):
         """Start with `plan`."""
@@ -76,8 +77,10 @@ class PlannedBatches(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         """Clip numbers of each batch."""
-        place = self.place or int
-        return ([place(index) for index in micro.indices] for micro in self.plan)
+        from dataset.clips.clips import Ask  # here, so that networks and plans need no data set code
+
+        ask = self.ask or Ask
+        return ([ask(index) for index in micro.indices] for micro in self.plan)
 
     def __len__(self) -> int:
         """Number of batches."""
@@ -99,7 +102,14 @@ def loader(dataset: Dataset, batches: PlannedBatches, workers: int, device: torc
     )
 
 
+@runtime_checkable
+class HasLengths(Protocol):
+    """A data set that says how long its clips are, so that only equal ones share a batch."""
+
+    def clip_lengths(self) -> list[int] | None:
+        """Frames (or samples) of every clip; None: all are alike."""
+
+
 def clip_lengths(dataset: Dataset) -> list[int] | None:
-    """Frames or samples of every clip, as the data set says; None for one that does not: its clips are all alike."""
-    said = getattr(dataset, "clip_lengths", None)
-    return None if said is None else said()
+    """Lengths of all clips where the data set says them; None: they are held to be alike."""
+    return dataset.clip_lengths() if isinstance(dataset, HasLengths) else None

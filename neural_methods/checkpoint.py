@@ -11,7 +11,8 @@ import json
 import os
 import pickle
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -118,17 +119,133 @@ def load_weights(
     problem = _mismatch(network.state_dict(), state, ignored)
     if problem:
         raise WeightsError(_explain(path, state, method, problem, sidecar, candidates))
-    broken = [key for key, value in state.items() if not _finite(value)]
-    if broken:
-        raise WeightsError(
-            f"'{path}' holds NaN or infinite numbers in {len(broken)} of {len(state)} entries, first in '{broken[0]}': "
-            "it is damaged, or its training failed. Copy or train it again."
-        )
+    _refuse_broken(state, f"'{path}'")
     own = network.state_dict()
     network.load_state_dict({key: value for key, value in state.items() if key in own}, strict=False)
     if sidecar:
         return f"Weights {path}: method, options, clip length, frame size and types are those of its sidecar file."
     return f"Weights {path}: names and shapes fit {method}; without a sidecar file nothing more could be checked."
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What became of every entry when weights were put into a network: names of the network, or of the weights."""
+
+    loaded: tuple[str, ...]
+    missing: tuple[str, ...]  # entries of the network that the weights lack
+    unexpected: tuple[str, ...]  # entries of the weights that the network lacks
+    mismatched: tuple[str, ...]  # entries of both with different shapes
+
+    @classmethod
+    def of(cls, own: Mapping[str, torch.Tensor], state: State) -> "LoadReport":
+        """Compare the entries of a network with those of weights, in their order."""
+        common = [key for key in own if key in state]
+        return cls(
+            tuple(key for key in common if own[key].shape == state[key].shape),
+            tuple(key for key in own if key not in state),
+            tuple(key for key in state if key not in own),
+            tuple(key for key in common if own[key].shape != state[key].shape),
+        )
+
+    @property
+    def share(self) -> float:
+        """How much of the network was loaded, 0 to 1, counted in entries."""
+        return len(self.loaded) / max(len(self.loaded) + len(self.missing) + len(self.mismatched), 1)
+
+    def __str__(self) -> str:
+        """The counts, each with its first name where it is not what one hopes for."""
+        others = [
+            f"{len(names)} {what} ('{names[0]}'{', ...' if len(names) > 1 else ''})" if names else f"0 {what}"
+            for what, names in (
+                ("missing", self.missing), ("unexpected", self.unexpected), ("of another shape", self.mismatched),
+            )
+        ]  # fmt: skip
+        return f"{len(self.loaded)} entries loaded, {', '.join(others)}"
+
+
+def load_part(
+    module: nn.Module,
+    path: str | Path,
+    rename: Callable[[str], str | None] | Mapping[str, str] | None = None,
+    minimum: float = 0.95,
+) -> LoadReport:
+    """Load what fits of a weight file into `module`, part of a network or all of it; returns what became of what.
+
+    `rename` turns a name of the file into one of the module (None: left out), or maps beginnings of names to others.
+    WeightsError, and nothing is changed, when less than `minimum` (0 to 1) of the module's entries can be loaded.
+    """
+    state = _renamed(read_weights(path), rename)
+    report = LoadReport.of(module.state_dict(), state)
+    if report.share < minimum:
+        raise WeightsError(
+            f"'{path}' fills {100 * report.share:.0f} % of {type(module).__name__}, and {100 * minimum:.0f} % are "
+            f"asked for: {report}. Choose weights of this network, rename their entries, or lower the minimum."
+        )
+    _put(module, state, report, f"'{path}'")
+    return report
+
+
+def fill(network: nn.Module, state: State, patterns: Iterable[str], name: str) -> LoadReport:
+    """Put `state` into `network`; entries that one of `patterns` names may be missing, over or of another shape.
+
+    `name` is what errors call the weights. WeightsError, and nothing is changed, when others are, or nothing fits.
+    """
+    report = LoadReport.of(network.state_dict(), state)
+    patterns = list(patterns)
+    wrong = [
+        key
+        for key in (*report.missing, *report.unexpected, *report.mismatched)
+        if not any(fnmatch.fnmatch(key, pattern) for pattern in patterns)
+    ]
+    if wrong or not report.loaded:
+        raise WeightsError(
+            f"{name} does not fit: {report}"
+            + (f"; {len(wrong)} of them may not be, first '{wrong[0]}'" if wrong else "")
+            + ". Choose other weights, or let the method's `initial_weights` rename these."
+        )
+    _put(network, state, report, name)
+    return report
+
+
+def belongs_to(path: str | Path, method: str, network: nn.Module) -> bool:
+    """Whether weights are those of `method`, as their sidecar says, or by the names of its entries without one."""
+    owner = read_sidecar(path).get("method")
+    return owner == method if owner else read_weights(path).keys() == network.state_dict().keys()
+
+
+def _renamed(state: State, rename: Callable[[str], str | None] | Mapping[str, str] | None) -> State:
+    if rename is None:
+        return state
+    change = rename if callable(rename) else lambda key: _other_beginning(key, rename)
+    renamed: State = {}
+    for key, value in state.items():
+        new = change(key)
+        if new in renamed:
+            raise WeightsError(f"Two entries are renamed to '{new}', the second is '{key}'.")
+        if new is not None:
+            renamed[new] = value
+    return renamed
+
+
+def _other_beginning(key: str, beginnings: Mapping[str, str]) -> str:
+    fitting = [beginning for beginning in beginnings if key.startswith(beginning)]
+    longest = max(fitting, key=len, default=None)
+    return key if longest is None else beginnings[longest] + key[len(longest) :]
+
+
+def _put(network: nn.Module, state: State, report: LoadReport, name: str) -> None:
+    """Load the entries that fit; WeightsError when one holds what is no number."""
+    _refuse_broken({key: state[key] for key in report.loaded}, name)
+    network.load_state_dict({key: state[key] for key in report.loaded}, strict=False)
+
+
+def _refuse_broken(state: State, name: str) -> None:
+    broken = [key for key, value in state.items() if not _finite(value)]
+    if broken:
+        raise WeightsError(
+            f"{name} holds NaN or infinite numbers in {len(broken)} of {len(state)} entries, first in '{broken[0]}': "
+            "it is damaged, or its training failed. Copy or train it again."
+        )
 
 
 def write_weights(path: str | Path, network: nn.Module, info: Mapping[str, Any], prefix: bool = False) -> None:

@@ -1,18 +1,20 @@
-"""Cross-validation: parts of the subjects, the configuration of each, and one table of all test recordings."""
+"""Parts of TRAIN.DATA: folds of a cross-validation with one table of all test recordings, or one draw (split.csv)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from config import SECTIONS, run_name, schema
+from config import SECTIONS, run_folder, run_name, schema
 from dataset.data_loader.base import natural_key
 from dataset.prepare.section import Prepared
+from dataset.prepare.splits import draw
 from evaluation import tables
 from evaluation.kinds.base import Head
 from evaluation.publish import Outcome, Tested
+from neural_methods import distributed
 
 
 @dataclass(frozen=True)
@@ -70,18 +72,78 @@ def fold_config(config: Any, fold: Fold) -> Any:
     changed.defrost()
     changed.SPLIT = schema().SPLIT
     changed.TRAIN.MODEL_FILE_NAME = f"{run_name(config)}_fold{fold.number}"
-    train = config.TRAIN.DATA
-    for section, subjects in zip(SECTIONS, (fold.train, fold.valid, fold.test, ()), strict=True):
-        if not subjects:
-            continue
-        data = changed[section].DATA
-        name = f"fold{fold.number}of{fold.count}_{section.lower()}"
-        data.BEGIN, data.END = train.BEGIN, train.END
-        data.DO_PREPROCESS = False  # the whole pool is preprocessed before the first fold
-        data.FOLD.FOLD_NAME, data.FOLD.SUBJECTS = name, list(subjects)
-        data.FILE_LIST_PATH = f"{Path(data.FILE_LIST_PATH).with_suffix('')}_{name}.csv"
+    _choose(changed, (fold.train, fold.valid, fold.test), f"fold{fold.number}of{fold.count}", "SUBJECTS")
     changed.freeze()
     return changed
+
+
+def _choose(changed: Any, parts: Sequence[Sequence[str]], name: str, what: str) -> None:
+    """Let TRAIN, VALID and TEST of an open configuration read these SUBJECTS or RECORDINGS of TRAIN.DATA."""
+    train = changed.TRAIN.DATA
+    for section, names in zip(SECTIONS, parts, strict=False):
+        if not names:
+            continue
+        data, own = changed[section].DATA, f"{name}_{section.lower()}"
+        data.BEGIN, data.END = train.BEGIN, train.END
+        data.DO_PREPROCESS = False  # the whole pool is preprocessed before the first part is read
+        data.FOLD.FOLD_NAME, data.FOLD[what] = own, list(names)
+        data.FILE_LIST_PATH = f"{Path(data.FILE_LIST_PATH).with_suffix('')}_{own}.csv"
+
+
+def walk(config: Any, folds: Sequence[Fold], once: Callable[[Any], Tested | None]) -> list[tuple[Fold, Path, Any]]:
+    """Run `once` with the configuration of every fold: (fold, its run folder, what was returned)."""
+    done = []
+    for fold in folds:
+        distributed.say(f"\n=== {fold} ===")
+        changed = fold_config(config, fold)
+        done.append((fold, run_folder(changed), once(changed)))
+    return done
+
+
+# --- One draw -------------------------------------------------------------------------------------------------------
+
+PARTS = ("train", "valid", "test")
+
+
+def draw_parts(pool: Prepared, ratios: Sequence[float], seed: int, by: str = "subject") -> dict[str, str]:
+    """Recording -> train, valid or test, drawn by `seed` over the subjects of TRAIN.DATA (or its recordings).
+
+    Those that failed are drawn, too: a failure moves nobody to another part. SplitError when there are too few;
+    ValueError for ready-made chunks.
+    """
+    subjects_of(pool)
+    units = {one.id: getattr(one, "id" if by == "recording" else "subject") for one in _wanted(pool)}
+    drawn = draw(list(dict.fromkeys(units.values())), ratios, seed)
+    part_of = {unit: part for part, names in zip(PARTS, drawn, strict=True) for unit in names}
+    return {name: part_of[unit] for name, unit in units.items()}
+
+
+def drawn_config(config: Any, parts: dict[str, str]) -> Any:
+    """`config` with TRAIN, VALID and TEST limited to their part of the recordings."""
+    changed = config.clone()
+    changed.defrost()
+    names = [[one for one, part in parts.items() if part == wanted] for wanted in PARTS]
+    _choose(changed, names, "drawn", "RECORDINGS")
+    changed.freeze()
+    return changed
+
+
+def write_split(folder: Path, pool: Prepared, parts: dict[str, str], restart: bool = False) -> Path:
+    """Write `split.csv` (recording, subject, part); ValueError when this run was started with another one."""
+    rows = [{"recording": one.id, "subject": one.subject, "part": parts[one.id]} for one in _wanted(pool)]
+    path, text = folder / "split.csv", tables.csv_text(["recording", "subject", "part"], rows)
+    if path.is_file() and not restart and path.read_text(encoding="utf-8") != text:
+        raise ValueError(
+            f"'{path}' is not what SPLIT draws now: recordings of TRAIN.DATA came or went since this run was started. "
+            "Bring them back, or start it anew with --restart."
+        )
+    return tables.write_text(path, text)
+
+
+def _wanted(pool: Prepared) -> list[Any]:
+    """Recordings of the section in natural order, ready or failed."""
+    every = [*pool.recordings, *(recording for recording, _ in pool.failed)]
+    return sorted(every, key=lambda one: (natural_key(one.id), one.id))
 
 
 # --- The result of all folds ----------------------------------------------------------------------------------------

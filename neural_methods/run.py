@@ -1,11 +1,11 @@
-"""Modes `train_and_test` and `only_test`: data, training, predictions, report, in the order they happen."""
+"""Modes `train`, `train_and_test` and `only_test`: data, training, predictions, report, in the order they happen."""
 
 import json
 import os
 import platform
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch
 from config import dump, run_folder
 from dataset.prepare import section as preparation
 from dataset.prepare.section import Prepared
+from dataset.prepare.splits import overlaps
 from evaluation import publish
 from evaluation.kinds import check_heads
 from evaluation.kinds.base import Head, Names
@@ -22,33 +23,65 @@ from evaluation.publish import Tested
 from evaluation.settings import read_settings
 from neural_methods import distributed, testing
 from neural_methods.checkpoint import write_atomically
-from neural_methods.folds import add_fold_table, fold_config, make_folds, merged, subjects_of
+from neural_methods.folds import (
+    add_fold_table,
+    draw_parts,
+    drawn_config,
+    make_folds,
+    merged,
+    subjects_of,
+    walk,
+    write_split,
+)
 from neural_methods.trainer.base import Trainer
+from neural_methods.training import Fitted
 from registry import METHODS
 
 
 def train_and_test(config: Any) -> Path | None:
     """Train MODEL.NAME on TRAIN.DATA, test it on TEST.DATA; returns the report's path (None in helper processes).
 
-    With SPLIT.KIND it does so for every fold, and the report is that of all test recordings together. Raises ValueError
-    for settings that cannot work, and the data's own errors, before the first step.
+    With SPLIT.KIND kfold or loso it does so for every fold, and the report is that of all test recordings together.
+    Raises ValueError for settings that cannot work, and the data's own errors, before the first step.
     """
     try:
-        split = config.get("SPLIT")
-        tested = cross_validate(config) if split and split.KIND else train_once(config)
+        tested = cross_validate(config) if split_kind(config) in ("kfold", "loso") else train_once(config)
         return tested.path if tested else None
     finally:
         if sys.exc_info()[0] is None:  # after an error nobody may wait for the others
             distributed.stop()
 
 
-def train_once(config: Any) -> Tested | None:
-    """One training and its test; None in helper processes."""
-    settings, trainer = read_settings(config, "TEST"), make_trainer(config)
-    sections = ["train", "valid", "test"] if trainer.settings.validates else ["train", "test"]
-    prepared = {name: prepare(config, name) for name in sections}
-    overlaps = preparation.judge_overlaps(list(prepared.values()), selects_epoch=not config.TEST.USE_LAST_EPOCH)
-    notes = [str(overlap) for overlap in overlaps]
+def train(config: Any) -> Path:
+    """Train MODEL.NAME on TRAIN.DATA without a test, for instance without labels; returns the path of the weights.
+
+    Raises what `train_and_test` raises.
+    """
+    try:
+        fitted = _trained(config, make_trainer(config), ("train", "valid")).fitted
+        distributed.say(f"Weights: {fitted.path}")
+        return fitted.path
+    finally:
+        if sys.exc_info()[0] is None:  # after an error nobody may wait for the others
+            distributed.stop()
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A training that is done, with the data of its sections and what is to be said of them."""
+
+    fitted: Fitted
+    prepared: dict[str, Prepared]
+    clips: dict[str, Any]
+    notes: list[str]
+
+
+def _trained(config: Any, trainer: Trainer, sections: Sequence[str]) -> Trained:
+    """Prepare those of `sections` that are read, judge them together, train, and write the run's files."""
+    sections = [name for name in sections if name != "valid" or trainer.settings.validates]
+    chosen = draw_split(config)
+    prepared = {name: prepare(chosen, name) for name in sections}
+    notes = [str(overlap) for overlap in judge_overlaps(config, list(prepared.values()))]
     clips = {name: prepared[name].clips(**trainer.clip_options(name)) for name in sections}
     folder = write_run_files(config, trainer)
     for note in notes:
@@ -60,15 +93,22 @@ def train_once(config: Any) -> Tested | None:
         restart=bool(config.get("RESTART", False)),
         plots=plot_folder(config),
     )
+    return Trained(fitted, prepared, clips, notes)
+
+
+def train_once(config: Any) -> Tested | None:
+    """One training and its test; None in helper processes."""
+    settings, trainer = read_settings(config, "TEST"), make_trainer(config)
+    trained = _trained(config, trainer, ("train", "valid", "test"))
     distributed.say("===Testing===")
     which = "last epoch" if trainer.settings.use_last_epoch else "best epoch selected using model validation"
     distributed.say(f"Testing uses {which} as non-pretrained model!")
-    network = trainer.load(fitted.path)
-    train = prepared["train"]
+    network = trainer.load(trained.fitted.path)
+    train = trained.prepared["train"]
     heads = testing.with_training(
         testing.heads_of(trainer, settings), lambda: () if train.legacy else map(train.entry, train.recordings)
     )
-    return test(config, trainer, network, prepared["test"], clips["test"], heads, notes)
+    return test(config, trainer, network, trained.prepared["test"], trained.clips["test"], heads, trained.notes)
 
 
 def cross_validate(config: Any) -> Tested | None:
@@ -81,19 +121,40 @@ def cross_validate(config: Any) -> Tested | None:
     pool = prepare(config, "train")
     folds = make_folds(subjects_of(pool), config.SPLIT.KIND, int(config.SPLIT.FOLDS), trainer.settings.validates)
     write_run_files(config, trainer)
-    done = []
-    for fold in folds:
-        distributed.say(f"\n=== {fold} ===")
-        changed = fold_config(config, fold)
-        done.append((fold, changed, train_once(changed)))
+    done = walk(config, folds, train_once)
     if not distributed.is_main():
         return None
     distributed.say(f"\n=== All {len(folds)} folds ===")
     tested = merged([(fold, tested) for fold, _, tested in done], pool)
     names = replace(names_of(config), title=f"{config.MODEL.NAME} on {config.TRAIN.DATA.DATASET}, {len(folds)} folds")
     tested = publish.publish(tested, names)
-    add_fold_table(tested.path, [(fold, run_folder(changed), tested) for fold, changed, tested in done])
+    add_fold_table(tested.path, done)
     return tested
+
+
+def split_kind(config: Any) -> str:
+    """SPLIT.KIND; '' where there is none."""
+    return str(config.SPLIT.KIND) if config.get("SPLIT") else ""
+
+
+def draw_split(config: Any) -> Any:
+    """`config` with the parts that SPLIT.KIND random draws, written as split.csv; otherwise as it is."""
+    if split_kind(config) != "random":
+        return config
+    pool, split = prepare(config, "train"), config.SPLIT
+    parts = draw_parts(pool, list(split.RATIOS), int(split.SEED), str(split.BY))
+    if distributed.is_main():
+        write_split(Path(run_folder(config)), pool, parts, bool(config.get("RESTART", False)))
+    counts = ", ".join(f"{list(parts.values()).count(part)} {part}" for part in dict.fromkeys(parts.values()))
+    distributed.say(f"Recordings of TRAIN.DATA, drawn by {split.BY} with SPLIT.SEED {split.SEED}: {counts}.")
+    return drawn_config(config, parts)
+
+
+def judge_overlaps(config: Any, prepared: list[Prepared]) -> list[Any]:
+    """Overlaps that deserve a warning: all of them where SPLIT.BY recording asks for them."""
+    if split_kind(config) == "random" and config.SPLIT.BY == "recording":
+        return overlaps({one.name: (one.root, one.used) for one in prepared})
+    return preparation.judge_overlaps(prepared, selects_epoch=not config.TEST.USE_LAST_EPOCH)
 
 
 def only_test(config: Any) -> Path | None:
@@ -116,7 +177,8 @@ def only_test(config: Any) -> Path | None:
 
 def make_trainer(config: Any) -> Trainer:
     """The method's trainer, its outputs checked against what can be evaluated, its needs against the configuration."""
-    check_heads(METHODS[config.MODEL.NAME].heads, str(config.MODEL.NAME))
+    if config.TOOLBOX_MODE != "train":  # which tests nothing
+        check_heads(METHODS[config.MODEL.NAME].heads, str(config.MODEL.NAME))
     trainer = METHODS[config.MODEL.NAME](config)
     trainer.check_needs()
     if trainer.device_note:

@@ -97,6 +97,11 @@ def choose_device(wanted: str) -> tuple[torch.device, str]:
     return device, ""
 
 
+def cuda_devices(device: torch.device) -> list[int]:
+    """The devices whose random numbers matter beside the CPU's: `device` where it is a CUDA one."""
+    return [device.index or 0] if device.type == "cuda" else []
+
+
 def make_deterministic(on: bool) -> None:
     """Ask torch for reproducible kernels (a warning where an operation has none), or for the fastest ones."""
     if on:

@@ -6,7 +6,7 @@ training that is killed and started again ends, on the same machine with as many
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,13 @@ from dataset.files.reading import told
 from dataset.progress import show_progress
 from neural_methods import checkpoint, distributed
 from neural_methods.batches import Micro, PlannedBatches, loader, seed_of, training_plan, windows
+from neural_methods.frozen import Frozen, freeze
 from neural_methods.history import History
 from neural_methods.plots import training_plots
-from neural_methods.settings import worker_count
+from neural_methods.settings import cuda_devices, worker_count
 
 Batch = dict[str, Any]
+AFTER = 1 << 32  # in place of the number of a process: random numbers that all of them share
 
 
 @dataclass
@@ -49,6 +51,7 @@ class Session:
     schedule_per: str
     scaler: torch.amp.GradScaler
     average: nn.Module | None = None  # moving average of the weights (TRAIN.EMA)
+    frozen: Frozen = field(default_factory=Frozen)
     progress: Progress = field(default_factory=Progress)
 
     @property
@@ -105,7 +108,7 @@ class Training:
 
     def _epoch(self, session: Session) -> None:
         progress, epoch = session.progress, session.progress.epoch
-        train_mode(session.network, self.settings.norm)
+        train_mode(session.network, self.settings.norm, session.frozen.modules)
         self.trainer.before_epoch(session.network, epoch)
         self._updates(session)
         columns = self.trainer.after_epoch(session.network, epoch)
@@ -122,7 +125,7 @@ class Training:
 
     def _updates(self, session: Session) -> None:
         progress, steps = session.progress, self.settings.accumulation_steps
-        self.batches.place = self.trainer.augmentation.placing(self.train, progress.epoch)
+        self.batches.ask = self._asking(progress.epoch)
         plan = self._plan(progress.epoch)
         todo = windows(plan, steps)[progress.update :]
         self.batches.plan = plan[progress.update * steps :]
@@ -138,6 +141,13 @@ class Training:
                 bar.set_postfix(loss=f"{loss:.4g}", lr=f"{row['lr']:.2e}")
             if self.settings.state_every and progress.update % self.settings.state_every == 0:
                 self._save_state(session)
+
+    def _asking(self, epoch: int) -> Callable[[int], int]:
+        """From the number of a clip to what its data set is asked for in this epoch."""
+        from dataset.clips.clips import Ask  # here, so that networks need no data set code
+
+        shift = self.trainer.augmentation.shift
+        return lambda index: Ask(index, epoch, shift(self.train, epoch, index))
 
     def _update(self, session: Session, stream: Iterator[Batch], window: list[Micro]) -> dict[str, Any]:
         """One optimiser step; returns its row of the history."""
@@ -173,9 +183,19 @@ class Training:
         session.optimizer.zero_grad(set_to_none=True)
         if session.schedule_per == "update":
             session.scheduler.step()
-        if session.average is not None and finite:
-            _move_average(session.average, session.network, self.settings.ema)
+        if finite:
+            self._after_update(session)
         return not finite
+
+    def _after_update(self, session: Session) -> None:
+        """The trainer's own change of the network, then the average; all processes draw the same random numbers."""
+        progress = session.progress
+        with torch.random.fork_rng(devices=cuda_devices(self.device)):
+            torch.manual_seed(seed_of(self.settings.seed, progress.epoch, progress.update, AFTER))
+            with torch.no_grad():
+                self.trainer.after_update(session.network, progress.epoch, progress.update)
+        if session.average is not None:
+            _move_average(session.average, session.network, self.settings.ema)
 
     def _validate(self, session: Session) -> None:
         rows = self.trainer.evaluate(session.weights, self.valid, self.trainer.validation_rows, "Validation")
@@ -201,13 +221,15 @@ class Training:
     def _session(self) -> Session:
         network = self.trainer.build()
         if self.settings.weights:
-            self.trainer.load(self.settings.weights, network)
+            self.trainer.start_from(self.settings.weights, network)
+        frozen = freeze(network, self.trainer.frozen(network))
         optimizer, scheduler, per = self.trainer.optimizers(network, self.updates_per_epoch)
+        frozen.leave(optimizer)
         model = torch.compile(network) if self.settings.compile else network
         parallel = distributed.wrap(model, self.device, self.trainer.unused_parameters)
         scaler = torch.amp.GradScaler(self.device.type, enabled=self.settings.amp == "fp16")
         average = _copy_of(self.trainer, network) if self.settings.ema else None
-        return Session(network, parallel, optimizer, scheduler, per, scaler, average)
+        return Session(network, parallel, optimizer, scheduler, per, scaler, average, frozen)
 
     def _restore(self, session: Session, restart: bool) -> None:
         path = self.state_path
@@ -345,9 +367,11 @@ def gradient_norm(network: nn.Module, limit: float = 0.0) -> torch.Tensor:
     return nn.utils.get_total_norm([p.grad for p in network.parameters() if p.grad is not None])
 
 
-def train_mode(network: nn.Module, norm: str = "batch") -> None:
-    """Switch to training; with 'frozen_batch' the batch norms keep their running statistics."""
+def train_mode(network: nn.Module, norm: str = "batch", frozen: Iterable[nn.Module] = ()) -> None:
+    """Switch to training but for the `frozen` parts; with 'frozen_batch' batch norms keep their running statistics."""
     network.train()
+    for part in frozen:
+        part.eval()
     if norm == "frozen_batch":
         for module in network.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):

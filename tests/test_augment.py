@@ -18,6 +18,7 @@ from dataset.clips.transforms import normalise
 from dataset.data_loader.base import Signal
 from neural_methods import augment
 from neural_methods.augment import Augmentation
+from neural_methods.needs import Needs
 from neural_methods.training import Training
 from registry import METHODS
 from tests.trainer_tools import ToyClips, tiny_config
@@ -62,10 +63,10 @@ def test_clips_never_leave_their_recording():
     data = _clips(_entry("a", 70), _entry("b", 40))
     seen = np.zeros((2, 70), dtype=bool)
     for epoch in range(60):
-        place = Augmentation(jitter=500).placing(data, epoch)
         for index in range(len(data)):
             number, start, stop, _ = data.clips[index]
-            start, stop = start + place(index).shift, stop + place(index).shift
+            shift = Augmentation(jitter=500).shift(data, epoch, index)
+            start, stop = start + shift, stop + shift
             assert 0 <= start and stop <= data.tracks[number].count
             seen[number, start:stop] = True
     assert seen[0].all() and seen[1, :40].all()
@@ -75,10 +76,10 @@ def test_place_depends_on_seed_epoch_and_clip_alone():
     """The same numbers again; others for another seed, epoch or clip."""
     data = _clips(_entry("a", 700))
     moves = {
-        (seed, epoch): [Augmentation(seed, jitter=8).placing(data, epoch)(index).shift for index in range(len(data))]
+        (seed, epoch): [Augmentation(seed, jitter=8).shift(data, epoch, index) for index in range(len(data))]
         for seed in (1, 2) for epoch in (0, 1)
     }  # fmt: skip
-    assert moves[1, 0] == [Augmentation(1, jitter=8).placing(data, 0)(index).shift for index in range(len(data))]
+    assert moves[1, 0] == [Augmentation(1, jitter=8).shift(data, 0, index) for index in range(len(data))]
     assert len({tuple(values) for values in moves.values()}) == 4
     values = [value for numbers in moves.values() for value in numbers]
     assert min(values) == -8 and max(values) == 8 and len(set(moves[1, 0])) > 5
@@ -271,7 +272,7 @@ def test_what_cannot_be_changed_is_refused(tmp_path):
         with pytest.raises(ValueError, match=f"AUGMENT.{key} .*Set it to 0"):
             METHODS["Physnet"](config).fit(ToyClips(), folder=tmp_path / "run")
     with pytest.raises(ValueError, match="RATE stretches waves; this method also learns au"):
-        Augmentation(rate=True).check(ToyClips(), {"ppg": "wave", "au": "classes"})
+        Augmentation(rate=True).check_method(Needs(), {"ppg": "wave", "au": "classes"})
 
 
 def test_everything_is_off_by_default_and_checked(tmp_path):

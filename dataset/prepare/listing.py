@@ -99,6 +99,8 @@ def by_range(listing: Sequence[Recording], loader: BaseLoader, data: Any, name: 
             print(
                 f"{name.upper()}.DATA: {len(absent)} of {len(subjects)} subjects of the fold are absent: {absent[:5]}"
             )
+    if drawn := {str(one) for one in data.FOLD.get("RECORDINGS") or []}:
+        chosen = [recording for recording in chosen if recording.id in drawn]
     if not chosen:
         raise SplitError(
             f"{name.upper()}.DATA: BEGIN {data.BEGIN} to END {data.END} of {len(listing)} recordings "

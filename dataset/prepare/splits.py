@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from dataset.data_loader.base import Recording, natural_key
 from dataset.files.reading import read_json, read_text, told
 
@@ -94,6 +96,37 @@ def take(recordings: Sequence[Recording], begin: float, end: float, unit: str = 
     units = sorted({name(recording) for recording in recordings}, key=lambda text: (natural_key(text), text))
     chosen = set(units[int(begin * len(units)) : int(end * len(units))])
     return [recording for recording in recordings if name(recording) in chosen]
+
+
+def draw(units: Sequence[str], ratios: Sequence[float], seed: int) -> list[tuple[str, ...]]:
+    """`units` (subjects or recordings) in as many parts as there are `ratios`, drawn by `seed`.
+
+    The draw depends on the units, the ratios and the seed alone, not on the order of `units`, which each part keeps.
+    Sizes are as near to the ratios as whole units allow; a part with a ratio above 0 gets one unit at least. SplitError
+    for ratios that are none and for fewer units than such parts.
+    """
+    shares = np.asarray(ratios, dtype=float)
+    if not len(shares) or not np.isfinite(shares).all() or (shares < 0).any() or not shares.sum():
+        raise SplitError(f"{list(ratios)} are no shares of a whole: give numbers of at least 0, not all of them 0.")
+    wanted = int((shares > 0).sum())
+    if len(units) < wanted:
+        raise SplitError(f"{len(units)} subjects or recordings cannot be drawn into {wanted} parts: {list(units)}.")
+    sizes = _sizes(shares / shares.sum(), len(units))
+    names = sorted(units, key=lambda name: (natural_key(name), name))
+    order = [names[number] for number in np.random.default_rng(seed).permutation(len(names))]
+    ends = np.cumsum(sizes)
+    chosen = [set(order[end - size : end]) for size, end in zip(sizes, ends, strict=True)]
+    return [tuple(name for name in units if name in part) for part in chosen]
+
+
+def _sizes(shares: np.ndarray, count: int) -> np.ndarray:
+    """Whole numbers that sum up to `count`, nearest to `shares` of it, at least 1 where the share is not 0."""
+    sizes = np.where(shares > 0, np.maximum(np.floor(shares * count), 1), 0).astype(int)
+    while sizes.sum() < count:
+        sizes[int(np.argmax(shares * count - sizes))] += 1
+    while sizes.sum() > count:
+        sizes[int(np.argmax(np.where(sizes > 1, sizes - shares * count, -np.inf)))] -= 1
+    return sizes
 
 
 def read_fold(path: Path) -> list[str]:

@@ -20,13 +20,18 @@ def normed_difference(video: torch.Tensor, channels: int) -> torch.Tensor:
     Raises ValueError when the video has too few channels, or when one channel of an RGB video is asked for.
     """
     given = video.shape[1]
-    if given < channels or (channels, given) == (1, 3):  # the last of three would be blue, not heat or grey
+    if missing_channels(given, channels):
         raise ValueError(
             f"The network was built for {channels} channels and got a video of {given}: set MODEL.<name>.CHANNELS to "
             f"{given}."
         )
     chosen = video[:, -1:] if channels == 1 else video[:, :channels]
     return F.instance_norm(chosen.diff(dim=2))
+
+
+def missing_channels(given: int, channels: int) -> bool:
+    """Whether a video of `given` channels lacks those that a network of `channels` reads."""
+    return given < channels or (channels, given) == (1, 3)  # the last of three would be blue, not heat or grey
 
 
 def check_channels(channels: int) -> int:

@@ -1,8 +1,8 @@
-"""The training loop of every neural method, and the hooks by which a method differs.
+"""The hooks by which a neural method differs from the others.
 
 A method is a subclass of `Trainer` in a file of this folder. It must say `build_model` and `loss`; most also say
-`predict` and `optimizers`. Everything else exists once, here and in `training`: gradient accumulation, mixed precision,
-clipping, several processes, best and last epoch, resuming after a kill, history, plots, prediction of a test set.
+`predict`. Everything else exists once, in `passes` and `training`: gradient accumulation, mixed precision, clipping,
+several processes, best and last epoch, resuming after a kill, history, plots, prediction of a test set.
 
 The batch that reaches the hooks (`prepare`, `predict`, `loss`, ...) lies on the device and holds
     video      (B, C, T, H, W) float32, normalised as DATA_TYPE says, C = 3 for each type, T cut to `time_multiple`
@@ -10,53 +10,38 @@ The batch that reaches the hooks (`prepare`, `predict`, `loss`, ...) lies on the
     others     of `needs.signals` and, where the data have them, `needs.optional`, (B, T) or (B, T, columns) float32:
                waves (by `heads`) as LABEL_TYPE says, others as recorded; NaN, or -1 for classes, where one is missing
     recording, subject  lists of names;  clip, fs  (B,)
+A method without video, or without labels, finds neither; its other inputs pass through as the clips hold them.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from yacs.config import CfgNode
 
-from dataset.progress import show_progress
 from neural_methods import checkpoint, distributed
 from neural_methods.augment import Augmentation
-from neural_methods.batches import Micro, PlannedBatches, clip_lengths, evaluation_plan, loader
-from neural_methods.settings import Settings, choose_device, make_deterministic, worker_count
+from neural_methods.needs import (
+    BANDS,
+    Needs,
+    channels_of,
+    clip_options,
+    label_kind,
+    lacking_inputs,
+    lacking_labels,
+    reader_of,
+    sections_of,
+    what_it_has,
+)
+from neural_methods.settings import Settings, choose_device, cuda_devices, make_deterministic
+from neural_methods.trainer.passes import Batch, Losses, Outputs, Passes, clip_count
 from neural_methods.training import Fitted, Training, replace_norm
 
-Batch = dict[str, Any]
-Outputs = dict[str, torch.Tensor]
-Losses = dict[str, Any]
-Predictions = dict[str, dict[int, dict[str, np.ndarray]]]
-LEARNED_AS = {"wave": "wave", "breathing": "wave", "classes": "codes"}  # kind of output -> kind of its label
-AMP_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
-
-@dataclass(frozen=True)
-class Needs:
-    """What a method asks of data and configuration, checked before the first step."""
-
-    signals: tuple[str, ...] = ("ppg",)
-    optional: tuple[str, ...] = ()  # further signals, used where the data have them
-    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # signals that are the columns of a label
-    inputs: tuple[str, ...] = ("video",)
-    channels: int | None = None  # of the normalised video; None: any
-    square: bool = False  # frames must be as high as wide
-    sizes: tuple[int, ...] = ()  # the only frame heights that work; (): any
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Names of all signals that may be in a batch."""
-        return (*self.signals, *self.optional)
-
-
-class Trainer:
+class Trainer(Passes):
     """The loop; subclasses register under the name a user writes in MODEL.NAME and override the hooks they need."""
 
     OPTIONS: dict[str, Any] = {}  # own keys under MODEL with their defaults, e.g. {"TSCAN": {"FRAME_DEPTH": 10}}
@@ -68,6 +53,9 @@ class Trainer:
     cpu_layout: torch.memory_format | None = None  # memory format in which the network is faster on a CPU
     unused_parameters = False  # whether some parameters never enter the forward pass (several processes must know)
     notes: tuple[str, ...] = ()  # sentences on known oddities of the recipe, printed once at start
+    optimizer: type[torch.optim.Optimizer] = torch.optim.AdamW
+    weight_decay = 0.0
+    schedule = "one_cycle"  # of the learning rate: one_cycle (TRAIN.LR is its peak) or constant
 
     # ---------------------------------------------------------------------------------------------- hooks
 
@@ -85,23 +73,48 @@ class Trainer:
         """Whether the loss of a batch is not the mean of its clips' losses; accumulation is refused then."""
         return False
 
+    def data(self, clips: Dataset, section: str) -> Dataset:
+        """The samples of "train", "valid" or "test" made of its `clips`: pairs, views; the clips themselves by default.
+
+        An index is an `Ask`: what is drawn anew in each epoch comes from (seed, `index.epoch`, `index`) alone, so that
+        a resumed training draws the same. Samples of different length share no batch where `clip_lengths` tells them.
+        """
+        return clips
+
+    def frozen(self, network: nn.Module) -> Iterable[nn.Module | nn.Parameter]:
+        """Parts that are not trained: no gradient, no optimiser, always in eval mode, the same bits afterwards."""
+        return ()
+
+    def initial_weights(self, state: checkpoint.State) -> tuple[checkpoint.State, Sequence[str]] | None:
+        """What a training takes of weights of another method, named by MODEL.WEIGHTS; None: it takes none.
+
+        `state` is name -> tensor as read. Returns it with the names of this network, and patterns of entries that may
+        be missing, which start fresh, or be over, which are left out.
+        """
+        return None
+
+    def after_update(self, network: nn.Module, epoch: int, update: int) -> None:
+        """Called after each update that was made, before TRAIN.EMA averages: a place to re-seed a codebook.
+
+        It may change parameters and buffers of `network`, in all processes alike: torch's generator is seeded for that
+        from (seed, epoch, update). Other state is lost when a training is resumed.
+        """
+
     def augment(self, batch: Batch, epoch: int) -> Batch:
         """Change the stored video of a training batch, by (seed, epoch, sample) alone; as TRAIN.AUGMENT says."""
         return self.augmentation.frames(batch, epoch)
 
     def normalise(self, batch: Batch) -> Batch:
-        """Turn the stored uint8 video of a batch on the device into the normalised float video."""
+        """Turn the stored uint8 video of a batch on the device into the normalised float video, if there is one."""
         if "video_float" in batch:  # chunks of rPPG-Toolbox are stored normalised
             return {**batch, "video": batch["video_float"].float()}
+        if "next_frame" not in batch:  # no video, or one that needs nothing of its neighbours
+            return batch
         from dataset.clips.transforms import normalise
 
-        types = self.data_types
-        video = normalise(batch["video"], batch["next_frame"], batch["has_next"], batch["stats"], types)
-        if self.needs.channels not in (None, video.shape[1]):
-            raise ValueError(
-                f"{self.name} reads {self.needs.channels} channels and got {video.shape[1]}: {len(types)} types of "
-                f"{batch['video'].shape[1]} channels. Set DATA.PREPROCESS.IBVP.DATA_MODE to RGB."
-            )
+        video = normalise(batch["video"], batch["next_frame"], batch["has_next"], batch["stats"], self.data_types)
+        if problem := self.channel_problem(video.shape[1], "DATA"):
+            raise ValueError(problem)
         return {**batch, "video": video}
 
     def prepare(self, batch: Batch) -> Batch:
@@ -118,7 +131,11 @@ class Trainer:
 
     def optimizers(self, model: nn.Module, steps_per_epoch: int) -> tuple[torch.optim.Optimizer, Any, str]:
         """Optimiser, scheduler, and 'update' or 'epoch' for when it steps; `steps_per_epoch` counts updates."""
-        optimizer = torch.optim.AdamW(self.parameter_groups(model), lr=self.settings.lr, weight_decay=0.0)
+        optimizer = self.optimizer(self.parameter_groups(model), lr=self.settings.lr, weight_decay=self.weight_decay)
+        if self.schedule == "constant":
+            return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0), "update"
+        if self.schedule != "one_cycle":
+            raise ValueError(f"{self.name}.schedule is {self.schedule!r}; known: one_cycle, constant.")
         return optimizer, self.one_cycle(optimizer, steps_per_epoch), "update"
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
@@ -127,7 +144,7 @@ class Trainer:
 
     def validation_rows(self, outputs: Outputs, batch: Batch) -> list[Any]:
         """What validation keeps of one batch; by default (number of clips, loss of the last epoch's weights)."""
-        clips = len(batch["recording"])
+        clips = clip_count(batch)
         return [(clips, float(self.loss(outputs, batch, self.settings.epochs)["loss"]))]
 
     def validation_score(self, rows: list[Any]) -> float:
@@ -148,17 +165,8 @@ class Trainer:
         """
 
     def clip_options(self, section: str) -> dict[str, Any]:
-        """Changes of `ClipOptions` for the clips of "train", "valid" or "test": the labels it learns."""
-        from dataset.clips.labels import Label  # here, so that networks need no data set code
-
-        needs, training = self.needs, section != "test"
-        return {
-            "labels": tuple(
-                Label(name, LEARNED_AS.get(self.heads.get(name, "wave"), "scalar"), needs.parts.get(name, ()),
-                      required=training and name in needs.signals)
-                for name in needs.labels
-            )
-        }  # fmt: skip
+        """Changes of `ClipOptions` for the clips of "train", "valid" or "test": what it reads and learns."""
+        return clip_options(self.needs, self.heads, training=section != "test")
 
     def checkpoint_options(self) -> dict[str, Any]:
         """Options a weight file must agree with; by default all that `OPTIONS` declares."""
@@ -181,7 +189,8 @@ class Trainer:
         if device is None:
             device, self.device_note = choose_device(str(config.DEVICE))
         self.device = distributed.start(torch.device(device))
-        self.use_data(config.TEST.DATA if config.TOOLBOX_MODE == "only_test" else config.TRAIN.DATA)
+        self._section = "TEST" if config.TOOLBOX_MODE == "only_test" else "TRAIN"
+        self.use_data(config[self._section].DATA)
         self._loaders: dict[int, tuple[DataLoader, Dataset]] = {}  # by identity; holding the data set keeps it unique
         make_deterministic(self.settings.deterministic)
 
@@ -222,26 +231,68 @@ class Trainer:
             "label_type": self.label_type,
         }
 
-    def check_needs(self, channels: int | None = None) -> None:
-        """Compare `needs` with frame size and types; ValueError names the key to change."""
-        found = channels if channels is not None else 3 * len(self.data_types)
-        if self.needs.channels is not None and found != self.needs.channels:
+    def channel_problem(self, found: int, section: str) -> str:
+        """What is wrong with a video of `found` channels after normalisation, and the key to change; '' if nothing."""
+        wanted, types = self.needs.channels, self.data_types
+        if wanted in (None, found):
+            return ""
+        said = f"{self.name} reads {wanted} channels, {section}.PREPROCESS.DATA_TYPE {types} gives {found}: "
+        if found % BANDS["RGB"]:
+            return f"{said}set {section}.PREPROCESS.IBVP.DATA_MODE to RGB."
+        return f"{said}list {wanted // BANDS['RGB']} types."
+
+    def check_needs(self) -> None:
+        """Compare `needs` with every section that is read; ValueError names the key to change. No data are opened."""
+        own, sizes = self._section, {}
+        for name in sections_of(str(self.config.TOOLBOX_MODE), self.settings.validates):
+            if "DATA" in self.config[name]:
+                self.use_data(self.config[name].DATA)
+                self.check_section(f"{name}.DATA")
+                sizes[name] = self.frame_size
+        self.use_data(self.config[own].DATA)
+        if self.needs.one_size and len(set(sizes.values())) > 1:
+            shown = ", ".join(f"{name}.DATA has {width}x{height}" for name, (height, width) in sizes.items())
+            raise ValueError(f"{self.name} is built for one frame size: set PREPROCESS.RESIZE alike ({shown}).")
+        if "TRAIN" in sizes:
+            self.augmentation.check_method(self.needs, self.heads)
+
+    def check_section(self, section: str) -> None:
+        """Compare `needs` with the DATA section in use, called `section`; ValueError names the key to change."""
+        data = self.config[section.partition(".")[0]].DATA
+        reader = reader_of(data)
+        if reader is not None:
+            self._check_reader(reader, data, section)
+        if self.needs.reads_video:
+            self._check_frames(section, channels_of(self.needs, len(self.data_types), reader))
+        if self.chunk_length is not None and self.chunk_length < self.time_multiple:
             raise ValueError(
-                f"{self.name} reads {self.needs.channels} channels, DATA.PREPROCESS.DATA_TYPE {self.data_types} "
-                f"gives {found}: list {self.needs.channels // 3} types."
+                f"{self.name} needs clips of at least {self.time_multiple} frames, {section}.PREPROCESS.CHUNK_LENGTH "
+                f"is {self.chunk_length}."
             )
+
+    def _check_reader(self, reader: Any, data: Any, section: str) -> None:
+        lacking = lacking_inputs(self.needs, reader)
+        if not section.startswith("TEST"):  # without labels a test gives rates
+            scalars = [name for name in self.needs.labels if label_kind(self.needs, self.heads, name) == "scalar"]
+            lacking += lacking_labels(self.needs, reader, bool(data.PREPROCESS.USE_PSUEDO_PPG_LABEL), scalars)
+        if lacking:
+            raise ValueError(
+                f"{self.name} needs {', '.join(map(repr, lacking))}, which {section}.DATASET {data.DATASET} does not "
+                f"have (it has {what_it_has(reader)}). Choose another data set, or another MODEL.NAME."
+            )
+
+    def _check_frames(self, section: str, channels: int | None) -> None:
+        if channels is not None and (problem := self.channel_problem(channels, section)):
+            raise ValueError(problem)
         height, width = self.frame_size
         if self.needs.square and height != width:
             raise ValueError(
-                f"{self.name} reads square frames, DATA.PREPROCESS.RESIZE is {width}x{height}: set W and H alike."
+                f"{self.name} reads square frames, {section}.PREPROCESS.RESIZE is {width}x{height}: set W and H alike."
             )
         if self.needs.sizes and height not in self.needs.sizes:
             raise ValueError(
-                f"{self.name} works with frames of {self.needs.sizes} pixels, DATA.PREPROCESS.RESIZE.H is {height}."
-            )
-        if self.chunk_length is not None and self.chunk_length < self.time_multiple:
-            raise ValueError(
-                f"{self.name} needs clips of at least {self.time_multiple} frames, CHUNK_LENGTH is {self.chunk_length}."
+                f"{self.name} works with frames of {self.needs.sizes} pixels, "
+                f"{section}.PREPROCESS.RESIZE.H is {height}."
             )
 
     # ---------------------------------------------------------------------------------------------- training
@@ -261,10 +312,12 @@ class Trainer:
         `folder` takes state, history and TensorBoard files and is what a killed training is continued from; with
         `restart` an old state there is left aside. `refuse_best` is the reason why no best epoch may be chosen.
         """
+        train = self.data(train, "train")
+        valid = None if valid is None else self.data(valid, "valid")
         self._check_fit(train, valid, refuse_best)
         folder = Path(folder if folder is not None else self.settings.model_dir)
         training = Training(self, train, valid, folder, plots)
-        with torch.random.fork_rng(devices=_cuda_devices(self.device)):
+        with torch.random.fork_rng(devices=cuda_devices(self.device)):
             return training.run(restart)
 
     def _check_fit(self, train: Any, valid: Any, refuse_best: str) -> None:
@@ -287,11 +340,12 @@ class Trainer:
                 f"The loss of {self.name} as configured compares the clips of a batch with each other, so "
                 "accumulated batches are not one large batch: set TRAIN.ACCUMULATION_STEPS: 1."
             )
-        self.augmentation.check(train, self.heads)
+        self.augmentation.check_method(self.needs, self.heads)
+        self.augmentation.check_clips(train)
 
     def build(self) -> nn.Module:
         """The network on the device, initialised from the seed, with the norm layers that MODEL.NORM asks for."""
-        with torch.random.fork_rng(devices=_cuda_devices(self.device)):
+        with torch.random.fork_rng(devices=cuda_devices(self.device)):
             torch.manual_seed(self.settings.seed)
             network = replace_norm(self.build_model(), self.settings.norm)
         if self.cpu_layout is not None and self.device.type == "cpu":
@@ -311,127 +365,21 @@ class Trainer:
         distributed.say(said)
         return network
 
-    def enter(self, batch: Batch, epoch: int | None = None) -> Batch:
-        """A collated batch as `predict` and `loss` get it: moved, normalised, cut to `time_multiple`, prepared.
+    def start_from(self, path: str | Path, network: nn.Module) -> None:
+        """Put the weights of MODEL.WEIGHTS into a `network` to be trained: its own, or as `initial_weights` says.
 
-        With the number of a training epoch it is augmented on the way.
+        WeightsError when they do not fit.
         """
-        moved = {
-            key: value.to(self.device, non_blocking=True) if isinstance(value, torch.Tensor) else value
-            for key, value in batch.items()
-        }
-        if epoch is None:
-            return self.prepare(self._cut(self.normalise(moved)))
-        return self.prepare(self._change_rates(self._cut(self.normalise(self.augment(moved, epoch))), epoch))
+        found = None if checkpoint.belongs_to(path, self.name, network) else self._of_another(path)
+        if found is None:
+            self.load(path, network)
+            return
+        state, patterns = found
+        report = checkpoint.fill(network, state, patterns, f"MODEL.WEIGHTS '{path}'")
+        distributed.say(f"Weights {path}, of another method: {report}.")
 
-    def _change_rates(self, batch: Batch, epoch: int) -> Batch:
-        if not self.augmentation.rate:
-            return batch
-        differential = self.label_type == "DiffNormalized"
-        return self.augmentation.rates(batch, epoch, self.needs.labels, frame_rates(batch, self.fs), differential)
-
-    def _cut(self, batch: Batch) -> Batch:
-        frames = batch["video"].shape[2]
-        kept = frames - frames % self.time_multiple
-        if kept == frames:
-            return batch
-        if not kept:
-            raise ValueError(
-                f"{self.name} needs clips of at least {self.time_multiple} frames; there is one of {frames}."
-            )
-        cut = {name: batch[name][:, :kept] for name in self.needs.labels if name in batch}
-        return {**batch, **cut, "video": batch["video"][:, :, :kept]}
-
-    def forward(self, model: nn.Module, batch: Batch) -> Outputs:
-        """`predict` under the precision of TRAIN.AMP; outputs as float32 (float64 stays)."""
-        amp = AMP_TYPES.get(self.settings.amp)
-        with torch.autocast(self.device.type, dtype=amp, enabled=amp is not None):
-            outputs = self.predict(model, batch)
-        return {name: value if value.dtype == torch.float64 else value.float() for name, value in outputs.items()}
-
-    def accumulate(
-        self,
-        model: nn.Module,
-        batches: Iterable[Batch],
-        window: Sequence[Micro],
-        epoch: int = 0,
-        scale: Callable[[torch.Tensor], torch.Tensor] | None = None,
-    ) -> Losses:
-        """Backward passes of one window: afterwards the gradients are those of the mean loss over all its clips.
-
-        `batches` are entered and read one at a time, `window` is their plan. The loss of a micro-batch is a mean over
-        its clips, so it counts by its share of the window's clips; plain loss / steps would be wrong for unequal
-        micro-batches. Returns the mean loss terms of the window (tensors).
-        """
-        clips, world = sum(micro.total for micro in window), distributed.size()
-        sums: Losses = {}
-        for position, (batch, micro) in enumerate(zip(batches, window, strict=True)):
-            with distributed.synchronised(model, last=position == len(window) - 1):
-                losses = self.loss(self.forward(model, batch), batch, epoch)
-                # Gradients are averaged over the processes, so each counts its clips `world` times.
-                part = losses["loss"] * (micro.count * world / clips)
-                (scale(part) if scale else part).backward()
-            for name, value in losses.items():
-                # Terms come as tensors of the device, tensors of the CPU and plain numbers; they are stacked later on.
-                term = torch.as_tensor(value, dtype=torch.float64, device=self.device).detach()
-                share = term * (micro.count / clips)
-                sums[name] = sums.get(name, 0) + share
-        return sums
-
-    # ---------------------------------------------------------------------------------------------- testing
-
-    @torch.no_grad()
-    def evaluate(
-        self, network: nn.Module, data: Dataset, visit: Callable[[Outputs, Batch], list[Any]], what: str
-    ) -> list[Any]:
-        """Run the network once over every clip of `data` and gather what `visit` returns, from all processes."""
-        network.eval()
-        rows: list[Any] = []
-        batches = self._evaluation_loader(data)
-        for batch in show_progress(batches, what, unit="batches", keep=False, silent=not distributed.is_main()):
-            entered = self.enter(batch)
-            rows += visit(self.forward(network, entered), entered)
-        return [row for part in distributed.gather(rows) for row in part]
-
-    def _evaluation_loader(self, data: Dataset) -> DataLoader:
-        """The loader of a data set, made once, so that its workers live through all epochs."""
-        if id(data) not in self._loaders:
-            plan = evaluation_plan(
-                len(data), self.settings.test_batch_size, distributed.rank(), distributed.size(), clip_lengths(data)
-            )
-            workers = worker_count(self.settings.num_workers, self.device)
-            self._loaders[id(data)] = (loader(data, PlannedBatches(plan), workers, self.device), data)
-        return self._loaders[id(data)][0]
-
-    def predictions(self, network: nn.Module, data: Dataset) -> Predictions:
-        """recording -> clip number -> {head: (T, ...), "label": (T,)} for every clip, as NumPy arrays."""
-        rows = self.evaluate(network, data, self._test_rows, "Testing")
-        result: Predictions = {}
-        for recording, clip, values in sorted(rows, key=lambda row: row[:2]):
-            result.setdefault(recording, {})[clip] = values
-        return result
-
-    def _test_rows(self, outputs: Outputs, batch: Batch) -> list[Any]:
-        outputs = {name: value.float().cpu().numpy() for name, value in self.finish(outputs, batch).items()}
-        labels = {name: batch[name].float().cpu().numpy() for name in self.needs.labels if name in batch}
-        rows = []
-        for row, recording in enumerate(batch["recording"]):
-            values = {name: value[row] for name, value in outputs.items()}
-            values |= {"label" if name == "ppg" else f"label_{name}": value[row] for name, value in labels.items()}
-            rows.append((str(recording), int(batch["clip"][row]), values))
-        return rows
-
-
-def frame_rates(batch: Batch, fallback: float) -> torch.Tensor:
-    """Frames per second of each clip (B,), on the CPU: the clip's own, or `fallback` where it has none.
-
-    ValueError when neither is known.
-    """
-    found = torch.as_tensor(batch.get("fs", [0.0] * len(batch["ppg"]))).cpu().double()
-    rates = torch.where(found > 0, found, torch.full_like(found, fallback))
-    if not bool((rates > 0).all()):
-        raise ValueError("The loss needs the frame rate of the clips: set DATA.FS (frames per second).")
-    return rates
+    def _of_another(self, path: str | Path) -> tuple[checkpoint.State, Sequence[str]] | None:
+        return self.initial_weights(checkpoint.read_weights(path))
 
 
 def other_networks(config: Any) -> dict[str, nn.Module]:
@@ -466,10 +414,6 @@ def _lay_out(network: nn.Module, layout: torch.memory_format) -> None:
     for parameter in network.parameters():
         if parameter.dim() == rank:
             parameter.data = parameter.data.contiguous(memory_format=layout)
-
-
-def _cuda_devices(device: torch.device) -> list[int]:
-    return [device.index or 0] if device.type == "cuda" else []
 
 
 def _option(options: Any, name: str) -> Any:

@@ -22,7 +22,8 @@ class BigSmallTrainer(Trainer):
     """
 
     OPTIONS = {"BIGSMALL": {"FRAME_DEPTH": 3}}
-    needs = Needs(channels=6, optional=("resp", "au"), parts={"au": tuple(ACTION_UNITS)})
+    needs = Needs(channels=6, one_size=True, optional=("resp", "au"), parts={"au": tuple(ACTION_UNITS)})
+    schedule = "constant"  # the published recipe has none
     heads = {"ppg": "wave", "resp": "wave", "au": "classes"}
 
     def use_data(self, data) -> None:
@@ -39,13 +40,14 @@ class BigSmallTrainer(Trainer):
         """Three frames share one big frame."""
         return GROUP
 
-    def check_needs(self, channels: int | None = None) -> None:
+    def check_section(self, section: str) -> None:
         """Also: the small frames must be as large as what the big branch makes of the big ones."""
-        super().check_needs(channels)
+        super().check_section(section)
         if tuple(side * SHRINK for side in self.small_size) != self.frame_size:
             raise ValueError(
-                f"BigSmall adds its big frames, shrunk to a {SHRINK}th, to the small ones: PREPROCESS.BIGSMALL.RESIZE "
-                f"has big ones of {self.frame_size} and small ones of {self.small_size} pixels; set them to 144 and 9."
+                f"BigSmall adds its big frames, shrunk to a {SHRINK}th, to the small ones: "
+                f"{section}.PREPROCESS.BIGSMALL.RESIZE has big ones of {self.frame_size} and small ones of "
+                f"{self.small_size} pixels; set them to 144 and 9."
             )
 
     def build_model(self) -> nn.Module:
@@ -77,11 +79,6 @@ class BigSmallTrainer(Trainer):
     def loss(self, outputs: Outputs, batch: Batch, epoch: int) -> Losses:
         """Cross-entropy of the action units plus both mean squared errors."""
         return big_small_loss(outputs, batch)
-
-    def optimizers(self, model: nn.Module, steps_per_epoch: int) -> tuple[torch.optim.Optimizer, object, str]:
-        """AdamW without weight decay, the rate constant."""
-        optimizer = torch.optim.AdamW(model.parameters(), lr=self.settings.lr, weight_decay=0.0)
-        return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0), "update"
 
     def finish(self, outputs: Outputs, batch: Batch) -> Outputs:
         """Action units as probabilities."""

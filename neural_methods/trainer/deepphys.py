@@ -12,7 +12,7 @@ from registry import METHODS
 class DeepPhysTrainer(Trainer):
     """AdamW without weight decay, one-cycle rate, mean squared error."""
 
-    needs = Needs(channels=6)
+    needs = Needs(channels=6, one_size=True)
     prefix_module = True
 
     def build_model(self) -> nn.Module:

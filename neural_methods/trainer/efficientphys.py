@@ -18,7 +18,7 @@ class EfficientPhysTrainer(Trainer):
     """
 
     OPTIONS = {"EFFICIENTPHYS": {"FRAME_DEPTH": 10}}
-    needs = Needs(channels=3)
+    needs = Needs(channels=3, one_size=True)
     prefix_module = True
 
     @property

@@ -21,6 +21,7 @@ class FactorizePhysTrainer(DifferencedTrainer):
     published inference settings do. The network takes the clip length from the video: FRAME_NUM is read and not needed.
     """
 
+    channels_of = "FactorizePhys"
     OPTIONS = {
         "FactorizePhys": {
             "FRAME_NUM": 160,

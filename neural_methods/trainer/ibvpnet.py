@@ -5,12 +5,16 @@ from torch import nn
 
 from neural_methods.loss.correlation import ACROSS_BATCH_NOTE, correlation_loss
 from neural_methods.model.ibvpnet import iBVPNet
+from neural_methods.model.normed_difference import missing_channels
 from neural_methods.trainer.base import Batch, Losses, Outputs, Trainer
 from registry import METHODS
 
 
 class DifferencedTrainer(Trainer):
-    """What iBVPNet and FactorizePhys share: the repeated last frame, the loss, Adam with the one-cycle rate."""
+    """What iBVPNet and FactorizePhys share: the repeated last frame, the loss, channels chosen by an option, Adam."""
+
+    optimizer = torch.optim.Adam
+    channels_of: str  # section of MODEL whose CHANNELS says how many the network reads
 
     @property
     def legacy_loss(self) -> bool:
@@ -27,14 +31,18 @@ class DifferencedTrainer(Trainer):
         """The warning about MODEL.LEGACY_LOSS, where it is on."""
         return (ACROSS_BATCH_NOTE,) if self.legacy_loss else ()
 
+    def channel_problem(self, found: int, section: str) -> str:
+        """CHANNELS 3 and 4 are the first of a video, 1 is its last where that is heat or grey."""
+        if not missing_channels(found, channels := int(self.options[self.channels_of].CHANNELS)):
+            return ""
+        return (
+            f"MODEL.{self.channels_of}.CHANNELS is {channels}, {section} gives a video of {found} (DATA_TYPE "
+            f"{self.data_types}): set it to {found}, or {section}.PREPROCESS.IBVP.DATA_MODE as the network reads."
+        )
+
     def loss(self, outputs: Outputs, batch: Batch, epoch: int) -> Losses:
         """1 - Pearson correlation along time, the mean over clips (MODEL.LEGACY_LOSS: across the batch)."""
         return {"loss": correlation_loss(outputs["ppg"], batch["ppg"], self.legacy_loss)}
-
-    def optimizers(self, model: nn.Module, steps_per_epoch: int) -> tuple[torch.optim.Optimizer, object, str]:
-        """Adam with the one-cycle rate, stepped once per update."""
-        optimizer = torch.optim.Adam(model.parameters(), lr=self.settings.lr)
-        return optimizer, self.one_cycle(optimizer, steps_per_epoch), "update"
 
 
 def with_repeated_end(video: torch.Tensor) -> torch.Tensor:
@@ -49,6 +57,7 @@ class iBVPNetTrainer(DifferencedTrainer):
     The network takes the clip length from the video, so FRAME_NUM is read and not needed.
     """
 
+    channels_of = "iBVPNet"
     OPTIONS = {"iBVPNet": {"FRAME_NUM": 160, "CHANNELS": 3}}
 
     def build_model(self) -> nn.Module:

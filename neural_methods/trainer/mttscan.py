@@ -18,7 +18,7 @@ class MTTSCANTrainer(Trainer):
     """
 
     OPTIONS = {"MTTSCAN": {"FRAME_DEPTH": 0, "RESP_WEIGHT": 1.0}}
-    needs = Needs(channels=6, optional=("resp",))
+    needs = Needs(channels=6, one_size=True, optional=("resp",))
     heads = {"ppg": "wave", "resp": "wave"}
     prefix_module = True
     _said = False

@@ -1,7 +1,5 @@
 """PhysMamba: whole clips in, the pulse wave out, trained on its correlation with the label."""
 
-from typing import Any
-
 import torch
 from torch import nn
 
@@ -17,6 +15,8 @@ class PhysMambaTrainer(Trainer):
 
     needs = Needs(channels=3)
     prefix_module = True
+    optimizer = torch.optim.Adam  # which adds the decay to the gradient
+    weight_decay = 5e-4
 
     @property
     def time_multiple(self) -> int:
@@ -30,8 +30,3 @@ class PhysMambaTrainer(Trainer):
     def loss(self, outputs: Outputs, batch: Batch, epoch: int) -> Losses:
         """1 - Pearson correlation, the mean over clips."""
         return {"loss": neg_pearson(outputs["ppg"], batch["ppg"])}
-
-    def optimizers(self, model: nn.Module, steps_per_epoch: int) -> tuple[torch.optim.Optimizer, Any, str]:
-        """Adam, the decay added to the gradient, with the one-cycle rate."""
-        optimizer = torch.optim.Adam(model.parameters(), lr=self.settings.lr, weight_decay=5e-4)
-        return optimizer, self.one_cycle(optimizer, steps_per_epoch), "update"

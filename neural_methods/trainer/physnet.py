@@ -21,6 +21,7 @@ class PhysNetTrainer(ExtendedTrainer):
         "DEFORM": {**DEFORM_OPTIONS, "STAGE": 4},
     }
     needs = Needs(channels=3)
+    optimizer = torch.optim.Adam
     cpu_layout = torch.channels_last_3d  # a third less time per update
 
     @property
@@ -39,11 +40,6 @@ class PhysNetTrainer(ExtendedTrainer):
     def loss(self, outputs: Outputs, batch: Batch, epoch: int) -> Losses:
         """1 - Pearson correlation, the mean over clips."""
         return self.with_extensions({"loss": neg_pearson(outputs["ppg"], batch["ppg"])}, outputs, batch)
-
-    def optimizers(self, model: nn.Module, steps_per_epoch: int) -> tuple[torch.optim.Optimizer, object, str]:
-        """Adam with the one-cycle rate, stepped once per update."""
-        optimizer = torch.optim.Adam(self.parameter_groups(model), lr=self.settings.lr)
-        return optimizer, self.one_cycle(optimizer, steps_per_epoch), "update"
 
     def checkpoint_options(self) -> dict:
         """The extensions alone: the weights work for any clip length."""

@@ -8,7 +8,8 @@ from torch import nn
 from neural_methods.loss.rhythmformer import label_rates, rhythmformer_loss
 from neural_methods.loss.spectrum import CE_FORMS, standardise
 from neural_methods.model.rhythmformer import RhythmFormer
-from neural_methods.trainer.base import Batch, Losses, Needs, Outputs, Trainer, frame_rates
+from neural_methods.trainer.base import Batch, Losses, Needs, Outputs, Trainer
+from neural_methods.trainer.passes import frame_rates
 from neural_methods.trainer.physformer import choice, count_clamped, say_clamped
 from registry import METHODS
 

@@ -16,7 +16,7 @@ class TSCANTrainer(Trainer):
     """
 
     OPTIONS = {"TSCAN": {"FRAME_DEPTH": 10}}
-    needs = Needs(channels=6)
+    needs = Needs(channels=6, one_size=True)
     prefix_module = True
 
     @property
