@@ -7,7 +7,6 @@ torch is imported when one of the functions is called, not before.
 
 import collections
 import io
-import os
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from dataset.files.reading import require_file
+from dataset.files.writing import replacing
 from evaluation.results import RecordingResult
 
 KEYS = ("predictions", "labels", "label_type", "fs")
@@ -28,20 +28,14 @@ def write_outputs(path: Path, predictions: Clips, labels: Clips, label_type: str
     `predictions` and `labels`: recording -> {clip number: tensor or array (L, 1) or (L,)}.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     content = {
         "predictions": _tensors(predictions),
         "labels": _tensors(labels),
         "label_type": str(label_type),
         "fs": int(fs) if float(fs).is_integer() else float(fs),
     }
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with unfinished.open("wb") as file:
-            pickle.dump(content, file, pickle.HIGHEST_PROTOCOL)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replacing(path) as unfinished, unfinished.open("wb") as file:
+        pickle.dump(content, file, pickle.HIGHEST_PROTOCOL)
     print("Saving outputs to:", path)
     return path
 

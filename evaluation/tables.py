@@ -4,13 +4,13 @@ import csv
 import io
 import json
 import math
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dataset.files.writing import write_whole
 from evaluation.metrics import unit_of
 from evaluation.results import UNLABELLED, Row
 from evaluation.summary import Table
@@ -178,11 +178,4 @@ def _plain(value: Any) -> Any:
 
 def write_text(path: Path, text: str) -> Path:
     """Write the whole of `text` to `path` or nothing: a temporary name first, then a rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return path
+    return write_whole(path, text)

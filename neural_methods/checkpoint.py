@@ -8,7 +8,6 @@ import contextlib
 import fnmatch
 import io
 import json
-import os
 import pickle
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,6 +19,7 @@ import torch
 from torch import nn
 
 from dataset.files.reading import read_json
+from dataset.files.writing import write_whole
 
 State = dict[str, torch.Tensor]
 PREFIX = "module."
@@ -296,17 +296,7 @@ def _packed(value: Any) -> bytes:
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file under a temporary name beside it, flush it to the disk, and rename it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        for unfinished in path.parent.glob(f".{path.name}.*.tmp"):  # also those of a process that was killed here
-            unfinished.unlink(missing_ok=True)
+    write_whole(path, content, sync=True, tidy=True)
 
 
 def _check_sidecar(path: Path, sidecar: Mapping[str, Any], expected: Mapping[str, Any]) -> None:

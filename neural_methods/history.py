@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dataset.files.reading import read_text
+from dataset.files.writing import replacing
 
 Row = dict[str, Any]
 
@@ -89,12 +90,10 @@ class History:
         return dict(sorted(epochs.items()))
 
     def _rewrite(self) -> None:
-        temporary = self.path.with_suffix(".tmp")
-        with temporary.open("w", newline="") as file:
+        with replacing(self.path) as temporary, temporary.open("w", newline="") as file:
             writer = csv.DictWriter(file, self._columns, restval="")
             writer.writeheader()
             writer.writerows(self.rows)
-        temporary.replace(self.path)
 
     def _show(self, values: Mapping[str, Any], step: int) -> None:
         if self._board is None:

@@ -6,9 +6,6 @@
 The videos are encoded and read back like those of any data set, so real compression is part of what is measured.
 """
 
-import contextlib
-import os
-import uuid
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -16,6 +13,7 @@ from typing import Any
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal
 from dataset.files.video import Frame, iter_frames
+from dataset.files.writing import replacing
 from dataset.synthetic.render import Session, Truth
 from dataset.synthetic.settings import OPTIONS, fingerprint, folder_name, resolve
 from dataset.synthetic.writer import extension, write_recording
@@ -94,14 +92,9 @@ def _load(recording: Recording) -> Truth:
 
 def _write(path: Path, write: Any) -> None:
     """Call `write(temporary path)`, then rename; another process that does the same writes the same bytes."""
-    temporary = path.with_name(f".{path.stem}-{uuid.uuid4().hex}{path.suffix}")
     try:
-        write(temporary)
-        os.replace(temporary, path)
+        with replacing(path, tidy=True, ending=path.suffix) as temporary:
+            write(temporary)
     except FileNotFoundError:  # another process was faster and has tidied up
         if not path.is_file():
             raise
-    finally:
-        for left in path.parent.glob(f".{path.stem}-*{path.suffix}"):  # ours, and those of killed runs
-            with contextlib.suppress(OSError):
-                left.unlink()

@@ -37,7 +37,8 @@ def replacing(
     finally:
         left = folder.glob(f".{glob.escape(path.name)}.*{ending}") if tidy else [temporary]
         for unfinished in left:
-            unfinished.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                unfinished.unlink()
 
 
 def write_whole(

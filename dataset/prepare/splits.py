@@ -7,7 +7,6 @@ import csv
 import hashlib
 import io
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 
 from dataset.data_loader.base import Recording, natural_key
 from dataset.files.reading import read_json, read_text, told
+from dataset.files.writing import replacing, write_whole
 
 UNITS = ("subject", "recording")
 FORMAT = 1
@@ -45,13 +45,8 @@ class Split:
 
     def save(self, path: Path) -> Path:
         """Write the split with its hash as JSON, by way of a temporary name; returns `path`."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         text = json.dumps({"format": FORMAT, "hash": self.hash, **self._plain()}, indent=1, ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
-        temporary.replace(path)
-        return path
+        return write_whole(path, text + "\n")
 
     def _plain(self) -> dict:
         plain = asdict(self)
@@ -165,13 +160,10 @@ def read_column(path: Path, column: str) -> list[str]:
 def write_list(path: Path, names: Iterable[str]) -> Path:
     """Write `names` as a file list: unnamed running number, column `input_files` (rPPG-Toolbox's layout)."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with open(temporary, "w", newline="", encoding="utf-8") as file:
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["", "input_files"])
         writer.writerows(enumerate(names))
-    temporary.replace(path)
     return path
 
 

@@ -37,7 +37,7 @@ class Entry:
     shape   (T, H, W, 3) of the faces, () without video         targets  scalars by name; NaN: missing
     stats   of all faces, None without video                    flags    what is unusual about it, by name
     info    what the loader says of the recording               thermal_stats  of the thermal frames, or None
-    signal_names, stream_names   what the recording has, in order
+    signal_names, stream_names   what the recording has, by name, the video first
 
     `signals`, `times`, `trace`, `boxes` and `streams` raise DamagedEntryError where signals.npz is damaged.
     """
