@@ -180,25 +180,27 @@ class Cache:
             table = self._manifest()
         return path
 
-    def _look(self, recording_id: str) -> tuple[Status, dict[str, Any]]:
+    def _look(self, recording_id: str, folder: Path | None = None) -> tuple[Status, dict[str, Any]]:
         """What became of a recording, and what entry.json holds, {} without one that is whole by its sizes."""
-        folder = self.path(recording_id)
+        folder = folder or self.path(recording_id)
+        about = folder / ENTRY
         try:
-            content = read_about(folder / ENTRY)
+            content = read_about(about)
         except CacheError as error:
-            if not (folder / ENTRY).is_file():
+            if not about.is_file():
                 return self._noted(recording_id), {}
             return Status("missing", f"damaged ({told(error)})"), {}
         problem = wrong_files(folder, content)
         return (Status("missing", problem), {}) if problem else (Status("done"), content)
 
     def _found(self, recording_id: str) -> Found:
-        status, content = self._look(recording_id)
+        folder = self.path(recording_id)
+        status, content = self._look(recording_id, folder)
         if not content:
             return Found(status)
-        self._check_origin(recording_id, content)
+        self._check_origin(folder, recording_id, content)
         try:
-            return Found(status, read_entry(self.path(recording_id), content))
+            return Found(status, read_entry(folder, content))
         except DamagedEntryError as error:
             return Found(Status("failed", str(error)))
 
@@ -257,7 +259,7 @@ class Cache:
         if not (folder / ENTRY).is_file():
             raise CacheError(f"No entry for recording {recording_id!r} in '{self.root}'. Run with DO_PREPROCESS: True.")
         content = read_about(folder / ENTRY)
-        self._check_origin(recording_id, content)
+        self._check_origin(folder, recording_id, content)
         problem = wrong_files(folder, content)
         if problem:
             raise DamagedEntryError(f"'{folder}' is {problem}.{REMAKE}")
@@ -314,8 +316,7 @@ class Cache:
         np.save(content, np.asarray(trace, np.float64), allow_pickle=False)
         self._replace(self.path(recording_id) / "frame_trace.npy", content.getvalue())
 
-    def _check_origin(self, recording_id: str, content: Mapping[str, Any]) -> None:
-        folder = self.path(recording_id)
+    def _check_origin(self, folder: Path, recording_id: str, content: Mapping[str, Any]) -> None:
         if content.get("format") != FORMAT:
             raise CacheError(
                 f"'{folder}' has format {content.get('format')!r}; this version reads {FORMAT}. "
