@@ -81,10 +81,11 @@ def evaluate(
 
 
 def publish(tested: Tested, names: Names) -> Tested:
-    """Print and write a test; where nothing can be judged but a pulse is there, its rates."""
-    if tested.pulse and not tested.judged:
+    """Print and write a test; of a pulse that cannot be judged, and has nothing beside it, the rates."""
+    others = [one for one in tested.outcomes if one is not tested.pulse]
+    if tested.pulse and not tested.main and all(one.found is None for one in others):
         path = rates(tested.pulse.found, tested.failed, names)
-        for line in [line for one in tested.outcomes if one.found is None for line in one.lines]:
+        for line in [line for one in others for line in one.lines]:
             print(line)
         return replace(tested, path=path)
     say(tested)

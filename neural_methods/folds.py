@@ -157,7 +157,10 @@ def merged(done: Sequence[tuple[Fold, Tested]], pool: Prepared) -> Tested:
     judged = [tested for _, tested in done if tested.judged]
     if not judged:
         raise ValueError("No fold has a label to test against: SPLIT.KIND needs labels for all subjects.")
-    silent = {name for fold, tested in done if not tested.judged for name in fold.test}
+    first = judged[0].judged[0].head.name  # the output whose recordings are counted
+    silent = {
+        name for fold, tested in done if first not in [one.head.name for one in tested.judged] for name in fold.test
+    }
     lost = {recording.id: reason for recording, reason in pool.failed}
     lost |= {recording.id: "no label to test against" for recording in pool.recordings if recording.subject in silent}
     lost |= {name: reason for _, tested in done for name, reason in tested.failed}

@@ -106,7 +106,7 @@ def train_once(config: Any) -> Tested | None:
     network = trainer.load(trained.fitted.path)
     train = trained.prepared["train"]
     heads = testing.with_training(
-        testing.heads_of(trainer, settings), lambda: () if train.legacy else map(train.entry, train.recordings)
+        testing.heads_of(trainer, settings), lambda: map(train.entry, train.recordings) if train.cache else ()
     )
     return test(config, trainer, network, trained.prepared["test"], trained.clips["test"], heads, trained.notes)
 

@@ -34,11 +34,15 @@ def with_training(heads: Iterable[Head], entries: Callable[[], Iterable[Any]]) -
 def predicted(predictions: Mapping[str, Clips], prepared: Prepared, data: Any) -> list[Predicted]:
     """The predictions by recording, with the recording itself and how its clips were read; `data` is a DATA node."""
     label_type, reading = str(data.PREPROCESS.LABEL_TYPE), Reading.of(data)
-    entries = {name: None if prepared.legacy else prepared.entry(name) for name in predictions}
-    return [  # rPPG-Toolbox's chunks know neither subject nor time
-        Predicted(name, entry.subject if entry else name, predictions[name], prepared.fs, entry, reading, label_type)
-        for name, entry in entries.items()
-    ]
+    # rPPG-Toolbox's chunks know neither subject nor time.
+    subjects = {} if prepared.legacy else {recording.id: recording.subject for recording in prepared.recordings}
+    return [
+        Predicted(
+            name, subjects.get(name, name), clips, prepared.fs, prepared.entry(name) if prepared.cache else None,
+            reading, label_type,
+        )
+        for name, clips in predictions.items()
+    ]  # fmt: skip
 
 
 def save(recordings: Sequence[Predicted], heads: Iterable[Head], names: Names) -> None:

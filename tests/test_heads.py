@@ -199,6 +199,17 @@ def test_a_head_beside_an_unlabelled_pulse_is_still_judged(tmp_path, capsys, lou
     assert "mean loudness 3 dB" in capsys.readouterr().out and [one.head.name for one in tested.judged] == ["loud"]
 
 
+def test_an_unlabelled_pulse_hides_nothing(tmp_path, capsys):
+    """Beside it predictions without a known target are listed, too; an output with nothing at all is named."""
+    wave = beat(72, np.arange(300) / 30)
+    one = Predicted("r1", "r1", {0: {"ppg": wave, "sbp": np.array(120.0), "resp": wave}}, 30.0)
+    pulse, sbp = Head("ppg", "pulse", "Net", SETTINGS), Head("sbp", "regression", "Net", SETTINGS)
+    publish.evaluate([one], [pulse, sbp], [], names(tmp_path))
+    assert "120.0" in (tmp_path / "sbp_per_clip.csv").read_text() and (tmp_path / "vitals.csv").is_file()
+    publish.evaluate([one], [pulse, RESP], [], names(tmp_path / "other"))
+    assert "resp: not one recording" in capsys.readouterr().out
+
+
 # ---------------------------------------------------------------------- from clips to recordings
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from evaluation.kinds import check_heads
 from neural_methods.checkpoint import read_sidecar
 from neural_methods.history import History
 from neural_methods.settings import choose_device
@@ -267,9 +268,10 @@ def test_predictions_come_by_recording_and_clip(tmp_path):
 
 
 def test_all_registered_methods_say_what_they_are():
-    """Every method declares heads, and a signal to learn from."""
+    """Every method declares heads that can be evaluated, and a signal to learn from."""
     for name in METHODS.names():
-        assert METHODS[name].heads and METHODS[name].needs.signals
+        check_heads(METHODS[name].heads, name)
+        assert METHODS[name].needs.signals
 
 
 CHILD = """
