@@ -38,7 +38,8 @@ def read_weights(path: str | Path) -> State:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(
-            f"No weights at '{path}'. Set INFERENCE.MODEL_PATH to a .pth or .safetensors file, or train first "
+            f"No weights at '{path}'. Set INFERENCE.MODEL_PATH (to start a training from some: MODEL.WEIGHTS) to a "
+            f".pth or .safetensors file, or train first "
             f"(TOOLBOX_MODE: train_and_test writes one file per epoch into MODEL.MODEL_DIR)."
         )
     state = _unwrapped(_open(path))

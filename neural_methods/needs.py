@@ -26,6 +26,7 @@ class Needs:
     inputs: tuple[Any, ...] = (VIDEO,)
     channels: int | None = None  # of the normalised video; None: any
     square: bool = False  # frames must be as high as wide
+    smallest: int = 1  # pixels that both sides of a frame must have
     sizes: tuple[int, ...] = ()  # the only frame heights that work; (): any
     one_size: bool = False  # the network is built for one frame size: all sections must have the same
 

@@ -79,6 +79,7 @@ class Trained:
 def _trained(config: Any, trainer: Trainer, sections: Sequence[str]) -> Trained:
     """Prepare those of `sections` that are read, judge them together, train, and write the run's files."""
     sections = [name for name in sections if name != "valid" or trainer.settings.validates]
+    trainer.check_start()
     chosen = draw_split(config)
     prepared = {name: prepare(chosen, name) for name in sections}
     notes = [str(overlap) for overlap in judge_overlaps(config, list(prepared.values()))]

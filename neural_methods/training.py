@@ -219,9 +219,7 @@ class Training:
     # ------------------------------------------------------------------------------------------ start and end
 
     def _session(self) -> Session:
-        network = self.trainer.build()
-        if self.settings.weights:
-            self.trainer.start_from(self.settings.weights, network)
+        network = self.trainer.start()
         frozen = freeze(network, self.trainer.frozen(network))
         optimizer, scheduler, per = self.trainer.optimizers(network, self.updates_per_epoch)
         frozen.leave(optimizer)

@@ -9,6 +9,7 @@ from torch import nn
 
 from neural_methods.checkpoint import (
     WeightsError,
+    load_part,
     load_weights,
     read_sidecar,
     read_weights,
@@ -178,3 +179,44 @@ def test_networks_load_physnet_in_both_directions(tmp_path):
     trainer = METHODS["Physnet"](tiny_config("Physnet", tmp_path))
     write_weights(tmp_path / "a.pth", trainer.build(), {}, trainer.prefix_module)
     PhysNet().load_state_dict(torch.load(tmp_path / "a.pth", weights_only=True))
+
+
+# ---------------------------------------------------------------------- parts of a network
+
+
+def _hundred() -> nn.ModuleDict:
+    """A network of 100 entries."""
+    return nn.ModuleDict({f"layer{number}": nn.Linear(1, 1) for number in range(50)})
+
+
+def test_part_is_loaded_under_other_names(tmp_path):
+    """A mapping of beginnings or a function renames; what became of every entry is reported."""
+    theirs, ours = _hundred(), _hundred()
+    state = {f"encoder.{key}": value for key, value in theirs.state_dict().items()} | {"head.weight": torch.ones(1)}
+    torch.save(state, tmp_path / "a.pth")
+    for rename in ({"encoder.": ""}, lambda key: key.removeprefix("encoder.") if "encoder" in key else None):
+        report = load_part(ours, tmp_path / "a.pth", rename)
+        assert len(report.loaded) == 100 and not report.missing and not report.mismatched
+        assert report.unexpected == (("head.weight",) if isinstance(rename, dict) else ())
+        assert torch.equal(ours["layer7"].weight, theirs["layer7"].weight)
+
+
+def test_part_of_which_too_little_fits_is_refused_and_left_alone(tmp_path):
+    """94 of 100 entries are too few, 95 are enough; the sentence says both shares."""
+    theirs, ours = _hundred(), _hundred()
+    before = ours["layer7"].weight.clone()
+    state = dict(list(theirs.state_dict().items())[:95])
+    torch.save({**state, "layer3.bias": torch.zeros(2)}, tmp_path / "a.pth")
+    with pytest.raises(WeightsError, match="fills 94 % of ModuleDict, and 95 % are asked for: 94 entries loaded"):
+        load_part(ours, tmp_path / "a.pth")
+    assert torch.equal(ours["layer7"].weight, before)
+    torch.save(state, tmp_path / "a.pth")
+    assert load_part(ours, tmp_path / "a.pth").share == 0.95
+
+
+def test_part_is_never_read_from_a_file_with_code(tmp_path, capsys):
+    """As whole networks."""
+    torch.save({"weight": Hostile()}, tmp_path / "a.pth")
+    with pytest.raises(WeightsError, match="code"):
+        load_part(nn.Linear(1, 1), tmp_path / "a.pth", minimum=0.0)
+    assert "code ran" not in capsys.readouterr().out

@@ -206,3 +206,39 @@ def test_unnamed_subjects_are_their_recordings(tmp_path):
     """A split without subjects is compared by recording id."""
     a, b = splits.Split("X", ("r1", "r2")), splits.Split("X", ("r2", "r3"))
     assert splits.overlaps({"valid": (tmp_path, a), "test": (tmp_path, b)})[0].subjects == ("r2",)
+
+
+# --- Drawn parts ----------------------------------------------------------------------------------------------------
+
+
+def test_drawn_parts_are_disjoint_cover_everybody_and_have_the_sizes_asked_for():
+    """10 subjects at 0.6, 0.2, 0.2; another seed draws others, another order of the names does not."""
+    names = [f"s{number}" for number in range(1, 11)]
+    parts = splits.draw(names, [0.6, 0.2, 0.2], seed=3)
+    assert [len(part) for part in parts] == [6, 2, 2] and sorted(sum(parts, ())) == sorted(names)
+    assert [set(part) for part in splits.draw(names[::-1], [6, 2, 2], seed=3)] == [set(part) for part in parts]
+    assert splits.draw(names, [0.6, 0.2, 0.2], seed=4) != parts
+
+
+@pytest.mark.parametrize(
+    ("count", "ratios", "sizes"),
+    [
+        (3, [0.9, 0.05, 0.05], [1, 1, 1]),
+        (5, [0.8, 0.0, 0.2], [4, 0, 1]),
+        (7, [1, 1, 1], [3, 2, 2]),
+        (2, [1, 0, 0], [2, 0, 0]),
+    ],
+)
+def test_a_share_above_nothing_gets_somebody(count, ratios, sizes):
+    """Nobody is lost by rounding, and no part that is asked for is empty."""
+    parts = splits.draw([str(number) for number in range(count)], ratios, seed=0)
+    assert [len(part) for part in parts] == sizes
+
+
+def test_a_draw_that_cannot_be_made_is_refused():
+    """Too few subjects, shares that are none."""
+    with pytest.raises(splits.SplitError, match="cannot be drawn into 3 parts"):
+        splits.draw(["a", "b"], [0.6, 0.2, 0.2], seed=0)
+    for ratios in ([0, 0, 0], [1, -1], [float("nan")]):
+        with pytest.raises(splits.SplitError, match="no shares of a whole"):
+            splits.draw(["a", "b"], ratios, seed=0)

@@ -75,6 +75,7 @@ class BaseLoader:
     signals: tuple[str, ...] = ("ppg",)  # what read_wave returns; () for a data set without labels
     streams: tuple[str, ...] = ()  # names of further cameras, which read_stream opens; they become files of an entry
     split_unit = "subject"  # what BEGIN and END count where SPLIT_UNIT is not set: subject, recording
+    optional_signals: tuple[str, ...] = ()  # what it returns for some recordings, or for all, and nothing depends on
     unaugmented = ""  # name of the data set for the refusal of DATA_AUG ['Motion']; "": the loader reads such videos
     generated = False  # True: the loader makes its files itself, so DATA_PATH need not exist
     keep_clip: Callable[[np.ndarray, float], bool] | None = (

@@ -46,6 +46,7 @@ MISSING = -1.0  # of an action unit without coding
 class BP4DPlusBigSmallLoader(BP4DPlusLoader):
     """`ppg` and `bp_wave` are the same wave; action units are called AU01 ... AU39, intensities AU06int ..."""
 
+    optional_signals = (*WAVES, *(f"AU{unit:02d}" for unit in UNITS), *(f"AU{unit:02d}int" for unit in INTENSITIES))
     absent = ("F041T7",)  # its action units are those of another number of frames
 
     def wants(self, task: str) -> bool:

@@ -31,6 +31,7 @@ class COHFACELoader(BaseLoader):
 
     fs = 20.0
     signals = ("ppg",)
+    optional_signals = ("resp",)
     unaugmented = "COHFACE"
 
     def recordings(self, root: Path) -> list[Recording]:

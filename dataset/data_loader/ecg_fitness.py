@@ -56,6 +56,7 @@ class ECGFitnessLoader(BaseLoader):
     """Ids are subject, session and camera, such as `00_01_c920-1`."""
 
     signals = ("ecg",)
+    optional_signals = ("hr",)
     unaugmented = "ECG-Fitness"
     OPTIONS = {"CAMERA": ""}  # '': c920-1
 

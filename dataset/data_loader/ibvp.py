@@ -43,6 +43,7 @@ class IBVPLoader(BaseLoader):
 
     fs = 30.0
     signals = ("ppg",)
+    optional_signals = ("quality",)
 
     def __init__(self, options: dict[str, Any] | None = None):
         """ValueError for motion-augmented videos with thermal frames: there are none of those."""

@@ -41,6 +41,7 @@ class LGIPPGILoader(BaseLoader):
 
     fs = 25.0
     signals = ("ppg",)
+    optional_signals = ("hr",)
     unaugmented = "LGI-PPGI"
 
     def recordings(self, root: Path) -> list[Recording]:

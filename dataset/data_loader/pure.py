@@ -33,6 +33,7 @@ class PURELoader(BaseLoader):
 
     fs = 30.0
     signals = ("ppg",)
+    optional_signals = (*SIDE_SIGNALS,)
 
     def recordings(self, root: Path) -> list[Recording]:
         """One per folder `ss-tt`, in natural order; FileNotFoundError when there is none."""

@@ -26,6 +26,7 @@ class SCAMPSLoader(BaseLoader):
 
     fs = 30.0
     signals = ("ppg",)
+    optional_signals = ("resp",)
     unaugmented = "SCAMPS"
 
     def recordings(self, root: Path) -> list[Recording]:

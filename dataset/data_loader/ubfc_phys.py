@@ -32,6 +32,7 @@ class UBFCPhysLoader(BaseLoader):
 
     fs = 35.0
     signals = ("ppg",)
+    optional_signals = ("eda",)
     unaugmented = "UBFC-PHYS"
 
     def recordings(self, root: Path) -> list[Recording]:

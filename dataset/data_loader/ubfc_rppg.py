@@ -27,6 +27,7 @@ class UBFCrPPGLoader(BaseLoader):
 
     fs = 30.0
     signals = ("ppg",)
+    optional_signals = ("hr",)
 
     def recordings(self, root: Path) -> list[Recording]:
         """One per folder `subject*`, in natural order; FileNotFoundError when there is none."""

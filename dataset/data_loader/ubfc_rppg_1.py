@@ -29,6 +29,7 @@ class UBFCrPPG1Loader(BaseLoader):
     """One recording per subject; ids are the names of the folders, the frame rate is that of each video."""
 
     signals = ("ppg",)
+    optional_signals = ("hr", "spo2")
 
     def recordings(self, root: Path) -> list[Recording]:
         """One per folder with a video or its labels, in natural order; FileNotFoundError when there is none."""

@@ -53,6 +53,7 @@ class V4VLoader(BaseLoader):
 
     fs = 25.0
     signals = ("ppg",)
+    optional_signals = ("hr", "resp_bpm")
     unaugmented = "V4V"
 
     def recordings(self, root: Path) -> list[Recording]:

@@ -48,6 +48,7 @@ class VIPLHRLoader(BaseLoader):
     """Ids are subject, scenario and camera, such as `p1_v1_source1`; frame rates are those of each video."""
 
     signals = ("ppg",)
+    optional_signals = (*SIDE_SIGNALS,)
     unaugmented = "VIPL-HR"
 
     def recordings(self, root: Path) -> list[Recording]:

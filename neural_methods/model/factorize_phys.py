@@ -20,6 +20,7 @@ from torch import nn
 
 from neural_methods.model.normed_difference import check_channels, normed_difference
 
+SMALLEST = {"Standard": 71, "Big": 125}  # pixels a side below which convolutions without padding leave nothing
 TRANSFORMS = ("T_KAB", "TK_AB", "K_TAB")  # what forms the columns: time, time and channels, channels
 BETA = 1.0  # added to both factors of the attention, so that neither is zero
 
@@ -52,7 +53,7 @@ class FactorizePhys(nn.Module):
         """Fresh weights; `fsam` None leaves the factorisation out, `big` is the variant for 128x128 pixels."""
         super().__init__()
         self.channels = check_channels(channels)
-        self.smallest = 125 if big else 71
+        self.smallest = SMALLEST["Big" if big else "Standard"]
         self.rppg_feature_extractor = _FeatureExtractor(channels, big, dropout)
         self.rppg_head = _Head(fsam, big, dropout)
 

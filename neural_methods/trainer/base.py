@@ -191,6 +191,7 @@ class Trainer(Passes):
         self.device = distributed.start(torch.device(device))
         self._section = "TEST" if config.TOOLBOX_MODE == "only_test" else "TRAIN"
         self.use_data(config[self._section].DATA)
+        self._begun: nn.Module | None = None
         self._loaders: dict[int, tuple[DataLoader, Dataset]] = {}  # by identity; holding the data set keeps it unique
         make_deterministic(self.settings.deterministic)
 
@@ -241,6 +242,11 @@ class Trainer(Passes):
             return f"{said}set {section}.PREPROCESS.IBVP.DATA_MODE to RGB."
         return f"{said}list {wanted // BANDS['RGB']} types."
 
+    @property
+    def smallest(self) -> int:
+        """Pixels that both sides of a frame must have at least."""
+        return self.needs.smallest
+
     def check_needs(self) -> None:
         """Compare `needs` with every section that is read; ValueError names the key to change. No data are opened."""
         own, sizes = self._section, {}
@@ -288,6 +294,11 @@ class Trainer(Passes):
         if self.needs.square and height != width:
             raise ValueError(
                 f"{self.name} reads square frames, {section}.PREPROCESS.RESIZE is {width}x{height}: set W and H alike."
+            )
+        if min(height, width) < self.smallest:
+            raise ValueError(
+                f"{self.name} works with frames of at least {self.smallest}x{self.smallest} pixels, "
+                f"{section}.PREPROCESS.RESIZE is {width}x{height}."
             )
         if self.needs.sizes and height not in self.needs.sizes:
             raise ValueError(
@@ -363,6 +374,21 @@ class Trainer(Passes):
             network, path, self.name, self.description(), self.ignored_weights, lambda: other_networks(self.config)
         )
         distributed.say(said)
+        return network
+
+    def check_start(self) -> None:
+        """Load MODEL.WEIGHTS ahead of the data: WeightsError or FileNotFoundError when a training cannot start so."""
+        self._begun = self._new()
+
+    def start(self) -> nn.Module:
+        """The network a training begins with, fresh or with MODEL.WEIGHTS; that of `check_start` after a call of it."""
+        network, self._begun = self._begun, None
+        return self._new() if network is None else network
+
+    def _new(self) -> nn.Module:
+        network = self.build()
+        if self.settings.weights:
+            self.start_from(self.settings.weights, network)
         return network
 
     def start_from(self, path: str | Path, network: nn.Module) -> None:

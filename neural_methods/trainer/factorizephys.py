@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from neural_methods.model.factorize_phys import Factorisation, FactorizePhys
+from neural_methods.model.factorize_phys import SMALLEST, Factorisation, FactorizePhys
 from neural_methods.trainer.base import Batch, Outputs
 from neural_methods.trainer.ibvpnet import DifferencedTrainer, with_repeated_end
 from registry import METHODS
@@ -44,6 +44,11 @@ class FactorizePhysTrainer(DifferencedTrainer):
     def ignored_weights(self) -> tuple[str, ...]:
         """The constant that files trained on a CPU carry, and FSAM's weights where it is off."""
         return ("rppg_head.bias1",) if self._factorisation() else ("rppg_head.bias1", "rppg_head.fsam.*")
+
+    @property
+    def smallest(self) -> int:
+        """As TYPE says."""
+        return SMALLEST["Big" if self._is_big() else "Standard"]
 
     def build_model(self) -> nn.Module:
         """FactorizePhys as MODEL.FactorizePhys describes it."""

@@ -20,7 +20,7 @@ class PhysNetTrainer(ExtendedTrainer):
         "SE": {**SE_OPTIONS, "STAGES": [3, 5, 7, 9]},
         "DEFORM": {**DEFORM_OPTIONS, "STAGE": 4},
     }
-    needs = Needs(channels=3)
+    needs = Needs(channels=3, smallest=16)
     optimizer = torch.optim.Adam
     cpu_layout = torch.channels_last_3d  # a third less time per update
 
