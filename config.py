@@ -30,15 +30,6 @@ LARGEST = 1 << 21  # bytes of a configuration file
 DEFAULT_FILE_LIST = "PreprocessedData/DataFileLists"
 OUR_PARTS = ("Train", "Val", "Test", "DATASET_2")  # last folders of a DATA_PATH that also exist below a data root
 
-# Names rPPG-Toolbox knows whose code is not part of this version. A file that uses one passes `--check` with a note.
-PLANNED = {
-    DATASETS.kind: set(),
-    DETECTORS.kind: set(),
-    METHODS.kind: {
-        "iBVPNet", "FactorizePhys", "EfficientPhys", "DeepPhys", "BigSmall", "PhysFormer", "PhysMamba", "RhythmFormer",
-    },
-}  # fmt: skip
-
 
 class ConfigError(ValueError):
     """A setting that cannot work; the message names file, key, value and the nearest valid one."""
@@ -331,7 +322,6 @@ class Loaded:
 
     config: CfgNode
     log: list[str] = field(default_factory=list)  # merged files, data roots
-    notes: list[str] = field(default_factory=list)  # names whose code is not part of this version
     warnings: list[str] = field(default_factory=list)  # settings that run but may not mean what was meant
     sources: dict[str, str] = field(default_factory=dict)  # key path -> file or place that set it
     file: str = ""
@@ -349,13 +339,10 @@ def load_config(path: str | Path | None = None, overrides: Iterable[str] = ()) -
     return read(path, overrides).config
 
 
-def read(
-    path: str | Path | None = None, overrides: Iterable[str] = (), *, strict: bool = True, new_paths: bool = False
-) -> Loaded:
+def read(path: str | Path | None = None, overrides: Iterable[str] = (), *, new_paths: bool = False) -> Loaded:
     """As `load_config`, with the messages for the user.
 
-    `strict` False: a known name without code in this version is a note and not an error. `new_paths` True: a
-    DATA_PATH given on the command line need not exist yet.
+    `new_paths` True: a DATA_PATH given on the command line need not exist yet.
     """
     path = Path(path or DEFAULT_FILE)
     layers = [*file_layers(path), *local_layers(), *environment_layers(), *override_layers(overrides)]
@@ -367,7 +354,7 @@ def read(
         _merge(loaded, loaded.config, layer.values, layer.source)
     _check_mode(loaded)
     _find_data(loaded, new_paths)
-    _check(loaded, strict)
+    _check(loaded)
     loaded.warnings.extend(warning for rule in WARNINGS for warning in rule(loaded.config))
     _derive(loaded)
     loaded.config.freeze()
@@ -742,10 +729,6 @@ def data_candidates(dataset: str, data_path: str) -> list[tuple[str, Path]]:
 # --- Checks ---------------------------------------------------------------------------------------------------------
 
 
-class Planned(str):
-    """A problem that only this version has: the name is known, its code is not part of it."""
-
-
 Check = Callable[[Any], str | None]  # the problem with a value, None when there is none
 
 
@@ -768,8 +751,6 @@ def registered(registry: Registry) -> Check:
             return f"is not set. Known: {', '.join(registry.names())}."
         if value in registry:
             return None
-        if value in PLANNED.get(registry.kind, ()):
-            return Planned(f"is {value!r}: {registry.kind} {value}: not part of this version")
         return f"is {value!r}. {registry.hint(value)}"
 
     return check
@@ -965,14 +946,12 @@ def _check_mode(loaded: Loaded) -> None:
         raise loaded.error("TOOLBOX_MODE", problem)
 
 
-def _check(loaded: Loaded, strict: bool) -> None:
+def _check(loaded: Loaded) -> None:
     """Every check of what the mode uses; then what only several keys together can tell."""
     for key in (key for pattern in CHECKS for key in _expanded(pattern, loaded.config)):
         pattern = re.sub(r"^[A-Z]+\.DATA\.", "D.", key)
         problem = CHECKS[pattern](_value(loaded.config, key))
-        if isinstance(problem, Planned) and not strict:
-            loaded.notes.append(problem.partition(": ")[2])
-        elif problem:
+        if problem:
             raise loaded.error(key, problem)
     for section in used_sections(loaded.config):
         _check_data(loaded, section)

@@ -169,7 +169,7 @@ def video_run(file: str | None, video: str, changes: list[str]) -> tuple[str, li
     if not Path(video).exists():
         raise FileNotFoundError(f"--video {video}: no such file or folder.")
     file = file or str(settings.DEFAULT_FILE.with_name("own_videos.yaml"))
-    mode = settings.read(file, changes, strict=False).config.TOOLBOX_MODE
+    mode = settings.read(file, changes).config.TOOLBOX_MODE
     section = {"unsupervised_method": "UNSUPERVISED", "only_test": "TEST", "preprocess": "UNSUPERVISED"}.get(mode)
     if section is None:
         raise ValueError(f"--video measures, it cannot train: {file} has TOOLBOX_MODE {mode}. Use only_test.")
@@ -236,8 +236,8 @@ def check_files(names: list[str], changes: list[str]) -> int:
     failed = 0
     for file in files:
         try:
-            loaded = settings.read(file, changes, strict=False)
-            remarks = "; ".join(dict.fromkeys([*loaded.notes, *loaded.warnings]))
+            loaded = settings.read(file, changes)
+            remarks = "; ".join(loaded.warnings)
             print(f"passed  {file}" + (f"  ({remarks})" if remarks else ""))
         except USER_ERRORS as error:
             failed += 1

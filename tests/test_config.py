@@ -619,24 +619,11 @@ def test_a_folder_of_lists_may_have_a_dot_in_its_name(write, tmp_path):
     assert loaded.UNSUPERVISED.DATA.FILE_LIST_PATH.startswith(str(tmp_path / "v1.2" / "PURE_"))
 
 
-@pytest.fixture
-def planned(monkeypatch):
-    """A data set that rPPG-Toolbox knows and this version does not have."""
-    monkeypatch.setitem(config.PLANNED, "data set", {"LaterSet"})
-
-
-def test_a_planned_name_is_an_error_to_run_and_a_note_to_check(planned, write):
-    """`--check` proves that a file loads; a run needs the reader."""
-    path = write(changed(CLASSICAL, UNSUPERVISED__DATA__DATASET="LaterSet"))
-    assert "is 'LaterSet': data set LaterSet: not part of this version" in refusal(path)
-    assert read(path, strict=False).notes == ["data set LaterSet: not part of this version"]
-
-
 @pytest.mark.parametrize("backend", ["Y5F", "MyY5Fx"])
 def test_every_name_with_y5f_means_yolo5face(write, backend):
     """rPPG-Toolbox looks for the letters only."""
     key = "UNSUPERVISED__DATA__PREPROCESS__CROP_FACE__BACKEND"
-    assert read(write(changed(CLASSICAL, **{key: backend})), strict=False)
+    assert read(write(changed(CLASSICAL, **{key: backend})))
 
 
 # --- Warnings ------------------------------------------------------------------------------------------------------

@@ -256,7 +256,7 @@ def test_a_configuration_may_begin_with_a_byte_order_mark(tmp_path):
     """As Windows' editor writes it."""
     file = tmp_path / "marked.yaml"
     file.write_bytes(b"\xef\xbb\xbf" + f"BASE: ['{FILE}']\n".encode())
-    assert read(file, strict=False).config.TOOLBOX_MODE == "unsupervised_method"
+    assert read(file).config.TOOLBOX_MODE == "unsupervised_method"
 
 
 def test_a_configuration_that_is_a_pipe_is_refused(tmp_path):

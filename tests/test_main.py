@@ -220,14 +220,6 @@ def test_check_takes_folders_and_overrides(x, capsys):
     assert main.main(["--check", str(x.parent / "none")]) == 1
 
 
-def test_check_passes_planned_names_with_a_note(x, capsys, monkeypatch):
-    """The file is right; this version lacks the reader."""
-    monkeypatch.setitem(config.PLANNED, "data set", {"LaterSet"})
-    assert main.main(["--check", str(x), "UNSUPERVISED.DATA.DATASET=LaterSet"]) == 0
-    assert f"passed  {x}  (data set LaterSet: not part of this version)" in capsys.readouterr().out
-    assert main.main(["--config_file", str(x), "UNSUPERVISED.DATA.DATASET=LaterSet"]) == 1
-
-
 def test_check_of_an_empty_folder_fails(tmp_path, capsys):
     """Nothing checked is not everything right."""
     assert main.main(["--check", str(tmp_path)]) == 1

@@ -36,7 +36,7 @@ def differences(node, default, path="") -> dict:
 
 def digest(file: Path) -> str:
     """Eight hexadecimal digits of all resolved and derived values of a file that are not defaults."""
-    values = differences(read(file, strict=False).config, config.schema())
+    values = differences(read(file).config, config.schema())
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
 
 
@@ -71,7 +71,7 @@ def test_files_are_short_and_name_no_absolute_path():
 
 @pytest.mark.parametrize("name", DEMOS)
 def test_a_demo_loads_and_needs_no_gpu(name):
-    """Nothing in it waits for a later version."""
+    """Anybody can run it as it is."""
     loaded = load_config(CONFIGS / "demo" / name)
     assert loaded.DEVICE == "auto"
     assert loaded.LOG.PATH != config.schema().LOG.PATH
@@ -88,7 +88,7 @@ def test_every_fragment_of_methods_and_clips_is_used():
     used = set()
     for folder in ("train_configs", "infer_configs", "demo"):
         for file in (CONFIGS / folder).glob("*.yaml"):
-            log = read(file, strict=False).log
+            log = read(file).log
             used |= {Path(line.removeprefix("=> Merging a config file from ")).name for line in log if "=>" in line}
     fragments = [file for file in CONFIGS.glob("base/**/*.yaml") if file.parent.name != "data"]
     assert {file.name for file in fragments} <= used
@@ -100,4 +100,4 @@ def test_a_data_fragment_serves_any_section(name, tmp_path):
     file = tmp_path / "x.yaml"
     data = {"BASE": [str(CONFIGS / "base" / "data" / name)]}
     file.write_text(json.dumps({"TOOLBOX_MODE": "preprocess", "TEST": {"DATA": data}}))
-    assert read(file, strict=False).config.TEST.DATA.DATASET
+    assert read(file).config.TEST.DATA.DATASET
