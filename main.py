@@ -5,25 +5,22 @@ when it is needed, so that classical methods start without torch.
 """
 
 import argparse
-import importlib
 import json
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import config as settings
-from registry import DATASETS, DETECTORS, METHODS, METRICS, UNSUPERVISED, import_plugin
+from registry import DATASETS, DETECTORS, METHODS, METRICS, MODES, UNSUPERVISED, import_plugin
+from settings.modes import Mode, mode_of
 
-RUN = {
-    "train_and_test": "neural_methods.run:train_and_test",
-    "only_test": "neural_methods.run:only_test",
-    "unsupervised_method": "unsupervised_methods.run:run",
-    "preprocess": "dataset.run:run",
-}
-DOCTOR = "dataset.doctor.run:run"  # --doctor: of the data of any mode
+DOCTOR = Mode("doctor", (), run="dataset.doctor.run:run")  # --doctor: of the data of any mode
+SHARDED = "preprocess"  # what --shard makes of any mode
 USER_ERRORS = (ValueError, OSError, LookupError, ImportError, RuntimeError, MemoryError)
+READER_GONE = 141  # exit code
 OWN_VIDEOS = "Folder"  # the reader behind --video: any videos, labels optional
 EXAMPLES = """examples:
   python main.py                                               the synthetic demo: classical methods
@@ -83,6 +80,7 @@ def parser() -> argparse.ArgumentParser:
     add("override", nargs="*", metavar="KEY=VALUE", type=_key_value, help="settings that win over the file")
     add("--config_file", metavar="FILE", help="the YAML file to run; without it: the synthetic demo")
     add("--list", action="store_true", help="show the registered names and stop")
+    add("--show_config", action="store_true", help="print all settings of the run, not only those that differ")
     add("--check", nargs="+", metavar="FILE", help="load and check files (or folders of them) without running them")
     add("--plugin", action="append", default=[], metavar="PATH", help="a .py file or folder whose registrations count")
     add("--video", metavar="FILE", help="use this video (or folder of videos) as the data")
@@ -125,19 +123,22 @@ def overrides(asked: argparse.Namespace) -> list[str]:
 
 def run(asked: argparse.Namespace) -> int:
     """Load, check, print and run one configuration."""
-    file, changes = asked.config_file, overrides(asked)
+    file, changed = asked.config_file, overrides(asked)
     if asked.video:
-        file, changes = video_run(file, asked.video, changes)
+        file, changed = video_run(file, asked.video, changed)
     if file is None:
         print(f"No --config_file: running the synthetic demo {settings.DEFAULT_FILE}; its neighbours show other runs.")
-    loaded = settings.read(file, changes, new_paths=asked.synthesize)
-    show(loaded)
+    loaded = settings.read(file, changed, new_paths=asked.synthesize)
+    show(loaded, asked.show_config)
     if asked.synthesize:
         synthesize(loaded.config)
     _require_folder(Path(loaded.config.LOG.PATH))
-    mode = "preprocess" if loaded.config.SHARD else loaded.config.TOOLBOX_MODE
-    module, function = (DOCTOR if asked.doctor else RUN[mode]).split(":")
-    code = getattr(importlib.import_module(module), function)(loaded.config)
+    if _speaks():
+        from evaluation.run_files import write_run_files  # here: --list and --check need no numbers
+
+        write_run_files(loaded.config)
+    mode = DOCTOR if asked.doctor else MODES[SHARDED] if loaded.config.SHARD else mode_of(loaded.config)
+    code = mode.function()(loaded.config)
     return code if isinstance(code, int) else 0
 
 
@@ -152,34 +153,42 @@ def _require_folder(path: Path) -> None:
         raise ValueError(f"LOG.PATH '{path}' cannot be written: {problem}. Set it to a folder you may write to.")
 
 
-def show(loaded: settings.Loaded) -> None:
-    """Print where the settings come from, the settings, and what may not be meant; one process of several does."""
-    if os.environ.get("RANK", "0") != "0":
+def _speaks() -> bool:
+    """Whether this process prints and writes for the run: one of several does."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def show(loaded: settings.Loaded, everything: bool = False) -> None:
+    """Print where the settings come from, those that are no defaults (or `everything`), and what may not be meant."""
+    if not _speaks():
         return
     print(*loaded.log, sep="\n")
-    print("Configuration:")
-    print(loaded.config, end="\n\n")
+    if everything:
+        print(f"Configuration:\n{loaded.config}\n")
+    else:
+        whole = settings.run_folder(loaded.config) / "config.yaml"
+        print("Configuration, where it differs from the defaults:", *(f"  {line}" for line in loaded.changes), sep="\n")
+        print(f"All of it: {whole} (--show_config prints it)\n")
     for warning in loaded.warnings:
         print(f"Warning: {warning}")
     sys.stdout.flush()
 
 
-def video_run(file: str | None, video: str, changes: list[str]) -> tuple[str, list[str]]:
+def video_run(file: str | None, video: str, changed: list[str]) -> tuple[str, list[str]]:
     """The file and overrides by which a run reads `video` and nothing else."""
     if not Path(video).exists():
         raise FileNotFoundError(f"--video {video}: no such file or folder.")
     file = file or str(settings.DEFAULT_FILE.with_name("own_videos.yaml"))
-    mode = settings.read(file, changes).config.TOOLBOX_MODE
-    section = {"unsupervised_method": "UNSUPERVISED", "only_test": "TEST", "preprocess": "UNSUPERVISED"}.get(mode)
-    if section is None:
-        raise ValueError(f"--video measures, it cannot train: {file} has TOOLBOX_MODE {mode}. Use only_test.")
+    mode = mode_of(settings.read(file, changed).config)
+    if not mode.video:
+        raise ValueError(f"--video measures, it cannot train: {file} has TOOLBOX_MODE {mode.name}. Use only_test.")
     whole = {"DATASET": OWN_VIDEOS, "DATA_PATH": video, "BEGIN": 0.0, "END": 1.0, "FS": 0}
     whole |= {
         "EXP_DATA_NAME": "",
         "FILE_LIST_PATH": settings.DEFAULT_FILE_LIST,
         "FOLD": "{FOLD_NAME: '', FOLD_PATH: '', SUBJECTS: []}",
     }
-    return file, [*changes, *(f"{section}.DATA.{key}={value}" for key, value in whole.items())]
+    return file, [*changed, *(f"{mode.video}.DATA.{key}={value}" for key, value in whole.items())]
 
 
 def synthesize(config: Any) -> None:
@@ -222,21 +231,21 @@ def show_names() -> int:
         ("Classical methods (UNSUPERVISED.METHOD)", UNSUPERVISED),
         ("Metrics (METRICS)", METRICS),
         ("Face detectors (CROP_FACE.BACKEND)", DETECTORS),
+        ("Modes (TOOLBOX_MODE)", MODES),
     ):
         print(f"{title}: {', '.join(registry.names())}")
         for module, package in registry.missing().items():
             print(f"  {module} is not available: package {package!r} is not installed")
-    print(f"Modes (TOOLBOX_MODE): {', '.join(settings.MODES)}")
     return 0
 
 
-def check_files(names: list[str], changes: list[str]) -> int:
+def check_files(names: list[str], changed: list[str]) -> int:
     """Load and check files without running them; a line each; 1 when any failed."""
     files = [file for name in names for file in (sorted(Path(name).glob("*.yaml")) if Path(name).is_dir() else [name])]
     failed = 0
     for file in files:
         try:
-            loaded = settings.read(file, changes)
+            loaded = settings.read(file, changed)
             remarks = "; ".join(loaded.warnings)
             print(f"passed  {file}" + (f"  ({remarks})" if remarks else ""))
         except USER_ERRORS as error:
@@ -259,5 +268,48 @@ def report(error: Exception, debug: bool) -> int:
     return getattr(error, "exit_code", 1)
 
 
+class ReaderGone(BaseException):
+    """Whoever read what this program prints has left, as `| head` does; no fault of a recording or a setting."""
+
+
+class Printed:
+    """Standard output that ends the program when its reader leaves: an OSError would pass for damaged data."""
+
+    def __init__(self, stream: Any):
+        """Write to `stream`."""
+        self.stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything else as `stream` has it."""
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        """Print `text`."""
+        return self._tried(self.stream.write, text)
+
+    def flush(self) -> None:
+        """Print what is still held back."""
+        self._tried(self.stream.flush)
+
+    def _tried(self, action: Callable[..., Any], *values: Any) -> Any:
+        try:
+            return action(*values)
+        except BrokenPipeError:
+            raise ReaderGone from None
+
+
+def program() -> int:
+    """`main` for a shell; 141, as the shell has it for a closed pipe, when the reader of the output leaves."""
+    sys.stdout = Printed(sys.stdout)
+    try:
+        try:
+            return main()
+        finally:
+            sys.stdout.flush()
+    except ReaderGone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still held back goes there
+        return READER_GONE
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program())

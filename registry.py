@@ -9,9 +9,27 @@ import importlib
 import os
 import pkgutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+
+def nearest(name: object, known: Iterable[object]) -> str | None:
+    """The one of the `known` names that `name` was probably meant to be; None when none is near.
+
+    Case does not count; a name of at least four letters also stands for the first one that holds it, or is held by it.
+    """
+    wanted = str(name).lower()
+    entries = {str(entry).lower(): str(entry) for entry in known if str(entry)}
+    near = difflib.get_close_matches(wanted, entries, n=1, cutoff=0.6)
+    parts = [entry for entry in entries if len(wanted) > 3 and (wanted in entry or entry in wanted)]
+    return entries[near[0]] if near else entries[parts[0]] if parts else None
+
+
+def did_you_mean(name: object, known: Iterable[object]) -> str:
+    """The question `Did you mean 'NAME'?` after a blank, for the nearest of the `known` names; "" when none is near."""
+    near = nearest(name, known)
+    return f" Did you mean {near!r}?" if near else ""
 
 
 class Registry:
@@ -64,13 +82,12 @@ class Registry:
 
     def hint(self, name: object) -> str:
         """Nearest name, known names and missing packages, for a `name` that is not here."""
-        known = {entry.lower(): entry for entry in self.names()}
-        near = difflib.get_close_matches(str(name).lower(), known, n=1, cutoff=0.5)
+        known = self.names()
         missing = "".join(
             f" ({module.rsplit('.', 1)[-1]} is not available: package {package!r} is not installed.)"
             for module, package in self._missing.items()
         )
-        return (f"Did you mean {known[near[0]]!r}? " if near else "") + f"Known: {', '.join(self.names())}.{missing}"
+        return f"{did_you_mean(name, known)} Known: {', '.join(known)}.{missing}".lstrip()
 
     def _load(self) -> None:
         if self._loaded:
@@ -103,7 +120,7 @@ def _same(old: Any, new: Any) -> bool:
     return all(getattr(old, name, old) == getattr(new, name, new) for name in ("__module__", "__qualname__"))
 
 
-OURS = {"config", "dataset", "evaluation", "neural_methods", "registry", "unsupervised_methods"}  # top-level modules
+OURS = {"config", "dataset", "evaluation", "neural_methods", "registry", "settings", "unsupervised_methods"}
 
 
 def _is_ours(module: str) -> bool:
@@ -143,3 +160,4 @@ METHODS = Registry("neural method", "neural_methods.trainer")
 UNSUPERVISED = Registry("classical method", "unsupervised_methods.methods")
 METRICS = Registry("metric", "evaluation")
 KINDS = Registry("kind of output", "evaluation.kinds")
+MODES = Registry("mode", "settings.modes")

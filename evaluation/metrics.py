@@ -5,13 +5,12 @@ counts (the bootstrap passes counts of many resamples at once). Spreads are popu
 standard error takes the n windows as independent, as rPPG-Toolbox does.
 """
 
-import difflib
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from registry import METRICS
+from registry import METRICS, did_you_mean
 
 
 class Estimate(NamedTuple):
@@ -119,6 +118,5 @@ def check_names(names: Iterable[str], where: str = "METRICS") -> None:
     for name in names:
         if name in METRICS or is_plot(name) or "AU" in name:
             continue
-        near = difflib.get_close_matches(str(name), known, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(name, known)
         raise ValueError(f"Wrong Test Metric Type: {where} holds {name!r}.{hint} Known: {', '.join(known)}.")

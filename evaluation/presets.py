@@ -1,8 +1,9 @@
 """Named ways to turn waves into numbers. A table always says which one made it."""
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+
+from registry import did_you_mean
 
 METHODS = ("FFT", "peak detection")  # what INFERENCE.EVALUATION_METHOD may say
 
@@ -49,9 +50,8 @@ PRESETS = {
 def preset(name: str, band: Sequence[float] = ()) -> Preset:
     """The preset called `name`, with `band` (Hz: low, high) in place of its own when given."""
     if name not in PRESETS:
-        near = difflib.get_close_matches(str(name), PRESETS, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"INFERENCE.PRESET is {name!r}.{hint} Known: {', '.join(PRESETS)}.")
+        known = ", ".join(PRESETS)
+        raise ValueError(f"INFERENCE.PRESET is {name!r}.{did_you_mean(name, PRESETS)} Known: {known}.")
     if not len(band):
         return PRESETS[name]
     if len(band) != 2 or not 0 < band[0] < band[1]:

@@ -1,28 +1,23 @@
 """Modes `train`, `train_and_test` and `only_test`: data, training, predictions, report, in the order they happen."""
 
-import json
-import os
-import platform
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from config import dump, run_folder
+from config import run_folder
 from dataset.prepare import section as preparation
 from dataset.prepare.section import Prepared
 from dataset.prepare.splits import overlaps
-from evaluation import publish
+from evaluation import publish, run_files
 from evaluation.kinds import check_heads
 from evaluation.kinds.base import Head, Names
 from evaluation.publish import Tested
 from evaluation.settings import read_settings
 from neural_methods import distributed, testing
-from neural_methods.checkpoint import write_atomically
 from neural_methods.folds import (
     add_fold_table,
     draw_parts,
@@ -36,6 +31,7 @@ from neural_methods.folds import (
 from neural_methods.trainer.base import Trainer
 from neural_methods.training import Fitted
 from registry import METHODS
+from settings.modes import trains, used_sections
 
 
 def train_and_test(config: Any) -> Path | None:
@@ -178,7 +174,7 @@ def only_test(config: Any) -> Path | None:
 
 def make_trainer(config: Any) -> Trainer:
     """The method's trainer, its outputs checked against what can be evaluated, its needs against the configuration."""
-    if config.TOOLBOX_MODE != "train":  # which tests nothing
+    if "TEST" in used_sections(config):
         check_heads(METHODS[config.MODEL.NAME].heads, str(config.MODEL.NAME))
     trainer = METHODS[config.MODEL.NAME](config)
     trainer.check_needs()
@@ -226,7 +222,7 @@ def test(
         return None
     if not predictions:
         raise ValueError("There is not one clip to test on: check TEST.DATA.BEGIN, END and CHUNK_LENGTH.")
-    names, recordings = names_of(config), testing.predicted(predictions, prepared, config.TEST.DATA)
+    names, recordings = names_of(config), testing.predicted(predictions, prepared, clips, config.TEST.DATA)
     testing.save(recordings, heads, names)
     failed = [(recording.id, reason) for recording, reason in prepared.failed]
     remarks = [trainer.device_note] if trainer.device_note else []
@@ -240,7 +236,7 @@ def names_of(config: Any) -> Names:
     """Names and folders of what a test writes; rPPG-Toolbox's where it has them."""
     data = config.TEST.DATA
     tested = Path(config.INFERENCE.MODEL_PATH).name.removesuffix(".pth").removesuffix(".safetensors")
-    trained = config.TOOLBOX_MODE == "train_and_test"
+    trained = trains(config)
     name = (config.TRAIN.MODEL_FILE_NAME or config.MODEL.NAME) if trained else f"{tested}_{data.DATASET}"
     return Names(
         id=name,
@@ -258,33 +254,18 @@ def plot_folder(config: Any) -> Path:
 
 def write_run_files(config: Any, trainer: Trainer) -> Path:
     """Create the run's folder with the resolved configuration and the environment; returns it."""
-    folder = Path(run_folder(config))
-    if distributed.is_main():
-        write_atomically(folder / "config.yaml", dump(config).encode())
-        write_atomically(folder / "environment.json", json.dumps(environment(trainer), indent=1).encode())
-    return folder
+    return run_files.write_run_files(config, **computed_on(trainer)) if distributed.is_main() else run_folder(config)
 
 
-def environment(trainer: Trainer) -> dict[str, Any]:
-    """What besides the configuration can change a number."""
-    import av
-    import cv2
-    import scipy
-
+def computed_on(trainer: Trainer) -> dict[str, Any]:
+    """What of a neural run's environment can change a number."""
     device = str(trainer.device)
+    if trainer.device.type == "cuda":
+        device = f"{device} ({torch.cuda.get_device_name(trainer.device)})"
     return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
         "torch": torch.__version__,
-        "numpy": np.__version__,
-        "scipy": scipy.__version__,
-        "opencv": cv2.__version__,
-        "av": av.__version__,
-        "device": device
-        if trainer.device.type != "cuda"
-        else f"{device} ({torch.cuda.get_device_name(trainer.device)})",
+        "device": device,
         "device_note": trainer.device_note,
         "threads": torch.get_num_threads(),
-        "cores": os.cpu_count(),
         "processes": distributed.size(),
     }

@@ -31,18 +31,26 @@ def with_training(heads: Iterable[Head], entries: Callable[[], Iterable[Any]]) -
     return [replace(head, constant=head.evaluator.training(entries(), head)) for head in heads]
 
 
-def predicted(predictions: Mapping[str, Clips], prepared: Prepared, data: Any) -> list[Predicted]:
-    """The predictions by recording, with the recording itself and how its clips were read; `data` is a DATA node."""
-    label_type, reading = str(data.PREPROCESS.LABEL_TYPE), Reading.of(data)
-    # rPPG-Toolbox's chunks know neither subject nor time.
-    subjects = {} if prepared.legacy else {recording.id: recording.subject for recording in prepared.recordings}
-    return [
-        Predicted(
-            name, subjects.get(name, name), clips, prepared.fs, prepared.entry(name) if prepared.cache else None,
-            reading, label_type,
-        )
-        for name, clips in predictions.items()
-    ]  # fmt: skip
+def predicted(predictions: Mapping[str, Clips], prepared: Prepared, clips: Any, data: Any) -> list[Predicted]:
+    """The predictions by recording, with the recording itself and how its `clips` were read; `data` is a DATA node."""
+    subjects = {recording.id: recording.subject for recording in prepared.recordings}
+    found = []
+    for name, parts in predictions.items():
+        how, fs = reading(clips, name, prepared.fs, data)
+        entry = prepared.entry(name) if prepared.cache else None
+        label_type = str(data.PREPROCESS.LABEL_TYPE)
+        found.append(Predicted(name, subjects.get(name, name), parts, fs, entry, how, label_type))
+    return found
+
+
+def reading(clips: Any, recording: str, fs: float, data: Any) -> tuple[Reading, float]:
+    """How the clips of a recording were cut, and their rate (Hz): `fs` for those of a video."""
+    options = getattr(clips, "options", None)
+    track = next((one for one in getattr(clips, "tracks", ()) if one.id == recording), None)
+    if track is None or options is None:  # rPPG-Toolbox's chunks, or windows: each stands for itself
+        return Reading.of(data), fs
+    rate = fs if options.inputs[0].name == "video" else track.fs
+    return Reading(options.clip_length(track.fs), options.fs, options.label_align, options.stride), rate
 
 
 def save(recordings: Sequence[Predicted], heads: Iterable[Head], names: Names) -> None:

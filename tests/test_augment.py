@@ -9,7 +9,7 @@ import pytest
 import torch
 from yacs.config import CfgNode
 
-from config import ConfigError, load_config, train_section
+from config import ConfigError, load_config
 from dataset.clips.batch import collate
 from dataset.clips.clips import Ask, ClipDataset
 from dataset.clips.inputs import ClipOptions
@@ -19,6 +19,7 @@ from dataset.data_loader.base import Signal
 from neural_methods import augment
 from neural_methods.augment import Augmentation
 from neural_methods.needs import Needs
+from neural_methods.schema import train_section
 from neural_methods.training import Training
 from registry import METHODS
 from tests.trainer_tools import ToyClips, tiny_config

@@ -1,5 +1,7 @@
 """The command line: flags become keys, modes run their function, errors are one message with the right exit code."""
 
+import dataclasses
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +15,7 @@ import yaml
 
 import config
 import main
+from registry import MODES
 
 ROOT = Path(__file__).resolve().parent.parent
 CLASSICAL = {
@@ -36,8 +39,9 @@ def x(tmp_path) -> Path:
 
 
 @pytest.fixture
-def ran(monkeypatch) -> list:
+def ran(monkeypatch, tmp_path) -> list:
     """The configurations the modes' functions were called with; what `act` says happens in them."""
+    monkeypatch.chdir(tmp_path)
     calls = []
     module = types.ModuleType("made_run")
     calls_act = {"act": lambda: None}
@@ -48,7 +52,9 @@ def ran(monkeypatch) -> list:
 
     module.run = run
     monkeypatch.setitem(sys.modules, "made_run", module)
-    monkeypatch.setattr(main, "RUN", {mode: "made_run:run" for mode in config.MODES})
+    for name in MODES:
+        made = dataclasses.replace(MODES[name], run="made_run:run")
+        monkeypatch.setitem(MODES._entries, name, (name, made))
     monkeypatch.setattr(main, "ACT", calls_act, raising=False)
     return calls
 
@@ -64,23 +70,72 @@ def acting(error):
     main.ACT["act"] = act
 
 
-def test_a_run_prints_its_settings_and_calls_the_function_of_its_mode(x, ran, capsys):
-    """As rPPG-Toolbox: `Configuration:`, all of it, an empty line."""
+def test_a_run_calls_the_function_of_its_mode(x, ran):
+    """With the settings of file and command line."""
     assert main.main(["--config_file", str(x), "SEED=5", "--overwrite"]) == 0
     assert ran[0].SEED == 5 and ran[0].OVERWRITE and not ran[0].RESTART
+
+
+def test_a_run_prints_what_differs_from_the_defaults(x, ran, capsys, monkeypatch):
+    """With the place that says so; neither defaults, nor what this mode does not read, nor derived names."""
+    monkeypatch.setenv("RPPG_CACHE", "cache")
+    unread = ["TRAIN.LR=0.5", "TEST.DATA.DATASET=PURE", "MODEL.NAME=Tscan"]
+    assert main.main(["--config_file", str(x), "SEED=5", "UNSUPERVISED.METRICS=[MAE]", *unread]) == 0
+    out = capsys.readouterr().out
+    assert out == (
+        f"=> Merging a config file from {x}\n"
+        "Configuration, where it differs from the defaults:\n"
+        "  TOOLBOX_MODE = unsupervised_method  (x.yaml)\n"
+        "  SEED = 5  (command line)\n"
+        "  UNSUPERVISED.METHOD = ['POS']  (x.yaml)\n"
+        "  UNSUPERVISED.METRICS = ['MAE']  (command line)\n"
+        "  UNSUPERVISED.DATA.DATASET = PURE  (x.yaml)\n"
+        "  UNSUPERVISED.DATA.CACHED_PATH = cache  (environment RPPG_CACHE)\n"
+        "  UNSUPERVISED.DATA.FS = 30  (x.yaml)\n"
+        f"All of it: {config.run_folder(ran[0])}/config.yaml (--show_config prints it)\n\n"
+    )
+
+
+def test_show_config_prints_all_of_it(x, ran, capsys):
+    """As rPPG-Toolbox: `Configuration:`, every key, an empty line."""
+    assert main.main(["--config_file", str(x), "--show_config"]) == 0
     out = capsys.readouterr().out
     assert f"=> Merging a config file from {x}\nConfiguration:\nALLOW_INCOMPLETE: False\n" in out
     assert f"OUTPUT_SAVE_DIR: {ran[0].UNSUPERVISED.OUTPUT_SAVE_DIR}\n" in out and out.endswith("\n\n")
 
 
-def test_every_mode_has_a_function_that_exists():
-    """The table of main.py names real functions."""
-    import importlib
+@pytest.mark.parametrize("mode", ["unsupervised_method", "preprocess", "only_test"])
+def test_every_run_leaves_its_settings_and_its_machine(tmp_path, ran, mode):
+    """Before it starts, whatever the mode; what was left runs again."""
+    path = tmp_path / "x.yaml"
+    path.write_text(yaml.safe_dump({**TESTING, **CLASSICAL, "TOOLBOX_MODE": mode}))
+    acting(ValueError("the run fails at once"))
+    assert main.main(["--config_file", str(path)]) == 1
+    folder = config.run_folder(ran[0])
+    assert config.load_config(folder / "config.yaml") == ran[0]
+    assert {"python", "numpy", "opencv", "cores"} <= set(json.loads((folder / "environment.json").read_text()))
+    assert sorted(file.name for file in folder.iterdir()) == ["config.yaml", "environment.json"]
 
-    assert set(main.RUN) == set(config.MODES)
-    for place in main.RUN.values():
-        module, function = place.split(":")
-        assert callable(getattr(importlib.import_module(module), function))
+
+def test_helper_processes_write_no_settings(x, ran, monkeypatch, tmp_path):
+    """One of several does."""
+    monkeypatch.setenv("RANK", "1")
+    assert main.main(["--config_file", str(x)]) == 0
+    assert not list(tmp_path.rglob("config.yaml"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.xfail(reason="comes with the training hooks", strict=True)])
+        if name == "train"
+        else name
+        for name in MODES
+    ],
+)
+def test_every_mode_has_a_function_that_exists(name):
+    """The entries name real functions."""
+    assert callable(MODES[name].function())
 
 
 def test_the_flags_of_rppg_toolbox_do_what_they_say(x, ran):
@@ -200,14 +255,14 @@ def test_list_names_missing_packages(capsys, monkeypatch):
 
 def test_check_prints_a_line_each_and_counts(x, tmp_path, capsys):
     """Exit code 1 when any failed; nothing is run."""
-    (tmp_path / "bad.yaml").write_text("TOOLBOX_MODE: train\n")
+    (tmp_path / "bad.yaml").write_text("TOOLBOX_MODE: training\n")
     (tmp_path / "worse file.yaml").write_text("A: [\n")
     assert main.main(["--check", str(x)]) == 0
     assert capsys.readouterr().out == f"passed  {x}\n1 passed, 0 failed\n"
     assert main.main(["--check", str(x), str(tmp_path / "bad.yaml"), str(tmp_path / "worse file.yaml")]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"passed  {x}"
-    assert lines[1].startswith(f"FAILED  {tmp_path}/bad.yaml: TOOLBOX_MODE is 'train'.")
+    assert lines[1].startswith(f"FAILED  {tmp_path}/bad.yaml: TOOLBOX_MODE is 'training'.")
     assert lines[2].startswith(f"FAILED  {tmp_path}/worse file.yaml: line 2:")
     assert lines[3:] == ["1 passed, 2 failed"]
 
@@ -353,3 +408,50 @@ def test_ctrl_c_exits_with_130(tmp_path, x):
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("arguments", [("--list",), ("--help",), ("--check", "configs/demo", "--debug")])
+def test_it_ends_silently_when_its_reader_leaves(arguments):
+    """`main.py --list | head` shows a beginning, not a broken pipe."""
+    command = [sys.executable, "-u", str(ROOT / "main.py"), *arguments]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    err = process.stderr.read()
+    assert (process.wait(timeout=120), err) == (141, "")
+
+
+def test_a_run_ends_silently_too_and_blames_no_recording(tmp_path, monkeypatch):
+    """The error of the pipe is none of the data's: what catches damaged recordings must not catch it."""
+    read, write = os.pipe()
+    os.close(read)
+    out = main.Printed(os.fdopen(write, "w"))
+    with pytest.raises(main.ReaderGone):
+        try:
+            print("a line", file=out, flush=True)
+        except Exception as error:
+            pytest.fail(f"passed for {error!r}")
+    with pytest.raises(main.ReaderGone):
+        out.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+
+
+WITHOUT_TORCH = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+sys.meta_path.insert(0, Missing())
+import main
+sys.exit(main.main(["--list"]))
+"""
+
+
+def test_names_are_listed_without_torch():
+    """Only the networks are left out, and it is said why."""
+    done = subprocess.run([sys.executable, "-c", WITHOUT_TORCH], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Data sets (DATASET): BP4DPlus" in done.stdout and "Metrics (METRICS): MACC" in done.stdout
+    assert "neural_methods.trainer.tscan is not available: package 'torch' is not installed" in done.stdout

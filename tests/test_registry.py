@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import registry
-from registry import Registry, import_plugin
+from registry import Registry, import_plugin, nearest
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -146,3 +146,20 @@ def test_a_plugin_that_is_none_says_so(tmp_path, name):
     (tmp_path / "text.txt").write_text("")
     with pytest.raises(FileNotFoundError, match=name):
         import_plugin(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("tscan", "Tscan"), ("PURE2", "PURE"), ("LARGE_BOX", "USE_LARGE_BOX"), ("xyz", None), ("", None), (3, None)],
+)
+def test_the_nearest_name(name, expected):
+    """Case, typing mistakes and parts of names are seen through; nothing is guessed."""
+    assert nearest(name, ["Tscan", "PURE", "USE_LARGE_BOX"]) == expected
+
+
+def test_one_place_knows_what_was_probably_meant():
+    """Four had their own idea of it."""
+    files = [file for file in ROOT.rglob("*.py") if ".venv" not in file.parts]
+    assert [file.name for file in files if "import difflib" in file.read_text() and "tests" not in file.parts] == [
+        "registry.py"
+    ]

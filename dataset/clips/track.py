@@ -131,10 +131,9 @@ class Frames:
 def frames_of(entry: Any, name: str) -> Frames | None:
     """The frames called `name` of an entry; None when it has none."""
     if name in ("faces", "thermal"):
-        video = getattr(entry, name, None)
-        stats = entry.stats if name == "faces" else getattr(entry, "thermal_stats", None)
+        video, stats = (entry.faces, entry.stats) if name == "faces" else (entry.thermal, entry.thermal_stats)
         return None if video is None else Frames(video, stats, float(entry.fs), entry.times)
-    stream = getattr(entry, "streams", {}).get(name)
+    stream = entry.streams.get(name)
     if stream is None or len(stream.shape) < 3:
         return None
     video = stream.open()
@@ -345,7 +344,7 @@ def _column(signal: Any, label: Label, moments: Moments, options: ClipOptions) -
 
 def _scalar(entry: Any, label: Label, moments: Moments, options: ClipOptions) -> np.ndarray:
     """() or (columns,) of targets; (count,) or (count, columns), to be averaged, where one of them is a signal."""
-    targets = getattr(entry, "targets", {})
+    targets = entry.targets
     _require_one(entry, label, {**targets, **entry.signals})
     columns = [
         np.array(targets[name], dtype=float) if name in targets else _column(signal, label, moments, options)
@@ -363,7 +362,7 @@ def _stretch_note(signal: Any, moments: Moments, options: ClipOptions) -> str:
 
 
 def _pseudo_label(entry: Any, moments: Moments) -> np.ndarray:
-    trace = getattr(entry, "frame_trace", None)
+    trace = entry.frame_trace
     if trace is None:
         raise ValueError(
             "no mean colour of the whole frame in the cache, which a pseudo label is made of: "

@@ -13,6 +13,7 @@ import numpy as np
 
 from dataset.files.video import Frame
 from dataset.files.windows import Windows
+from settings.loaded import Check
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,8 @@ class BaseLoader:
     )
     bands = "RGB"  # channels of the clips: RGB, T or RGBT where the frames have a `thermal` part, too
     OPTIONS: dict[str, Any] = {}  # keys of this data set under its DATA node, with their defaults
+    SHARED: dict[str, Any] = {}  # keys that every DATA node has: rPPG-Toolbox's files set them for any data set
+    CHECKS: dict[str, Check] = {}  # of both, by key path below DATA
 
     def __init__(self, options: dict[str, Any] | None = None):
         """`options`: the values of OPTIONS, and DATA_AUG, DATA_MODE and DECODER of the DATA node.

@@ -24,7 +24,9 @@ from dataset.data_loader.bp4d_plus import BP4DPlusLoader, read_signal
 from dataset.files.reading import AGAIN, is_there
 from dataset.files.tables import column, read_table
 from dataset.files.video import Box, Frame, VideoError
+from dataset.settings import REPRESENTATION
 from registry import DATASETS
+from settings.checks import at_least, each
 
 TASKS = ("T1", "T6", "T7", "T8")
 WAVES = {  # signal -> file, unit, and the limits its values are held in
@@ -47,6 +49,19 @@ class BP4DPlusBigSmallLoader(BP4DPlusLoader):
     """`ppg` and `bp_wave` are the same wave; action units are called AU01 ... AU39, intensities AU06int ..."""
 
     optional_signals = (*WAVES, *(f"AU{unit:02d}" for unit in UNITS), *(f"AU{unit:02d}int" for unit in INTENSITIES))
+    SHARED = {
+        "PREPROCESS": {
+            "BIGSMALL": {  # the two resolutions of the network of that name
+                "BIG_DATA_TYPE": [""],  # representations of the big frames
+                "SMALL_DATA_TYPE": [""],  # representations of the small frames
+                "RESIZE": {"BIG_W": 144, "BIG_H": 144, "SMALL_W": 9, "SMALL_H": 9},  # pixels
+            }
+        }
+    }
+    CHECKS = {
+        **{f"PREPROCESS.BIGSMALL.{key}": each(REPRESENTATION) for key in ("BIG_DATA_TYPE", "SMALL_DATA_TYPE")},
+        **{f"PREPROCESS.BIGSMALL.RESIZE.{key}": at_least(1) for key in ("BIG_W", "BIG_H", "SMALL_W", "SMALL_H")},
+    }
     absent = ("F041T7",)  # its action units are those of another number of frames
 
     def wants(self, task: str) -> bool:

@@ -30,6 +30,7 @@ from dataset.files.reading import AGAIN
 from dataset.files.tables import column, first_file, read_table, require_root, require_some
 from dataset.files.video import Box, Frame, VideoError, array_length, cut, iter_array, iter_images
 from registry import DATASETS
+from settings.checks import one_of
 
 NAME = re.compile(r"(\w+?)_(\w+)")
 LOWEST_QUALITY = 0.3  # frames at or below it are left out
@@ -44,6 +45,8 @@ class IBVPLoader(BaseLoader):
     fs = 30.0
     signals = ("ppg",)
     optional_signals = ("quality",)
+    SHARED = {"PREPROCESS": {"IBVP": {"DATA_MODE": "RGB"}}}  # RGB, T (thermal) or RGBT
+    CHECKS = {"PREPROCESS.IBVP.DATA_MODE": one_of("RGB", "T", "RGBT")}
 
     def __init__(self, options: dict[str, Any] | None = None):
         """ValueError for motion-augmented videos with thermal frames: there are none of those."""

@@ -51,6 +51,18 @@ class MMPDLoader(BaseLoader):
     fs = 30.0
     signals = ("ppg",)
     unaugmented = "MMPD"
+    SHARED = {
+        "INFO": {  # the codes of the recordings that are kept
+            "LIGHT": [""],  # 1 LED-low, 2 LED-high, 3 incandescent, 4 nature
+            "MOTION": [""],  # 1 stationary, 2 rotation, 3 talking, 4 walking
+            "EXERCISE": [True],  # 1 yes, 2 no (True equals code 1)
+            "SKIN_COLOR": [1],  # Fitzpatrick 3 to 6; the default keeps nothing
+            "GENDER": [""],  # 1 male, 2 female
+            "GLASSER": [True],  # glasses: 1 yes, 2 no (rPPG-Toolbox's spelling)
+            "HAIR_COVER": [True],  # 1 yes, 2 no
+            "MAKEUP": [True],  # 1 yes, 2 no
+        }
+    }
 
     def recordings(self, root: Path) -> list[Recording]:
         """One per .mat file in the folders `subject*`, in natural order; FileNotFoundError when there is none."""

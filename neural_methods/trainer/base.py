@@ -39,6 +39,7 @@ from neural_methods.needs import (
 from neural_methods.settings import Settings, choose_device, cuda_devices, make_deterministic
 from neural_methods.trainer.passes import Batch, Losses, Outputs, Passes, clip_count
 from neural_methods.training import Fitted, Training, replace_norm
+from settings.modes import trains
 
 
 class Trainer(Passes):
@@ -189,7 +190,7 @@ class Trainer(Passes):
         if device is None:
             device, self.device_note = choose_device(str(config.DEVICE))
         self.device = distributed.start(torch.device(device))
-        self._section = "TEST" if config.TOOLBOX_MODE == "only_test" else "TRAIN"
+        self._section = "TRAIN" if trains(config) else "TEST"
         self.use_data(config[self._section].DATA)
         self._begun: nn.Module | None = None
         self._loaders: dict[int, tuple[DataLoader, Dataset]] = {}  # by identity; holding the data set keeps it unique

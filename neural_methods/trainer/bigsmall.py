@@ -8,6 +8,7 @@ from torch import nn
 
 from neural_methods.loss.big_small import ACTION_UNITS, big_small_loss
 from neural_methods.model.big_small import GROUP, SHRINK, BigSmall
+from neural_methods.options.bigsmall import METHOD
 from neural_methods.trainer.base import Batch, Losses, Needs, Outputs, Trainer
 from registry import METHODS
 
@@ -21,7 +22,7 @@ class BigSmallTrainer(Trainer):
     groups are of three. Labels: `ppg`, `resp` (B, T) and `au` (B, T, 12); a missing one leaves its head untrained.
     """
 
-    OPTIONS = {"BIGSMALL": {"FRAME_DEPTH": 3}}
+    OPTIONS = METHOD.options
     needs = Needs(channels=6, one_size=True, optional=("resp", "au"), parts={"au": tuple(ACTION_UNITS)})
     schedule = "constant"  # the published recipe has none
     heads = {"ppg": "wave", "resp": "wave", "au": "classes"}

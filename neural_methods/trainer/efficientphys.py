@@ -5,6 +5,7 @@ from torch import nn
 
 from neural_methods.loss.mse import mse
 from neural_methods.model.efficient_phys import EfficientPhys
+from neural_methods.options.efficientphys import METHOD
 from neural_methods.trainer.base import Batch, Losses, Needs, Outputs, Trainer
 from registry import METHODS
 
@@ -17,7 +18,7 @@ class EfficientPhysTrainer(Trainer):
     rPPG-Toolbox repeats it once per batch: there a clip's last difference is against the first frame of the next clip.
     """
 
-    OPTIONS = {"EFFICIENTPHYS": {"FRAME_DEPTH": 10}}
+    OPTIONS = METHOD.options
     needs = Needs(channels=3, one_size=True)
     prefix_module = True
 

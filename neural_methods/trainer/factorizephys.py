@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from neural_methods.model.factorize_phys import SMALLEST, Factorisation, FactorizePhys
+from neural_methods.options.factorizephys import METHOD
 from neural_methods.trainer.base import Batch, Outputs
 from neural_methods.trainer.ibvpnet import DifferencedTrainer, with_repeated_end
 from registry import METHODS
@@ -22,22 +23,7 @@ class FactorizePhysTrainer(DifferencedTrainer):
     """
 
     channels_of = "FactorizePhys"
-    OPTIONS = {
-        "FactorizePhys": {
-            "FRAME_NUM": 160,
-            "CHANNELS": 3,
-            "TYPE": "Standard",
-            "MD_FSAM": False,
-            "MD_TYPE": "NMF",
-            "MD_TRANSFORM": "T_KAB",
-            "MD_S": 1,
-            "MD_R": 1,
-            "MD_STEPS": 4,
-            "MD_INFERENCE": True,
-            "MD_RESIDUAL": True,
-            "MD_PER_CLIP": True,
-        }
-    }
+    OPTIONS = {"FactorizePhys": {**METHOD.options["FactorizePhys"], "MD_PER_CLIP": True}}
     prefix_module = True
 
     @property

@@ -6,6 +6,7 @@ from torch import nn
 from neural_methods.loss.correlation import ACROSS_BATCH_NOTE, correlation_loss
 from neural_methods.model.ibvpnet import SMALLEST, iBVPNet
 from neural_methods.model.normed_difference import missing_channels
+from neural_methods.options.ibvpnet import METHOD
 from neural_methods.trainer.base import Batch, Losses, Needs, Outputs, Trainer
 from registry import METHODS
 
@@ -57,9 +58,9 @@ class iBVPNetTrainer(DifferencedTrainer):
     The network takes the clip length from the video, so FRAME_NUM is read and not needed.
     """
 
+    OPTIONS = METHOD.options
     needs = Needs(smallest=SMALLEST)
     channels_of = "iBVPNet"
-    OPTIONS = {"iBVPNet": {"FRAME_NUM": 160, "CHANNELS": 3}}
 
     def build_model(self) -> nn.Module:
         """IBVPNet for CHANNELS."""

@@ -11,12 +11,13 @@ from neural_methods.extensions import DEFORM_OPTIONS, SE_OPTIONS
 from neural_methods.loss.physformer import CURRICULA, curriculum, label_rates, physformer_loss
 from neural_methods.loss.spectrum import CE_FORMS, LD_FORMS, standardise
 from neural_methods.model.physformer import PhysFormer
+from neural_methods.options.physformer import METHOD
 from neural_methods.trainer.base import Batch, Losses, Needs, Outputs
 from neural_methods.trainer.extended import ExtendedTrainer
 from neural_methods.trainer.passes import frame_rates
 from registry import METHODS
 
-NETWORK_OPTIONS = {"PATCH_SIZE": 4, "DIM": 96, "FF_DIM": 144, "NUM_HEADS": 4, "NUM_LAYERS": 12, "THETA": 0.7}
+NETWORK_OPTIONS = METHOD.options["PHYSFORMER"]
 CHOICES = {"PROFILE": CURRICULA, "CE": CE_FORMS, "LD": LD_FORMS, "VALIDATION": ("rate", "loss")}  # defaults first
 
 

@@ -6,6 +6,7 @@ from torch import nn
 from neural_methods.extensions import DEFORM_OPTIONS, SE_OPTIONS
 from neural_methods.loss.neg_pearson import neg_pearson
 from neural_methods.model.physnet import PhysNet
+from neural_methods.options.physnet import METHOD
 from neural_methods.trainer.base import Batch, Losses, Needs, Outputs
 from neural_methods.trainer.extended import ExtendedTrainer
 from registry import METHODS
@@ -16,7 +17,7 @@ class PhysNetTrainer(ExtendedTrainer):
     """Adam, one-cycle rate, negative Pearson correlation along time."""
 
     OPTIONS = {
-        "PHYSNET": {"FRAME_NUM": 64},
+        **METHOD.options,
         "SE": {**SE_OPTIONS, "STAGES": [3, 5, 7, 9]},
         "DEFORM": {**DEFORM_OPTIONS, "STAGE": 4},
     }

@@ -4,6 +4,7 @@ from torch import nn
 
 from neural_methods.loss.mse import mse
 from neural_methods.model.ts_can import TSCAN
+from neural_methods.options.tscan import METHOD
 from neural_methods.trainer.base import Batch, Losses, Needs, Outputs, Trainer
 from registry import METHODS
 
@@ -15,7 +16,7 @@ class TSCANTrainer(Trainer):
     Every clip is cut to a multiple of FRAME_DEPTH, so no segment runs from one clip into the next.
     """
 
-    OPTIONS = {"TSCAN": {"FRAME_DEPTH": 10}}
+    OPTIONS = METHOD.options
     needs = Needs(channels=6, one_size=True)
     prefix_module = True
 

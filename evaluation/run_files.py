@@ -1,0 +1,39 @@
+"""What a run's folder says of the run before it starts: its whole settings, and what else can change a number."""
+
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+from config import dump, run_folder
+from evaluation.tables import write_text
+
+
+def write_run_files(config: Any, **computed_on: Any) -> Path:
+    """Write `config.yaml` and `environment.json` into the folder of the run; returns the folder.
+
+    `computed_on`: what only the run's own libraries know, such as the device. Both files are replaced by a rename.
+    """
+    folder = Path(run_folder(config))
+    write_text(folder / "config.yaml", dump(config))
+    write_text(folder / "environment.json", json.dumps({**environment(), **computed_on}, indent=1))
+    return folder
+
+
+def environment() -> dict[str, Any]:
+    """The machine and the libraries that every run uses."""
+    import av
+    import cv2
+    import numpy
+    import scipy
+
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "numpy": numpy.__version__,
+        "scipy": scipy.__version__,
+        "opencv": cv2.__version__,
+        "av": av.__version__,
+        "cores": os.cpu_count(),
+    }

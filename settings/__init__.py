@@ -1,0 +1,1 @@
+"""The engine of the configuration: layers, merging, checks, modes, names. `config` brings the sections to it."""

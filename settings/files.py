@@ -1,0 +1,72 @@
+"""YAML files of settings: plain types only, no key twice, and errors that name file and line."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from registry import nearest
+from settings.loaded import ConfigError
+
+ROOT = Path(__file__).resolve().parent.parent
+LARGEST = 1 << 21  # bytes of a configuration file
+
+
+class UniqueKeyLoader(yaml.SafeLoader):
+    """YAML's plain types only; a key that appears twice in one node is an error and not the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The mapping of `node`; ConfigError with both lines when a key is repeated."""
+        lines: dict[Any, int] = {}
+        for key_node, _ in node.value:
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise ConfigError(f"line {line}: a key is a list or a mapping; keys are names.")
+            key = str(key_node.value)
+            if key in lines and key_node.tag != "tag:yaml.org,2002:merge":
+                raise ConfigError(f"{key!r} appears twice, in lines {lines[key]} and {line}.")
+            lines[key] = line
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file, read safely. ConfigError when there is no such file or it is no such mapping."""
+    if path.suffix.lower() not in (".yaml", ".yml"):
+        raise ConfigError(f"{path}: a configuration is a .yaml file.")
+    text = _text_of(path)
+    try:
+        values = yaml.load(text, Loader=UniqueKeyLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"line {mark.line + 1}: " if mark else ""
+        raise ConfigError(f"{path}: {place}{error.problem} ({error.context or 'this is not YAML'}).") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: is nested too deeply to be meant.") from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # ValueError: a date or number that cannot be
+        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: holds no settings (expected lines such as 'TOOLBOX_MODE: only_test').")
+    return values
+
+
+def _text_of(path: Path) -> str:
+    """The text of a configuration file; ConfigError when it cannot be one."""
+    try:
+        if path.exists() and not path.is_dir() and not (path.is_file() and path.stat().st_size <= LARGEST):
+            raise ConfigError(f"{path}: a pipe, a device or a file of megabytes is no configuration.")
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file.{near_files(path)}") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is no text in UTF-8 ({error}).") from None
+
+
+def near_files(path: Path) -> str:
+    """A sentence with the file that was probably meant; "" when none is near."""
+    if not path.is_absolute() and (ROOT / path).is_file():
+        return f" It exists as {str(ROOT / path)!r}."
+    names = [file.name for file in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+    near = nearest(path.name, names)
+    return f" Did you mean {str(path.parent / near)!r}?" if near else ""

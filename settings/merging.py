@@ -1,0 +1,90 @@
+"""Values into the tree of keys: decoding, conversion to the type of the default, unknown keys."""
+
+import copy
+from ast import literal_eval
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from yacs.config import CfgNode
+
+from registry import did_you_mean
+from settings.loaded import ConfigError, Loaded
+
+
+def declare(node: CfgNode, options: Mapping[str, Any]) -> None:
+    """Enter `options` (nested mappings of defaults) below `node`, as values of its own."""
+    for key, value in options.items():
+        if not isinstance(value, dict):
+            node[key] = copy.deepcopy(value)
+        else:
+            node.setdefault(key, CfgNode())
+            declare(node[key], value)
+
+
+def decode(value: Any) -> Any:
+    """A text that is a Python literal as that literal (`9e-3`, `None`, `(0.9, 0.99)`); anything else unchanged."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return literal_eval(value)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return value
+
+
+def merge(loaded: Loaded, node: CfgNode, values: Any, source: str, path: str = "") -> None:
+    """Enter the values of one source below `node`; ConfigError for an unknown key or a value of another type."""
+    for key, value in values.items():
+        full = f"{path}.{key}" if path else str(key)
+        if key not in node:
+            raise ConfigError(_unknown_key(loaded, node, full, key, source))
+        if isinstance(node[key], CfgNode):
+            if value is None:
+                continue
+            if not isinstance(value, dict):
+                raise ConfigError(f"{source}: {full} is {value!r}, but it is a section: {_known(node[key])}.")
+            merge(loaded, node[key], value, source, full)
+        else:
+            node[key] = _converted(value, node[key], full, source)
+            loaded.sources[full] = source
+
+
+def _unknown_key(loaded: Loaded, node: CfgNode, full: str, key: Any, source: str) -> str:
+    hint = did_you_mean(key, node)
+    if not hint and full.startswith("MODEL."):
+        hint = f" (A method's own section is known when MODEL.NAME names it; it is {loaded.config.MODEL.NAME!r}.)"
+    return f"{source}: unknown key {full}.{hint} Known: {_known(node)}."
+
+
+def _known(node: Iterable[str]) -> str:
+    return ", ".join(node)
+
+
+def _converted(value: Any, default: Any, key: str, source: str) -> Any:
+    """`value` in the type of `default`; ConfigError when it cannot be."""
+    found = decode(value)
+    kind = type(default)
+    if isinstance(default, str) and isinstance(value, str) and not (found is None or isinstance(found, str)):
+        return value  # a name that happens to read as a number, such as 12_3
+    if found is None or default is None or type(found) is kind:
+        return found
+    if kind in (list, tuple) and type(found) in (list, tuple):
+        return kind(found)
+    if kind is float and type(found) is int:
+        return float(found)
+    if key.endswith(".FS") and type(found) is float:
+        return found
+    raise ConfigError(f"{source}: {key} is {value!r}, but must be {_TYPES[kind]}, such as {_example(default)}.")
+
+
+_TYPES = {
+    bool: "True or False",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    list: "a list",
+    tuple: "a list",
+}
+
+
+def _example(default: Any) -> str:
+    return repr(default) if default not in ("", [], [""]) else "'name'" if default == "" else "['name']"

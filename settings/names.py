@@ -1,0 +1,70 @@
+"""What a run is called: the hash of what defines it, its name for people, its folder."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from yacs.config import CfgNode
+
+from settings.loaded import SECTIONS
+from settings.modes import mode_of, used_sections
+
+# How and where a run is computed and written; two runs that differ only in these give the same results.
+NOT_THE_RUN = {
+    "BASE", "DEVICE", "NUM_OF_GPU_TRAIN", "NUM_WORKERS", "PREPROCESS_WORKERS", "SHARD", "DASK", "OVERWRITE", "RESTART",
+    "LOG", "CACHED_PATH", "CACHE_ROOT", "DO_PREPROCESS", "DATA_FORMAT", "MODEL_DIR", "OUTPUT_SAVE_DIR", "RESUME",
+    "KEEP_CHECKPOINTS", "STATE_EVERY", "PLOT_LOSSES_AND_LR",
+}  # fmt: skip
+INPUT_PATHS = {"DATA_PATH", "MODEL_PATH", "WEIGHTS", "FOLD_PATH"}
+
+
+def run_hash(config: CfgNode, later: Mapping[str, Any]) -> str:
+    """Eight hexadecimal digits that differ when anything differs that defines the run.
+
+    `later`: keys that are younger than the first run folders, with their defaults. At these they are left out, so that
+    a file of before keeps its folder.
+    """
+    used = used_sections(config)
+    kept = {key: value for key, value in config.items() if key not in SECTIONS or key in used}
+    text = json.dumps(_essential(kept, "", later), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _essential(node: Any, path: str, later: Mapping[str, Any]) -> Any:
+    key = path.rpartition(".")[2]
+    if isinstance(node, dict):
+        parts = {name: (value, f"{path}.{name}" if path else name) for name, value in node.items()}
+        return {
+            name: _essential(value, full, later)
+            for name, (value, full) in parts.items()
+            if name not in NOT_THE_RUN and not (full in later and value == later[full])
+        }
+    if key in INPUT_PATHS and node:
+        return os.path.realpath(node)
+    return os.path.basename(node) if key == "FILE_LIST_PATH" else node
+
+
+def run_name(config: CfgNode) -> str:
+    """What a person calls the run; by default the first word of the mode and its data sets."""
+    mode = mode_of(config)
+    if mode.title:
+        return mode.title(config)
+    names = dict.fromkeys(config[section].DATA.DATASET for section in mode.used(config))
+    return f"{mode.name.partition('_')[0]}_{'_'.join(names)}"
+
+
+def run_folder(config: CfgNode, later: Mapping[str, Any]) -> Path:
+    """<LOG.PATH>/runs/<name>-<hash>: everything a run writes beside rPPG-Toolbox's own files."""
+    name = re.sub(r"[^\w.+-]+", "_", run_name(config))
+    return Path(config.LOG.PATH) / "runs" / f"{name}-{run_hash(config, later)}"
+
+
+def derive_output(config: CfgNode) -> None:
+    """Set the OUTPUT_SAVE_DIR of the mode's section, unless the user did."""
+    section, folder = mode_of(config).output or ("", "")
+    if section and not config[section].OUTPUT_SAVE_DIR:
+        config[section].OUTPUT_SAVE_DIR = os.path.join(config.LOG.PATH, config[section].DATA.EXP_DATA_NAME, folder)

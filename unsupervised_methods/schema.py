@@ -1,0 +1,37 @@
+"""UNSUPERVISED: the keys of classical methods."""
+
+from yacs.config import CfgNode
+
+from registry import UNSUPERVISED
+from settings.checks import each, registered
+from settings.loaded import Check, Loaded, Owner
+from settings.modes import mode_of, used_sections
+
+PSEUDO = "UNSUPERVISED.DATA.PREPROCESS.USE_PSUEDO_PPG_LABEL"
+
+
+def declare_classical(tree: CfgNode) -> None:
+    """Enter the node."""
+    tree.UNSUPERVISED = unsupervised_section()
+
+
+def unsupervised_section() -> CfgNode:
+    """Classical methods."""
+    node = CfgNode()
+    node.METHOD = []  # names in the order they run; `--list` shows them
+    node.METRICS = []  # as TEST.METRICS
+    node.OUTPUT_SAVE_DIR = ""  # '': <LOG.PATH>/<EXP_DATA_NAME>/saved_outputs
+    return node
+
+
+def check_labels(loaded: Loaded) -> None:
+    """ConfigError where a classical method would be judged by another one."""
+    config = loaded.config
+    judged = mode_of(config).evaluates and "UNSUPERVISED" in used_sections(config)
+    if judged and config.UNSUPERVISED.DATA.PREPROCESS.USE_PSUEDO_PPG_LABEL:
+        raise loaded.error(PSEUDO, "is True, but a classical method is judged by measured labels. Set it to False.")
+
+
+CHECKS: dict[str, Check] = {"UNSUPERVISED.METHOD": each(registered(UNSUPERVISED), filled=True)}
+
+CLASSICAL = Owner(declare_classical, lambda: CHECKS, rules=(check_labels,))
