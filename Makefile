@@ -21,7 +21,7 @@ lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff format --check .
 
 coverage: $(VENV)/installed-dev
-	$(RUN) -m pytest -q -n auto --cov=evaluation --cov=unsupervised_methods --cov=config --cov=dataset.clips.transforms \
+	$(RUN) -m pytest -q -n auto --cov=evaluation --cov=unsupervised_methods --cov=config --cov=settings --cov=dataset.clips.transforms \
 		--cov=dataset.prepare.splits --cov=dataset.clips.labels --cov-branch --cov-report=term-missing:skip-covered
 
 benchmark: $(VENV)/installed-dev

@@ -122,7 +122,7 @@ CHECKS: dict[str, Check] = {
 def check_needs(loaded: Loaded) -> None:
     """What the mode cannot do without; ConfigError."""
     mode = mode_of(loaded.config)
-    if not mode.used(loaded.config):
+    if mode.sections and not mode.used(loaded.config):
         raise ConfigError(f"{loaded.file}: {mode.name} needs a DATASET in at least one of {', '.join(SECTIONS)}.")
     for key, purpose in mode.needs.items():
         if not value_of(loaded.config, key):

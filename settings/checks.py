@@ -92,5 +92,14 @@ def _expanded(pattern: str, config: CfgNode) -> Iterator[str]:
     first, _, rest = pattern.partition(".")
     keys = [f"{section}.DATA.{rest}" for section in mode.used(config)] if first == "D" else [pattern]
     for key in keys:
-        if mode.reads_key(key, config):
+        if mode.reads_key(key, config) and _is_declared(config, key):
             yield key
+
+
+def _is_declared(config: CfgNode, key: str) -> bool:
+    """Whether the run knows the key: those of a data set only where it is used."""
+    try:
+        value_of(config, key)
+    except KeyError:
+        return False
+    return True

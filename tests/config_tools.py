@@ -9,6 +9,7 @@ import yaml
 from config import ConfigError, read
 from dataset.data_loader.base import BaseLoader
 from registry import DATASETS, METHODS
+from settings.checks import at_least
 
 TRAINING = {
     "TOOLBOX_MODE": "train_and_test",
@@ -70,7 +71,8 @@ def refusal(path, *overrides, **options) -> str:
 def add_entries(monkeypatch) -> None:
     """Register a method and a data set with options, until the test ends."""
     method = type("Mine", (), {"OPTIONS": {"MINE": {"DEPTH": 3, "DEEP": {"ER": 0.5}}, "SHARED": 1}})
-    data_set = type("Own", (BaseLoader,), {"OPTIONS": {"OWN": {"PRESET": None, "SIZE": 4}}, "generated": True})
+    own = {"OPTIONS": {"OWN": {"PRESET": None, "SIZE": 4}}, "CHECKS": {"OWN.SIZE": at_least(1)}, "generated": True}
+    data_set = type("Own", (BaseLoader,), own)
     for registry, name, entry in ((METHODS, "Mine", method), (DATASETS, "Own", data_set)):
         registry.names()
         monkeypatch.setitem(registry._entries, name, (name, entry))

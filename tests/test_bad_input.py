@@ -439,7 +439,7 @@ def test_a_disk_that_fills_up_keeps_what_is_finished_and_takes_the_rest_later(pl
     changes = [f"UNSUPERVISED.DATA.CACHED_PATH={disk / 'cache'}", "TOOLBOX_MODE=preprocess"]
     made = in_own_mounts(script, *place.arguments(*changes))
     assert made.returncode == 0, made.stderr
-    first, second = made.stdout.split("CODE 1\n")[1].split("Configuration:")
+    first, second = made.stdout.split("CODE 1\n")[1].split("Configuration, ")
     found = [set(re.findall(r"^ENTRY (\d+) .*/(\w+)/faces.npy$", part, re.MULTILINE)) for part in (first, second)]
     assert {name for _, name in found[0]} == {"subject1"} and found[0] < found[1] and len(found[1]) == 3
     assert "LEFT" not in made.stdout and "Traceback" not in made.stdout + made.stderr

@@ -11,6 +11,7 @@ from config import load_config, read
 from neural_methods.options import PUBLISHED
 from registry import METHODS
 from settings import layers
+from settings.loaded import value_of
 from tests.config_tools import CLASSICAL, TESTING, TRAINING, add_entries, changed, refusal, write_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,6 +52,20 @@ def test_the_options_of_a_data_set_are_known_where_only_its_keys_are_used(entrie
     """A real data set's miniature is rendered with the settings of the renderer."""
     loaded = load_config(write(CLASSICAL), ["UNSUPERVISED.DATA.OWN.SIZE=9"])
     assert loaded.UNSUPERVISED.DATA.OWN.SIZE == 9
+
+
+def test_the_options_of_a_data_set_are_checked_where_it_is_used(entries, write):
+    """Its checks stand beside its keys; other runs have neither."""
+    path = write(changed(CLASSICAL, UNSUPERVISED__DATA={"DATASET": "Own", "OWN": {"SIZE": 0}}))
+    assert "UNSUPERVISED.DATA.OWN.SIZE is 0, but must be at least 1." in refusal(path)
+    load_config(write(CLASSICAL))
+
+
+def test_every_check_belongs_to_a_key():
+    """A mistyped path would check nothing."""
+    tree = config.schema()
+    for key in (key for owner in config.OWNERS for key in owner.checks()):
+        value_of(tree, key.replace("D.", "TRAIN.DATA.", 1) if key.startswith("D.") else key)
 
 
 def test_a_classical_run_knows_the_own_keys_of_a_method_in_the_file(entries, write):
