@@ -32,6 +32,7 @@ def entry(tmp_path, name="r1", count=25, seed=0, on_disk=True, **changes):
         "fs": 30.0,
         "signals": {"ppg": Signal(rng.normal(size=max(count, 1)))},
         "stats": measure(lambda start, stop: faces[start:stop], count),
+        **{"thermal": None, "thermal_stats": None, "streams": {}, "targets": {}, "frame_trace": None},
     }
     return SimpleNamespace(**{**made, **changes})
 

@@ -20,7 +20,7 @@ LEVELS = [  # from the lowest to the highest; the longest prefix counts; a modul
     ("config",),
     ("evaluation.post_process", "unsupervised_methods.checks", "unsupervised_methods.methods"),
     ("dataset",),
-    ("evaluation",),
+    ("evaluation", "unsupervised_methods.measure"),  # measure: from colour to rates, without the mode
     ("dataset.doctor", "dataset.run", "unsupervised_methods"),
     ("neural_methods",),
     ("main",),

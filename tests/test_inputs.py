@@ -25,6 +25,7 @@ def record(name="p1", seconds=20.0, fs=100.0, targets=None, **signals):
     """An entry without video."""
     signals = signals or {"ecg": wave(seconds, fs), "ppg": wave(seconds, fs, 2.0)}
     made = {"id": name, "subject": name, "faces": None, "times": None, "fs": 0.0, "signals": signals}
+    made |= {"thermal": None, "streams": {}, "frame_trace": None}
     return SimpleNamespace(**made, targets=targets or {})
 
 

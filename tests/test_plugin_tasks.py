@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
+
+from tests.conftest import ROOT
 
 PLUGINS = Path(__file__).parent / "plugins"
 PEOPLE, SECONDS = 16, 40
