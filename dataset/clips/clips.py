@@ -6,7 +6,7 @@ make a batch is planned elsewhere, and a training may ask for a clip some frames
 
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 from dataset.clips.inputs import ClipOptions, Input, nominal
 from dataset.clips.labels import Label
 from dataset.clips.resampling import at_rate, resampled
-from dataset.clips.track import Camera, Sensors, Track, make_track, open_faces
+from dataset.clips.track import Camera, Sensors, Track, blank, make_track, open_faces
 
 OPEN_FILES = 32  # memory maps a worker keeps open: each holds a file descriptor
 KEPT_BYTES = 1 << 28  # of resampled signals that a worker keeps
@@ -70,8 +70,12 @@ class ClipDataset(Dataset):
         ids: Sequence[str],
         options: ClipOptions | None = None,
         select: Mapping[str, Sequence[int]] | None = None,
+        others: Callable[[], Iterable[Any]] = tuple,
     ):
-        """Read everything of each recording but its pixels and samples."""
+        """Read everything of each recording but its pixels and samples.
+
+        `others()` gives further entries of the same data set: they tell the size of a camera that all of `ids` lack.
+        """
         self.options = options or ClipOptions()
         self.tracks: list[Track] = []
         self.failed: list[tuple[str, str]] = []
@@ -83,11 +87,12 @@ class ClipDataset(Dataset):
         self._open: OrderedDict[tuple[int, str, int], np.ndarray] = OrderedDict()
         self._waves: OrderedDict[tuple[int, str], list[np.ndarray]] = OrderedDict()
         self._wave_bytes = 0
+        self._blank: dict[str, np.ndarray] = {}  # an empty frame of each camera that all recordings lack
         for name in ids:
             self._add(entries(name), None if select is None else select.get(name, ()))
         self._entries = entries if any(isinstance(s, Sensors) for t in self.tracks for s in t.inputs.values()) else None
         self._level_labels()
-        self._level_inputs()
+        self._level_inputs(others)
 
     def __len__(self) -> int:
         """Clips of all recordings."""
@@ -193,12 +198,17 @@ class ClipDataset(Dataset):
                 self.notes.append(f"{_some(lacking, self.tracks)} no usable label {label.name!r}: {_names(lacking)}")
                 self.tracks = [_with_gap(track, label) for track in self.tracks]
 
-    def _level_inputs(self) -> None:
-        """Say what zeros stand in for; without any recording that has it an input is taken for a signal."""
+    def _level_inputs(self, others: Callable[[], Iterable[Any]]) -> None:
+        """Say what zeros stand in for; an input that no recording of the data set has is taken for a signal."""
         for one in self.options.inputs[1:]:
             lacking = [track.id for track in self.tracks if one.name not in track.inputs]
             if lacking:
                 self.notes.append(f"{_some(lacking, self.tracks)} no {one.name!r}, zeros instead: {_names(lacking)}")
+            if lacking and len(lacking) == len(self.tracks):
+                found = (blank(entry, one, self.options) for entry in others())
+                frame, fs = next((pair for pair in found if pair is not None), (None, 0.0))
+                if frame is not None:
+                    self._blank[one.name], self._agreed[one.name] = frame, (fs, None)
 
     def _kept(self, track: Track, ranges: Sequence[tuple[int, int]], numbers: Sequence[int]) -> Sequence[int]:
         """Those of `numbers` whose labels are good enough; ValueError when none is."""
@@ -244,6 +254,9 @@ class ClipDataset(Dataset):
 
     def _zeros(self, one: Input, count: int) -> dict[str, Any]:
         """As the recordings that have the input give it, but nothing in it."""
+        if one.name in self._blank:
+            frame = self._blank[one.name]
+            return _frames(one, np.zeros((count, *frame.shape[1:]), frame.dtype), count, False, np.zeros(3, np.float32))
         for number, track in enumerate(self.tracks):
             like = track.inputs.get(one.name)
             if isinstance(like, Camera):

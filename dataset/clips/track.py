@@ -188,6 +188,18 @@ def _further(entry: Any, one: Input, clock: Clock, options: ClipOptions) -> Came
     return Camera(tuple(_place(f.video) for f in found), count, _statistics(found, None), fs, times)
 
 
+def blank(entry: Any, one: Input, options: ClipOptions) -> tuple[np.ndarray, float] | None:
+    """An empty frame (1, H, W, C) as the cameras of `one` give it, and their rate (Hz); None without them."""
+    if not _is_video(entry, one):
+        return None
+    try:
+        found = _side_by_side(entry, one, options)
+    except ValueError:  # this recording lacks one of them, too
+        return None
+    frames = [np.zeros((1, *video.video.shape[1:]), video.video.dtype) for video in found]
+    return np.concatenate(frames, axis=3), float(one.fs or found[0].fs)
+
+
 def _is_video(entry: Any, one: Input) -> bool:
     return one.name == "video" or any(frames_of(entry, name) is not None for name in one.parts)
 

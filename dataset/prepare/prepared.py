@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dataset.data_loader.base import Recording
 from dataset.prepare.splits import Split
 from dataset.store.cache import Cache
+from dataset.store.disk import CacheError
 from dataset.store.entry import DamagedEntryError, Entry
 
 if TYPE_CHECKING:
@@ -102,12 +104,21 @@ class Prepared:
             from dataset.clips.clips import ClipDataset, ClipOptions
 
             options = replace(ClipOptions(**self.clip_options), **changes)
-            dataset = ClipDataset(self.entry, [recording.id for recording in self.recordings], options, self.select)
+            ids = [recording.id for recording in self.recordings]
+            dataset = ClipDataset(self.entry, ids, options, self.select, self._others)
         for note in dataset.notes:
             print(f"{self.name.upper()}.DATA: {note}")
         self._move_failed(dict(dataset.failed))
         self.check()
         return dataset
+
+    def _others(self) -> Iterator[Entry]:
+        """Entries of the data set that are not in this section; those that cannot be read are left out."""
+        own = {recording.id for recording in self.recordings}
+        for row in self.cache.listing() if self.cache is not None else ():
+            with contextlib.suppress(CacheError):
+                if row["id"] not in own:
+                    yield self.cache.open(row["id"])
 
     def verify(self) -> None:
         """Read the signals of every entry; recordings whose entry is damaged move to `failed`."""
