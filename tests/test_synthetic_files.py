@@ -196,7 +196,7 @@ def test_killed_rendering_is_done_again(tmp_path):
     recording = made.recordings(tmp_path)[0]
     list(made.read_video(recording))
     whole = recording.path.read_bytes()
-    recording.path.rename(recording.path.with_name(".subject1-0123.mp4"))
+    recording.path.rename(recording.path.with_name(".subject1.mp4.0123.mp4"))
     list(made.read_video(recording))
     assert recording.path.read_bytes() == whole
     assert sorted(path.name for path in recording.path.parent.iterdir()) == ["subject1.mp4", "subject1.npz"]
