@@ -26,6 +26,7 @@ from neural_methods import checkpoint, distributed
 from neural_methods.augment import Augmentation
 from neural_methods.needs import (
     BANDS,
+    VIDEO,
     Needs,
     channels_of,
     clip_options,
@@ -106,17 +107,20 @@ class Trainer(Passes):
         return self.augmentation.frames(batch, epoch)
 
     def normalise(self, batch: Batch) -> Batch:
-        """Turn the stored uint8 video of a batch on the device into the normalised float video, if there is one."""
+        """Turn the stored uint8 videos of a batch on the device into normalised float ones, if there are any."""
         if "video_float" in batch:  # chunks of rPPG-Toolbox are stored normalised
             return {**batch, "video": batch["video_float"].float()}
-        if "next_frame" not in batch:  # no video, or one that needs nothing of its neighbours
-            return batch
+        names = [name for name in dict.fromkeys((VIDEO, *self.needs.input_names)) if f"{_prefix(name)}stats" in batch]
+        return {**batch, **{name: self._normalised(batch, name) for name in names}}
+
+    def _normalised(self, batch: Batch, name: str) -> torch.Tensor:
         from dataset.clips.transforms import normalise
 
-        video = normalise(batch["video"], batch["next_frame"], batch["has_next"], batch["stats"], self.data_types)
-        if problem := self.channel_problem(video.shape[1], "DATA"):
+        parts = (batch[f"{_prefix(name)}{part}"] for part in ("next_frame", "has_next", "stats"))
+        video = normalise(batch[name], *parts, self.data_types)
+        if name == VIDEO and (problem := self.channel_problem(video.shape[1], "DATA")):
             raise ValueError(problem)
-        return {**batch, "video": video}
+        return video
 
     def prepare(self, batch: Batch) -> Batch:
         """Turn the normalised batch into what `predict` and `loss` expect; as it is by default."""
@@ -201,7 +205,8 @@ class Trainer(Passes):
         preprocess = data.PREPROCESS
         self.frame_size = (int(preprocess.RESIZE.H), int(preprocess.RESIZE.W))
         self.image_size = self.frame_size[0]
-        self.chunk_length = int(preprocess.CHUNK_LENGTH) if preprocess.DO_CHUNK else None
+        counted = preprocess.DO_CHUNK and not preprocess.get("CHUNK_SECONDS", 0.0)
+        self.chunk_length = int(preprocess.CHUNK_LENGTH) if counted else None
         self.data_types = list(preprocess.DATA_TYPE)
         self.label_type = str(preprocess.LABEL_TYPE)
         self.fs = float(data.FS)
@@ -441,6 +446,11 @@ def _lay_out(network: nn.Module, layout: torch.memory_format) -> None:
     for parameter in network.parameters():
         if parameter.dim() == rank:
             parameter.data = parameter.data.contiguous(memory_format=layout)
+
+
+def _prefix(name: str) -> str:
+    """What precedes the next frame and the statistics of a video in a batch."""
+    return "" if name == VIDEO else f"{name}_"
 
 
 def _option(options: Any, name: str) -> Any:
