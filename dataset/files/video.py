@@ -7,7 +7,9 @@ converts that. The pixels are the same as those of the whole frame converted and
 import contextlib
 import ctypes
 import functools
+import os
 import struct
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -33,12 +35,17 @@ CHROMA = {  # pixel formats that can be cut exactly: (columns, rows) per chroma 
 }
 TOLERATED = 0.01  # share of undecodable frames that is flagged; more is an error
 MOST_PIXELS = 1 << 25  # of a picture: 8K has fewer, and headers may state anything
+KEPT = {"h264": 16, "hevc": 16, "vvc": 16, "vp9": 10, "av1": 10, "libdav1d": 10}  # pictures that a decoder may hold
+MOST_KEPT = 24 * MOST_PIXELS  # bytes of them: 16 pictures of 8K in 8 bits
 PATIENCE = 30.0  # seconds for the next frame: a demuxer may look for one in any number of zeros
 LARGEST_IMAGE = 1 << 28  # bytes of an image file
 # Containers that hold their video themselves; FFmpeg would follow a playlist, whatever its ending, to other files.
 CONTAINERS = (
     "avi,mov,mp4,matroska,webm,mpeg,mpegts,mpegvideo,m4v,h264,hevc,asf,flv,ogg,mxf,nut,yuv4mpegpipe,dv,gif,ivf,wav"
 )
+WAYS = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}  # options of FFmpeg, whoever calls it
+PICTURES = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails  # not the video itself
+OF_ONE_SIZE = ("rawvideo", "ffv1", "huffyuv", "ffvhuff", "utvideo")  # codecs whose size stands in the header alone
 
 
 class VideoError(ValueError):
@@ -166,33 +173,67 @@ def iter_frames(path: str | Path, decoder: str | None = None, count: int | None 
     if not path.stat().st_size:
         raise VideoError(f"'{path}' is empty (0 bytes). {AGAIN}")
     _remember(path)
-    return DECODERS[decoder](path, count)
+    return _of_one_size(DECODERS[decoder](path, count), path)
+
+
+def _of_one_size(frames: Iterable[Frame], path: Path) -> Iterator[Frame]:
+    size = OneSize()
+    for frame in frames:
+        size.check(frame.shape, f"'{path}'")
+        yield frame
+
+
+class OneSize:
+    """Refuses a picture of another size than the one before: a box would cut something else out of it."""
+
+    def __init__(self) -> None:
+        """Nothing has been seen yet."""
+        self._shape: tuple[int, int] | None = None
+
+    def check(self, shape: tuple[int, ...], name: str) -> None:
+        """VideoError with the `name` of the file for a picture whose `shape` (H, W, ...) differs, or is too large."""
+        require_size(shape[1], shape[0], name)
+        self._shape = self._shape or shape[:2]
+        if self._shape != shape[:2]:
+            (height, width), (before_h, before_w) = shape[:2], self._shape
+            raise VideoError(
+                f"{name} has a picture of {width} x {height} after those of {before_w} x {before_h}. Bring all to one "
+                f"size (for a video: ffmpeg -i IN -vf scale={before_w}:{before_h} OUT), or leave the recording out."
+            )
 
 
 def frame_count(path: str | Path) -> int | None:
     """Frames of a video file by its header; None where it does not say."""
     try:
         with _opened(require_file(path)) as container:
-            return container.streams.video[0].frames or None
-    except (av.error.FFmpegError, OSError, ValueError, IndexError):
+            return _video_of(container, Path(path)).frames or None
+    except (av.error.FFmpegError, OSError, ValueError):
         return None
 
 
 def _opened(path: str | Path) -> Any:
     """The container at `path`, which cannot lead to other files or to the network."""
-    ways = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
-    return av.open(f"file:{path}", options=ways, metadata_errors="replace", timeout=PATIENCE)
+    return av.open(f"file:{path}", options=WAYS | {"max_pixels": str(MOST_PIXELS)}, metadata_errors="replace", timeout=PATIENCE)
 
 
 def _video_of(container: Any, path: Path) -> Any:
-    """Its first video stream; VideoError when there is none, its codec is unknown or its pictures are too large."""
-    if not container.streams.video:
-        raise VideoError(f"'{path}' has no video stream. {AGAIN}")
-    stream = container.streams.video[0]
+    """Its first video stream, attached pictures apart; VideoError without one, for an unknown codec or a huge size."""
+    stream = next((stream for stream in container.streams.video if not stream.disposition & PICTURES), None)
+    if stream is None:
+        but = ", only a picture that is attached to it" if container.streams.video else ""
+        raise VideoError(f"'{path}' has no video stream{but}. {AGAIN}")
     if stream.codec_context is None:
         raise VideoError(f"'{path}' is in a codec that FFmpeg does not know. {AGAIN}")
     require_size(stream.codec_context.width, stream.codec_context.height, f"'{path}'")
+    # For the decoder: what the stream states later, whatever its header says, is judged before it takes memory.
+    stream.codec_context.options = {"max_pixels": str(_most_pixels(stream.codec_context))}
     return stream
+
+
+def _most_pixels(codec: Any) -> int:
+    """Of a picture, so that all those which the decoder keeps for reference fit into MOST_KEPT bytes."""
+    bits = codec.format.padded_bits_per_pixel if codec.format else 12
+    return min(MOST_PIXELS, MOST_KEPT * 8 // (KEPT.get(codec.name, 1) * max(bits, 1)))
 
 
 def require_size(width: int, height: int, name: str) -> None:
@@ -244,8 +285,14 @@ def _iter_pyav(path: Path, count: int | None = None) -> Iterator[Frame]:
         raise
     except (av.error.FFmpegError, ValueError) as error:
         where = f" after {tally.frames} frames" if tally.frames else ""
-        reason = f"nothing came for {PATIENCE:g} s" if isinstance(error, av.error.ExitError) else told(error)
-        raise VideoError(f"'{path}' cannot be decoded{where}: {reason}. {AGAIN}") from error
+        raise VideoError(f"'{path}' cannot be decoded{where}: {_reason(error)}. {AGAIN}") from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, av.error.ExitError):
+        return f"nothing came for {PATIENCE:g} s"
+    larger = f", such as a picture of more than {MOST_PIXELS} pixels" if isinstance(error, av.error.ArgumentError) else ""
+    return told(error) + larger
 
 
 @functools.cache
@@ -410,12 +457,8 @@ def _turned_back(box: Box, shape: tuple[int, int], quarters: int) -> Box:
 
 def _iter_opencv(path: Path, expected: int | None = None) -> Iterator[Frame]:
     _guard_bottom_up(path)
-    try:
-        with _opened(path) as container:  # OpenCV itself would follow a playlist and believe any size
-            _video_of(container, path)
-    except av.error.FFmpegError as error:
-        raise VideoError(f"'{path}' cannot be opened: {told(error)}. Try DECODER: pyav, or: {AGAIN}") from None
-    capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
+    _judge_sizes(path)
+    capture = _capture(path)
     if not capture.isOpened():
         raise VideoError(f"'{path}' cannot be opened by OpenCV. Try DECODER: pyav, or: {AGAIN}")
     stated = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if expected is None else expected
@@ -437,6 +480,38 @@ def _iter_opencv(path: Path, expected: int | None = None) -> Iterator[Frame]:
     if missing > max(1, TOLERATED * stated):
         raise VideoError(f"'{path}' ends early: {count} of {stated} frames. {AGAIN}")
     _note("missing_frames", max(missing, 0))
+
+
+def _capture(path: Path) -> cv2.VideoCapture:
+    """OpenCV's reader of a file. Its FFmpeg would follow a playlist and takes options from the environment alone."""
+    with _OPENING:
+        before = os.environ.get(OPENCV_OPTIONS)
+        own = [f"{name};{value}" for name, value in WAYS.items()]
+        os.environ[OPENCV_OPTIONS] = "|".join(own if before is None else [before, *own])  # of two, the last one counts
+        try:
+            return cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
+        finally:
+            os.environ.pop(OPENCV_OPTIONS) if before is None else os.environ.update({OPENCV_OPTIONS: before})
+
+
+def _judge_sizes(path: Path) -> None:
+    """VideoError for sizes that OpenCV would believe, or pictures it would squeeze, without a word.
+
+    Key frames alone may change the size; PyAV decodes them first, since OpenCV says of a frame what the header says.
+    """
+    size = OneSize()
+    try:
+        with _opened(path) as container:
+            stream = _video_of(container, path)
+            if stream is not container.streams.video[0]:
+                raise VideoError(f"'{path}' begins with an attached picture. Set DECODER: pyav, or leave it out.")
+            if stream.codec_context.name not in OF_ONE_SIZE:
+                stream.codec_context.skip_frame = "NONKEY"
+                stream.codec_context.thread_count = 1
+                for picture in container.decode(stream):
+                    size.check((picture.height, picture.width), f"'{path}'")
+    except av.error.FFmpegError as error:
+        raise VideoError(f"'{path}' cannot be opened: {_reason(error)}. Try DECODER: pyav, or: {AGAIN}") from None
 
 
 def _guard_bottom_up(path: Path) -> None:
@@ -461,6 +536,8 @@ def is_bottom_up_raw_avi(path: Path) -> bool:
     return compression == 0 and height > 0
 
 
+OPENCV_OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
+_OPENING = threading.Lock()  # the environment is that of the whole process
 DECODERS = {"pyav": _iter_pyav, "opencv": _iter_opencv}
 
 
@@ -477,8 +554,15 @@ def iter_images(paths: Iterable[str | Path], times: Sequence[float] | np.ndarray
         raise VideoError(f"{len(paths)} images but {len(times)} frame times.")
     if paths:
         _remember(paths[0])
+    size = OneSize()
     for index, path in enumerate(paths):
-        yield ImageFrame(functools.partial(read_image, path), None if times is None else float(times[index]))
+        yield ImageFrame(functools.partial(_read_next, path, size), None if times is None else float(times[index]))
+
+
+def _read_next(path: Path, size: OneSize) -> np.ndarray:
+    pixels = read_image(path)
+    size.check(pixels.shape, f"'{path}'")
+    return pixels
 
 
 class ImageFrame(Frame):
