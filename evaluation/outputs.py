@@ -16,6 +16,7 @@ import numpy as np
 
 from dataset.files.reading import require_file
 from dataset.files.writing import replacing
+from dataset.files.zips import require_stored
 from evaluation.results import RecordingResult
 
 KEYS = ("predictions", "labels", "label_type", "fs")
@@ -107,6 +108,7 @@ def _load_storage(data: bytes) -> Any:
     import torch
 
     try:
+        require_stored(data)
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:  # torch's own words advise to load it without protection
         raise pickle.UnpicklingError("a tensor in it holds more than numbers, which could run code.") from None

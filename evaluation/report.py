@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dataset.files.names import escaped
 from evaluation import console, figures, pictures, tables
 from evaluation.metrics import unit_of
 from evaluation.presets import PRESETS, Preset
@@ -124,7 +125,7 @@ def _markdown(
     drawn: Mapping[str, str],
     sections: Sequence[Section],
 ) -> str:
-    parts = [f"# {title}", *[f"> {note}" for note in notes], _scope(complete)]
+    parts = [f"# {escaped(title)}", *[f"> {escaped(note)}" for note in notes], _scope(complete)]
     for preset in dict.fromkeys(table.preset for table in every):
         parts += preset_section(preset, [table for table in every if table.preset == preset], incomplete(complete))
     for section in sections:
@@ -226,7 +227,8 @@ def markdown_table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     """A Markdown table, first column to the left."""
     rule = ["---", *["---:"] * (len(heads) - 1)]
     return "\n".join(
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in [heads, rule, *lines]
+        "| " + " | ".join([escaped(line[0]), *(cell.replace("|", "\\|") for cell in line[1:])]) + " |"
+        for line in [heads, rule, *lines]
     )
 
 
@@ -234,10 +236,10 @@ def _left_out(every: Sequence[Table], complete: Mapping[str, Any]) -> list[str]:
     """Failed recordings and excluded windows, by name."""
     parts = []
     if complete["failed"]:
-        lines = [f"- {item['recording']}: {item['reason']}" for item in complete["failed"]]
+        lines = [f"- {escaped(item['recording'])}: {escaped(item['reason'])}" for item in complete["failed"]]
         parts += ["## Failed recordings", some(lines, "per_recording.csv")]
     lines = [
-        f"- {table.method}, {table.preset.name}: {row.id}, window {row.window}: {row.note}"
+        f"- {table.method}, {table.preset.name}: {escaped(row.id)}, window {row.window}: {escaped(row.note)}"
         for table in every
         for row in table.excluded
     ]

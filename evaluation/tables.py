@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from dataset.files.names import cell
 from dataset.files.writing import write_whole
 from evaluation.metrics import unit_of
 from evaluation.results import UNLABELLED, Row
@@ -157,7 +158,7 @@ def csv_text(columns: Sequence[str], lines: Iterable[dict[str, Any]]) -> str:
 
 def _cell(value: Any) -> Any:
     if not isinstance(value, float):
-        return value
+        return cell(value)
     return round(value, 6) if math.isfinite(value) else ""
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dataset.files.names import escaped
 from evaluation import console, figures, pictures, tables
 from evaluation.results import UNLABELLED, RecordingResult
 from evaluation.summary import Table
@@ -121,7 +122,7 @@ def write_vitals(
 def _markdown(title: str, results: Sequence[Table], failed: list[tuple[str, str]], flags: Mapping[str, str]) -> str:
     lost = {**failures(results), **dict(failed)}
     total = len({row.id for table in results for row in table.rows} | set(lost))
-    head = f"# {title}\n\n" + (f"**INCOMPLETE {total - len(lost)}/{total}**\n\n" if lost else "")
+    head = f"# {escaped(title)}\n\n" + (f"**INCOMPLETE {total - len(lost)}/{total}**\n\n" if lost else "")
     low, high = results[0].preset.band if results else (0.0, 0.0)
     estimator = results[0].estimator if results else "none"
     return (

@@ -4,12 +4,10 @@ A file written here is a state dict as rPPG-Toolbox writes it, so weights go bot
 which knows what a state dict cannot say: the method, its options, clip length, frame size and data types.
 """
 
-import contextlib
 import fnmatch
 import io
 import json
 import pickle
-import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ from torch import nn
 
 from dataset.files.reading import read_json
 from dataset.files.writing import write_whole
+from dataset.files.zips import require_stored
 
 State = dict[str, torch.Tensor]
 PREFIX = "module."
@@ -83,11 +82,10 @@ def _open(path: Path) -> Any:
 
 def _refuse_compressed(path: Path) -> None:
     """WeightsError for an archive that torch has not written: it never compresses, and what inflates has no limit."""
-    members = []
-    with contextlib.suppress(Exception), zipfile.ZipFile(path) as archive:  # torch says what is damaged
-        members = archive.infolist()
-    if any(member.compress_type != zipfile.ZIP_STORED for member in members):
-        raise WeightsError(f"'{path}' is a compressed archive and no weight file: copy or train it again.")
+    try:
+        require_stored(path)
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"'{path}' is damaged or no weight file ({error}): copy or train it again.") from None
 
 
 def _unwrapped(state: Any) -> Any:

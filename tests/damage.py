@@ -84,7 +84,7 @@ def make_group(name: str, root: Path, every: int = 1) -> list[Damage]:
     done = []
     with _noise():
         files = _subject(name, root, 1)
-        plan = [(pattern, kind) for pattern, file in files.items() for kind in kinds(file)][::every]
+        plan = [(pattern, kind) for pattern, file in files.items() for kind in kinds(file, name == FOLDER)][::every]
         for number, (pattern, kind) in enumerate(plan, start=2):
             file = _subject(name, root, number)[pattern]
             kind.change(file)
@@ -115,9 +115,10 @@ def _may_lack(name: str, file: Path, kind: str) -> bool:
     )
 
 
-def kinds(file: Path) -> list[Kind]:
-    """All ways to damage this file: those for any file, and those of its format."""
-    return [*GENERAL, *(Kind(*one) for one in formats.of(file))]
+def kinds(file: Path, any_name: bool = False) -> list[Kind]:
+    """All ways to damage this file: those for any file, of its format, and odd names where it may have `any_name`."""
+    names = NAMES if any_name and file.suffix in VIDEOS else []
+    return [*GENERAL, *(Kind(*one) for one in formats.of(file)), *names]
 
 
 def group_names() -> list[str]:
@@ -259,6 +260,21 @@ def unreadable(path: Path) -> None:
         path.unlink()
 
 
+def renamed(change: Callable[[str], str]) -> Change:
+    """Another name, in the same folder and with the same ending."""
+    return lambda path: path.rename(path.with_name(change(path.stem) + path.suffix))
+
+
+NAMES = [  # of videos that may have any: nothing else is wrong with them
+    Kind("called by a digit in a circle", renamed(lambda name: f"{name}①"), True),
+    Kind("called by a power", renamed(lambda name: f"{name} 5²"), True),
+    Kind("called by bytes that are no UTF-8", renamed(lambda name: f"{name}\udce9\udcff"), True),
+    Kind("called by what colours a terminal", renamed(lambda name: f"{name}\x1b[31m\a\r\n"), True),
+    Kind("called by a formula", renamed(lambda name: f"=1+{name}"), True),
+    Kind("called by a tag", renamed(lambda name: f"<img onerror=x>[{name}](javascript:x)"), True),
+    Kind("called like a setting", renamed(lambda name: f"#{name}: [null]"), True),
+    Kind("called by a letter that turns the text", renamed(lambda name: f"{name}\u202e4pm"), True),
+]
 GENERAL = [
     Kind("empty", edit(lambda content: b"")),
     Kind("cut to 10 bytes", edit(lambda content: content[:10])),

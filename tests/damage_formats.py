@@ -4,6 +4,8 @@
 leave a recording that can be used.
 """
 
+import copy
+import functools
 import io
 import json
 import os
@@ -13,9 +15,12 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
+import cv2
 import h5py
 import numpy as np
 import scipy.io
@@ -33,11 +38,12 @@ def of(file: Path) -> list[Row]:
         ".avi": [*AVI, *PLAYLISTS],
         ".mp4": [*MP4, *PLAYLISTS],
         ".mkv": [*MKV, *PLAYLISTS],
-        ".png": PNG,
-        ".bmp": BMP,
+        ".png": [*PNG, LARGER],
+        ".bmp": [*BMP, LARGER],
         ".pgm": PGM,
         ".PW": TABLE,
-        ".jpg": JPEG,
+        ".jpg": [*JPEG, LARGER],
+        ".xml": XML,
         ".npy": NPY,
         ".json": JSON,
         ".csv": TABLE,
@@ -118,7 +124,30 @@ def _chunk(content: bytes) -> bytes:
     return pack(content, place + 4, "<I", 0xFFFFFFF0)
 
 
+def jpeg_in_avi(pictures: list[bytes], width: int = 160, height: int = 120) -> bytes:
+    """A Motion JPEG file whose header states this size, whatever the size of its pictures."""
+    out = io.BytesIO()
+    with av.open(out, "w", format="avi") as container:
+        stream = container.add_stream("mjpeg", rate=30)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuvj420p"
+        for index, picture in enumerate(pictures):
+            packet = av.Packet(picture)
+            packet.stream, packet.pts, packet.dts, packet.time_base = stream, index, index, Fraction(1, 30)
+            packet.is_keyframe = True
+            container.mux(packet)
+    return out.getvalue()
+
+
+@functools.cache
+def jpeg(width: int, height: int) -> bytes:
+    """A JPEG file of one colour."""
+    return cv2.imencode(".jpg", np.full((height, width, 3), 90, np.uint8))[1].tobytes()
+
+
 AVI = [
+    row("whose pictures grow to 9000 x 9000", lambda c: jpeg_in_avi([jpeg(160, 120)] * 5 + [jpeg(9000, 9000)] * 5)),
+    row("whose pictures all have 9000 x 9000", lambda c: jpeg_in_avi([jpeg(9000, 9000)] * 5)),
+    row("whose pictures change to 320 x 240", lambda c: jpeg_in_avi([jpeg(160, 120)] * 5 + [jpeg(320, 240)] * 5)),
     row("of 2^31 x 2^31 pixels", strf("<ii", 4, HUGE, HUGE), True),
     row("of 100000 x 100000 pixels", strf("<ii", 4, 100000, 100000), True),
     row("of 16000 x 16000 pixels", strf("<ii", 4, 16000, 16000), True),
@@ -236,7 +265,24 @@ PGM = [
     row("with an endless comment", _pgm(b"P5\n#" + b"x" * 5_000_000)),
     row("with pixels in letters", _pgm(b"P2 96 96 65535\n")),
 ]
+
+
+def _hidden_size(content: bytes) -> bytes:
+    """Before the true size a marker without a length, which reads as the length that leads to a smaller size."""
+    size = content.index(b"\xff\xc0")
+    large, small = bytearray(content[size : size + 19]), content[size : size + 19]
+    struct.pack_into(">HH", large, 5, 16000, 16000)
+    filling = bytes(0xFFC0 - len(large) + 2)
+    return content[:size] + b"\xff\xd0" + large + filling + small + content[size + 19 :]
+
+
+LARGER = (
+    "of another size",
+    lambda path: put(path, cv2.imencode(path.suffix, cv2.resize(cv2.imread(str(path)), (40, 30)))[1].tobytes()),
+    False,
+)
 JPEG = [
+    row("with a size behind a lone marker", _hidden_size),
     row("of 65500 x 16000 pixels", lambda c: pack(c, c.index(b"\xff\xc0") + 5, ">HH", 16000, 65500)),
     row("of 0 x 0 pixels", lambda c: pack(c, c.index(b"\xff\xc0") + 5, ">HH", 0, 0)),
     row("without tables", lambda c: c.replace(b"\xff\xc4", b"\xff\xfe"), True),
@@ -341,6 +387,18 @@ TABLE = [
     row("with the line ends of Windows", lambda c: c.replace(b"\n", b"\r\n"), True),
     row("with zero bytes in it", lambda c: c.replace(b"0", b"\0")),
     row("with an open quote", lambda c: b'"' + c, True),
+    row("of five million lines", lambda c: b"1\n" * 5_000_000),
+]
+XML = [
+    row("nested deeply", lambda c: b"<a>" * 5_000_000),
+    row("of five million tags", lambda c: b"<a>" + b"<b/>" * 5_000_000 + b"</a>"),
+    row("with a tag of 20 MB", lambda c: b"<a " + b"".join(b'a%x="" ' % i for i in range(2_000_000)) + b"></a>"),
+    row("with a value of 20 MB", lambda c: c.replace(b"</value1>", b"1" * 20_000_000 + b"</value1>", 1)),
+    row("with entities of its own", lambda c: b'<!DOCTYPE a [<!ENTITY x "1">]>' + c[c.index(b"<cereal") :]),
+    row("that names another file", lambda c: b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]>' + b"<a>&x;</a>"),
+    row("with words in it", lambda c: re.sub(rb"<value1>[^<]*", b"<value1>lost", c)),
+    row("without a value", lambda c: c.replace(b"value1", b"value9")),
+    row("of two million entries", lambda c: b"<a>" + b"<e><value1>1</value1></e>" * 2_000_000 + b"</a>"),
 ]
 
 
@@ -610,6 +668,23 @@ def _crowd(archive: zipfile.ZipFile, members: list[tuple[str, bytes]]) -> None:
         archive.writestr(f"a/b{number}", b"")
 
 
+def overlapping(content: bytes, copies: int) -> bytes:
+    """The archive with `copies` more members that are its largest one under other names."""
+    archive = zipfile.ZipFile(io.BytesIO(content))
+    out = io.BytesIO(content)
+    largest = max(archive.infolist(), key=lambda member: member.file_size)
+    with zipfile.ZipFile(out, "a") as changed:
+        for number in range(copies):
+            other = copy.copy(largest)
+            other.filename = other.orig_filename = largest.filename.replace("/data/", f"/data/9{number}").replace(
+                ".", f"{number}."
+            )
+            changed.filelist.append(other)
+            changed.NameToInfo[other.filename] = other
+        changed._didModify = True
+    return out.getvalue()
+
+
 def _task(old: str) -> str:
     return "/".join(old.split("/")[1:])
 
@@ -640,6 +715,7 @@ ZIP = [
         False,
     ),
     ("with 40000 members more", _zip(_crowd), True),
+    row("whose members overlap", lambda content: overlapping(content, 100)),
     ("of no members", _zip(lambda archive, members: None), False),
     ("of other tasks", _zip(lambda archive, members: archive.writestr("F001/T99/0001.jpg", b"x")), False),
     ("without its directory", lambda path: put(path, path.read_bytes().replace(b"PK\x05\x06", b"PK\x05\x07")), False),

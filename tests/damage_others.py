@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from tests.damage import GENERAL
-from tests.damage_formats import NPY, Bomb, hostile, npy, put
+from tests.damage_formats import NPY, Bomb, hostile, npy, overlapping, put
 
 Change = Callable[[Path], object]
 OUTSIDE = "outside"
@@ -96,6 +96,7 @@ ENTRY = {
 SIGNALS = {
     "with code in them": _hostile_signals,
     "that inflate": _inflating_trace,
+    "whose members overlap": lambda path: put(path, overlapping(path.read_bytes(), 50)),
     "that are compressed": _arrays(lambda arrays: None, np.savez_compressed),
     "of 2^60 values": _members(trace=npy(f"{{'descr': '<f8', 'fortran_order': False, 'shape': ({2**60}, 3), }}")),
     "whose header is code": _members(trace=npy("__import__('os').mkdir('code_ran')")),
@@ -259,6 +260,7 @@ WEIGHTS = {
     "of other shapes": saved(lambda path, state: {key: value[None] for key, value in state.items()}),
     "of huge tensors": saved(lambda path, state: {key: torch.zeros(1).expand(2**40) for key in state}),
     "that inflate": _inflating_weights,
+    "whose members overlap": lambda path: put(path, overlapping(path.read_bytes(), 50)),
     "whose members lead out": _renamed_member,
     "nested deeply": lambda path: put(path, b"\x80\x02" + b"(" * 200_000 + b"."),
     "of a string of 2^60 letters": lambda path: put(path, b"\x80\x04\x8d" + (2**60).to_bytes(8, "little") + b"abc."),

@@ -154,9 +154,10 @@ def test_two_writers_do_not_share_a_folder(cache):
 )
 def test_no_recording_id_leads_out_of_the_cache(cache, name):
     """Hostile ids become harmless names that keep ids apart."""
-    fill(cache, Recording(id=name, subject="s", path=Path()), frames(2))
-    assert cache.path(name).parent == cache.root and cache.path(name).is_dir()
-    assert len(cache.entry(name).faces) == 2
+    recording = Recording(id=name, subject="s", path=Path())  # which keeps what can be written of its name
+    fill(cache, recording, frames(2))
+    assert cache.path(name).parent == cache.root and cache.path(recording.id).is_dir()
+    assert len(cache.entry(recording.id).faces) == 2
     assert safe_name(name) != safe_name(name + "?")
     outside = [p for p in cache.root.parent.parent.rglob("*.npy") if cache.root not in p.parents]
     assert not outside

@@ -281,7 +281,7 @@ def test_a_signal_of_another_length_is_flagged_with_the_numbers(cache):
 @pytest.mark.parametrize(
     "bad, message",
     [
-        (Signal(np.array([1.0, np.nan, np.inf])), "2 values that are NaN or infinite, of 3"),
+        (Signal(np.array([1.0, np.nan, np.inf])), "2 values that are NaN, infinite or beyond 1e\\+30, of 3"),
         (Signal(np.zeros(3), times=np.array([0, np.nan, 1])), "1 values that are NaN"),
         (Signal(np.zeros(0)), "is empty"),
         (Signal(np.zeros(3), times=np.zeros(2)), "3 values but 2 times"),

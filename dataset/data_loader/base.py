@@ -3,7 +3,6 @@
 Splitting, face boxes, resizing, caching and chunking are shared code elsewhere; a data set is one subclass here.
 """
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from dataset.files.names import natural_key as natural_key  # from here to all loaders
+from dataset.files.names import natural_sort as natural_sort
+from dataset.files.names import shown
 from dataset.files.video import Frame
 from dataset.files.windows import Windows
 from settings.loaded import Check
@@ -27,6 +29,11 @@ class Recording:
     subject: str
     path: Path
     info: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Names can be printed and written, whatever bytes the names of the files have."""
+        object.__setattr__(self, "id", shown(self.id))
+        object.__setattr__(self, "subject", shown(self.subject))
 
 
 @dataclass(frozen=True)
@@ -145,13 +152,3 @@ class BaseLoader:
     def read_windows(self, root: Path) -> Windows:
         """The windows under `root` with their table: see `dataset.files.windows.open_windows`."""
         raise NotImplementedError
-
-
-def natural_key(name: str) -> list[tuple[int, str]]:
-    """Sort key by which subject2 comes before subject10."""
-    return [(int(part), "") if part.isdigit() else (-1, part.lower()) for part in re.split(r"(\d+)", name)]
-
-
-def natural_sort(paths: Iterable[Path]) -> list[Path]:
-    """`paths` in natural order of their names (then of the whole path)."""
-    return sorted(paths, key=lambda path: (natural_key(path.name), natural_key(str(path))))

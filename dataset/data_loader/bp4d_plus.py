@@ -21,7 +21,7 @@ import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
 from dataset.files.tables import passes_filtering, read_table, require_root, require_some
-from dataset.files.video import Frame, ImageFrame, decode_image
+from dataset.files.video import Frame, ImageFrame, OneSize, decode_image
 from dataset.files.zips import iter_members
 from registry import DATASETS
 
@@ -83,6 +83,8 @@ def iter_zip(path: Path, task: str, fs: float) -> Iterator[Frame]:
     def wanted(name: PurePosixPath) -> bool:
         return name.suffix.lower() == ".jpg" and len(name.parts) > 2 and name.parts[1] == task
 
+    size = OneSize()
     for index, (name, data) in enumerate(iter_members(path, wanted, f"picture of {task}")):
-        decode = partial(decode_image, np.frombuffer(data, np.uint8), f"'{name}' in '{path}'")
-        yield ImageFrame(decode, index / fs)
+        yield ImageFrame(
+            partial(decode_image, np.frombuffer(data, np.uint8), f"'{name}' in '{path}'", size), index / fs
+        )

@@ -10,16 +10,19 @@ DATA_PATH may also be one video file.
 
 import csv
 import re
+from array import array
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_key, natural_sort
-from dataset.files.reading import is_there, read_text, told
-from dataset.files.tables import require_some
+from dataset.data_loader.base import BaseLoader, Recording, Signal
+from dataset.files.names import distinct, natural_key, natural_sort, shown
+from dataset.files.reading import is_there, iter_lines, told
+from dataset.files.tables import require_few, require_some
 from dataset.files.video import Frame, iter_frames, iter_images
 from registry import DATASETS
 
@@ -51,15 +54,9 @@ class FolderLoader(BaseLoader):
             raise FileNotFoundError(f"DATA_PATH '{root}' does not exist. Set it to a video or a folder of videos.")
         found = sorted(_find(root), key=lambda path: _order(path.relative_to(root)))
         require_some(found, root, "videos", f"files ending in {', '.join(VIDEOS)}, or folders of images")
-        names = ["_".join((*p.relative_to(root).parts[:-1], p.name if p.is_dir() else p.stem)) for p in found]
-        twice = {name for name, count in Counter(names).items() if count > 1}
         return [
-            Recording(
-                id="_".join(path.relative_to(root).parts) if name in twice else name,
-                subject=path.relative_to(root).parts[0] if path.parent != root else path.stem,
-                path=path,
-            )
-            for path, name in zip(found, names, strict=True)
+            Recording(name, path.relative_to(root).parts[0] if path.parent != root else path.stem, path)
+            for path, name in zip(found, _names(found, root), strict=True)
         ]
 
     def read_video(self, recording: Recording) -> Iterator[Frame]:
@@ -78,13 +75,25 @@ class FolderLoader(BaseLoader):
         return {}
 
 
+def _names(found: list[Path], root: Path) -> list[str]:
+    """Ids: the parts of each path below `root`, without the ending unless others have them too."""
+    parts = [path.relative_to(root).parts for path in found]
+    names = [
+        "_".join((*above, name if path.is_dir() else path.stem))
+        for path, (*above, name) in zip(found, parts, strict=True)
+    ]
+    twice = {name for name, count in Counter(names).items() if count > 1}
+    names = [shown("_".join(own) if name in twice else name) for own, name in zip(parts, names, strict=True)]
+    return distinct(names, found, root)
+
+
 def read_label(path: Path) -> Signal:
     """A label file: columns time (s) and value, or values alone; a header line may name the columns."""
-    rows = _read_table(path)
-    header = [] if _is_number(rows[0][0]) else [name.strip().lower() for name in rows.pop(0)]
     try:
-        table = np.array(rows, dtype=float)
-    except (ValueError, OverflowError) as error:
+        header, table = _read_table(path)
+    except (csv.Error, ValueError, OverflowError) as error:
+        if str(path) in str(error):
+            raise
         raise ValueError(f"'{path}' is no table of numbers: {told(error)}. Mend it or take it away.") from None
     if len(table) and header and table.shape[1] != len(header):
         raise ValueError(
@@ -101,17 +110,29 @@ def read_label(path: Path) -> Signal:
     return Signal(table[:, value], times=table[:, time])
 
 
-def _read_table(path: Path) -> list[list[str]]:
-    text = read_text(path)
-    delimiter = next((mark for mark in ";\t," if mark in text.partition("\n")[0]), " ")
-    lines = (re.sub(r" +", " ", line.strip()) for line in text.splitlines() if line.strip())
-    try:
-        rows = list(csv.reader(lines, delimiter=delimiter))
-    except csv.Error as error:
-        raise ValueError(f"'{path}' is no table of numbers: {told(error)}. Mend it or take it away.") from None
-    if not rows:
+def _read_table(path: Path) -> tuple[list[str], np.ndarray]:
+    """The names in its heading, if there is one, and its numbers (rows, columns), row by row: few at a time as text."""
+    rows = _rows(path)
+    first = next(rows, None)
+    if first is None:
         raise ValueError(f"'{path}' is empty. Mend it or take it away.")
-    return rows
+    header = [] if _is_number(first[0]) else [name.strip().lower() for name in first]
+    numbers, columns = array("d"), 0
+    for row in rows if header else chain([first], rows):
+        columns = columns or len(row)
+        if len(row) != columns:
+            raise ValueError(f"it has rows of {columns} and of {len(row)} values")
+        numbers.extend(map(float, row))
+        require_few(len(numbers))
+    return header, np.frombuffer(numbers, float).reshape(-1, columns) if numbers else np.zeros((0, 0))
+
+
+def _rows(path: Path) -> Iterator[list[str]]:
+    """The fields of each line that is not blank; the first of them shows what is between two fields."""
+    lines = (re.sub(r" +", " ", line.strip()) for line in iter_lines(path) if line.strip())
+    first = next(lines, "")
+    delimiter = next((mark for mark in ";\t," if mark in first), " ")
+    return csv.reader(chain([first], lines) if first else (), delimiter=delimiter)
 
 
 def _is_number(text: str) -> bool:
@@ -127,20 +148,35 @@ def _order(path: Path) -> list[Any]:
     return [natural_key(part) for part in (*path.parts[:-1], path.stem, path.suffix)]
 
 
-def _find(root: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
-    """Video files and folders of images, hidden ones and links to a folder that is being searched left out."""
-    above = (*above, root.resolve())
-    for path in root.iterdir():
-        if path.name.startswith("."):
-            continue
-        if path.is_dir():
-            if path.is_symlink() and path.resolve() in above:
+def _find(root: Path) -> Iterator[Path]:
+    """Video files and folders of images, hidden ones left out.
+
+    A link to a folder is followed, but within it no further link to one that was searched: of folders that link to
+    each other there would be paths without end.
+    """
+    seen, waiting = {_place(root)}, [(root, False)]
+    while waiting:
+        folder, linked = waiting.pop()
+        for path in sorted(folder.iterdir()):
+            if path.name.startswith("."):
                 continue
-            yield from _find(path, above)
+            if not path.is_dir():
+                if path.suffix.lower() in VIDEOS:
+                    yield path
+                continue
+            place, link = _place(path), path.is_symlink()
+            if link and place in (seen if linked else map(_place, path.parents)):
+                continue
+            seen.add(place)
+            waiting.append((path, linked or link))
             if _images(path):
                 yield path
-        elif path.suffix.lower() in VIDEOS:
-            yield path
+
+
+def _place(folder: Path) -> tuple[int, int]:
+    """What a folder is, by whatever name."""
+    found = folder.stat()
+    return found.st_dev, found.st_ino
 
 
 def _images(folder: Path) -> list[Path]:

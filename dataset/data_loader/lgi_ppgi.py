@@ -18,15 +18,15 @@ give the same frames, times and samples, not on the original ones.
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
-from dataset.files.reading import AGAIN, LARGEST_TABLE, is_there, read_text, told
+from dataset.files.reading import is_there
 from dataset.files.stamps import frames_at, stamps_of_frames
 from dataset.files.tables import is_hidden, passes_filtering, require_root, require_some
 from dataset.files.video import Frame, iter_frames
+from dataset.files.xml import read_columns
 from registry import DATASETS
 
 VIDEO = "cv_camera_sensor_stream_handler.avi"
@@ -58,7 +58,7 @@ class LGIPPGILoader(BaseLoader):
 
     def read_wave(self, recording: Recording) -> dict[str, Signal]:
         """`ppg` (a.u.) and the oximeter's own `hr` (bpm), in seconds after the first frame."""
-        rates, wave = _columns(recording.path / SENSOR, "value1", "value2")
+        rates, wave = read_columns(recording.path / SENSOR, ["value1", "value2"])
         times = _frame_times(recording.path)
         if times is None:
             return {"ppg": Signal(wave, fs=RATE), "hr": Signal(rates, fs=RATE, unit="bpm")}
@@ -79,21 +79,4 @@ def _recording(folder: Path) -> Recording:
 def _frame_times(folder: Path) -> np.ndarray | None:
     """Times of the camera's entries in seconds; None where there is no such file."""
     path = folder / TIMES
-    return _columns(path, "value1")[0] / 1000 if is_there(path) else None
-
-
-def _columns(path: Path, *names: str) -> list[np.ndarray]:
-    """The values called `names` of every entry of a file that holds them all, one array (L,) for each name.
-
-    FileNotFoundError when it is missing; ValueError when it is no XML, or has no such entries.
-    """
-    try:
-        root = ElementTree.fromstring(read_text(path, LARGEST_TABLE))
-        entries = [entry for entry in root if entry.find(names[0]) is not None]
-        columns = [np.array([float(entry.findtext(name, "")) for entry in entries]) for name in names]
-    except (ElementTree.ParseError, ValueError) as error:
-        reason = str(error) if str(path) in str(error) else f"'{path}' is no XML of numbers: {told(error)}. {AGAIN}"
-        raise ValueError(reason) from None
-    if not len(columns[0]):
-        raise ValueError(f"'{path}' has no entries with {', '.join(names)}. {AGAIN}")
-    return columns
+    return read_columns(path, ["value1"])[0] / 1000 if is_there(path) else None

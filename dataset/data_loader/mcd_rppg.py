@@ -20,6 +20,7 @@ has been tested on rendered files, not on the original ones.
 import csv
 import io
 import re
+from array import array
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -28,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_key
-from dataset.files.reading import LARGEST_TABLE, is_there, read_text, told
+from dataset.files.reading import is_there, iter_lines, read_text, told
 from dataset.files.tables import chosen, passes_filtering, read_table, require_root, require_some
 from dataset.files.video import Frame, iter_frames, within_times
 from registry import DATASETS
@@ -115,18 +116,19 @@ def _beside(recording: Recording, folder: str) -> Path:
 
 def _read_clock(path: Path) -> tuple[np.ndarray, list[datetime]]:
     """Numbers (L,) and moments of the lines `number date time`; ValueError naming the line that is none."""
-    lines = read_text(path, LARGEST_TABLE).splitlines()
-    values, moments = [], []
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            try:
+    values, moments, number = array("d"), [], 0
+    try:
+        for line in iter_lines(path):
+            number += 1
+            if line.strip():
                 value, moment = line.split(maxsplit=1)
                 values.append(float(value))
                 moments.append(datetime.fromisoformat(moment.strip()))
-            except ValueError as error:
-                raise ValueError(
-                    f"Line {number} of '{path}' is no number and moment: {told(error)}. Copy it again."
-                ) from None
+    except ValueError as error:
+        if str(path) in str(error):
+            raise
+        where = f"Line {number} of '{path}'" if number else f"'{path}'"
+        raise ValueError(f"{where} is no number and moment: {told(error)}. Copy it again.") from None
     if not moments:
         raise ValueError(f"'{path}' is empty. Copy it again, or leave the recording out.")
     return np.array(values), moments

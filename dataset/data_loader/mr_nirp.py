@@ -27,6 +27,7 @@ files only. What is said here of mosaics, lit frames and rates is theirs, too.
 """
 
 import re
+from array import array
 from collections.abc import Iterable, Iterator
 from itertools import count, islice
 from pathlib import Path, PurePosixPath
@@ -38,9 +39,9 @@ from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
 from dataset.files import pgm
 from dataset.files.matlab import read_variables
 from dataset.files.pgm import Stream
-from dataset.files.reading import AGAIN, LARGEST_TABLE, read_text
-from dataset.files.tables import passes_filtering, require_root, require_some
-from dataset.files.video import Frame, VideoError
+from dataset.files.reading import AGAIN, iter_lines, told
+from dataset.files.tables import passes_filtering, require_few, require_root, require_some
+from dataset.files.video import Frame, OneSize, VideoError
 from dataset.files.zips import iter_members
 from registry import DATASETS
 
@@ -111,8 +112,11 @@ class MRNIRPLoader(BaseLoader):
 
     def _frames(self, named: Iterable[tuple[str, bytes]], times: Iterable[float]) -> Iterator[Frame]:
         """Pictures as frames; those beyond the last of `times` are left out."""
+        size = OneSize()
         for (name, data), time in zip(named, times, strict=False):
-            yield pgm.PGMFrame(pgm.decode(data, name), float(time), mosaic=self.camera == "RGB")
+            raw = pgm.decode(data, name)
+            size.check(raw.levels.shape, name)
+            yield pgm.PGMFrame(raw, float(time), mosaic=self.camera == "RGB")
 
     def _stream(self, recording: Recording) -> Stream:
         """That of the camera: its own folder if the pictures are what the camera takes, or else another."""
@@ -138,9 +142,22 @@ def lit(stream: Stream) -> tuple[int, None, int]:
 def camera_log(folder: Path, frames: int) -> np.ndarray | None:
     """Times (s) of the frames by the log whose length is nearest to `frames`; None where none comes near."""
     logs = [file for pattern in ("CameraTimeLog*.txt", "*/CameraTimeLog*.txt") for file in folder.glob(pattern)]
-    times = [np.array(re.findall(r"\d+\.\d+", read_text(file, LARGEST_TABLE)), dtype=float) for file in logs]
+    times = [_stamps(file) for file in logs]
     near = [log for log in times if len(log) and abs(len(log) - frames) <= LOG_MARGIN]
     return min(near, key=lambda log: abs(len(log) - frames)) if near else None
+
+
+def _stamps(path: Path) -> np.ndarray:
+    """All times (s) in a log, line by line."""
+    found = array("d")
+    try:
+        for line in iter_lines(path):
+            found.extend(float(number) for number in re.findall(r"\d+\.\d+", line))
+            require_few(len(found))
+    except ValueError as error:
+        reason = str(error) if str(path) in str(error) else f"'{path}' is no log of times: {told(error)}. {AGAIN}"
+        raise ValueError(reason) from None
+    return np.array(found)
 
 
 def pulse(folder: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,8 @@ DATA_PATH may also be the folder above DATASET_2. Motion-augmented videos are th
 The layout is that of the published description; it has been tested on rendered files, not on the original ones.
 """
 
+import io
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,9 +76,9 @@ def _frame_times(path: Path) -> np.ndarray | None:
 
 def _read_rows(path: Path) -> list[np.ndarray]:
     """Up to three rows of numbers of one length."""
-    lines = [line.split() for line in read_text(path).splitlines()]
+    lines = (line.split() for line in io.StringIO(read_text(path)))  # one at a time: of as many as there may be
     try:
-        rows = [np.array(line, dtype=float) for line in lines if line][:3]
+        rows = [np.array(line, dtype=float) for line in itertools.islice(filter(None, lines), 3)]
     except ValueError as error:
         raise ValueError(f"'{path}' is not rows of numbers: {told(error)}. {AGAIN}") from None
     if not rows:

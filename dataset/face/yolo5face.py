@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from dataset.face.boxes import nms
+from dataset.files.zips import require_stored
 from registry import DETECTORS
 
 FILE = "Y5sF_WFRGB.pth"
@@ -84,6 +85,7 @@ def read_weights(path: Path, wanted: dict[str, Any]) -> dict[str, Any]:
     import torch
 
     try:
+        require_stored(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise ValueError(
@@ -91,7 +93,7 @@ def read_weights(path: Path, wanted: dict[str, Any]) -> dict[str, Any]:
             f"you trust it, write its parameters once, where its own code is installed: "
             f"torch.save(torch.load('{path.name}', weights_only=False)['model'].float().state_dict(), '{FILE}')"
         ) from None
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
         first = str(error).partition("\n")[0]
         raise ValueError(f"'{path}' is no file of weights ({first}). Copy {FILE} again.") from None
     if isinstance(state, dict):

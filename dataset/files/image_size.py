@@ -1,7 +1,14 @@
-"""How large a picture is by the header of its file, before memory is taken for its pixels."""
+"""How large a picture is by the header of its file, before memory is taken for its pixels.
+
+What a decoder might read in another way than this, such as a tag that comes twice, is no header that can be read.
+"""
 
 import struct
 
+ALONE = {0x01, *range(0xD0, 0xD8)}  # markers of JPEG without a length
+ENDS = {0xD8, 0xD9, 0xDA}  # a second start, the end, the pixels: the size comes before them
+TAGS = {256: "width", 257: "height", 258: "bits", 277: "samples", 322: "tile width", 323: "tile height"}
+MOST_BITS = 128  # of a pixel of TIFF: four channels of 32
 FRAME_MARKERS = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
 
 
@@ -9,7 +16,7 @@ def image_size(data: bytes | memoryview) -> tuple[int, int] | None:
     """(width, height) of a PNG, JPEG, BMP, TIFF or WebP file in pixels; None when its header is none of these."""
     head = bytes(data[:32])
     try:
-        if head[:8] == b"\x89PNG\r\n\x1a\n":
+        if head[:8] == b"\x89PNG\r\n\x1a\n" and head[12:16] == b"IHDR":
             return struct.unpack(">II", head[16:24])
         if head[:2] == b"\xff\xd8":
             return _jpeg(data)
@@ -28,13 +35,17 @@ def _jpeg(data: bytes | memoryview) -> tuple[int, int] | None:
     """From the start-of-frame segment, which comes after others of stated length."""
     place = 2
     while True:
-        mark, kind, length = struct.unpack(">BBH", data[place : place + 4])
-        if mark != 0xFF:
+        mark, kind = struct.unpack(">BB", data[place : place + 2])
+        if mark != 0xFF or kind in ENDS:
             return None
+        if kind == 0xFF or kind in ALONE:
+            place += 1 if kind == 0xFF else 2  # a marker may be preceded by any number of FF
+            continue
+        length = struct.unpack(">H", data[place + 2 : place + 4])[0]
         if kind in FRAME_MARKERS:
             height, width = struct.unpack(">HH", data[place + 5 : place + 9])
             return width, height
-        place += 1 if kind == 0xFF else 2 + max(length, 2)  # a marker may be preceded by any number of FF
+        place += 2 + max(length, 2)
 
 
 def _bmp(head: bytes) -> tuple[int, int]:
@@ -46,16 +57,31 @@ def _bmp(head: bytes) -> tuple[int, int]:
 
 
 def _tiff(data: bytes | memoryview, order: str) -> tuple[int, int] | None:
-    """Tags 256 and 257 of the first directory."""
+    """Of the first directory: the larger of picture and tile, since both are held; None for tags that repeat."""
     start = struct.unpack(order + "I", data[4:8])[0]
     count = struct.unpack(order + "H", data[start : start + 2])[0]
-    sizes = {}
+    found: dict[str, int] = {}
     for place in range(start + 2, start + 2 + 12 * count, 12):
-        tag, kind = struct.unpack(order + "HH", data[place : place + 4])
-        if tag in (256, 257):
-            form, length = ("H", 2) if kind == 3 else ("I", 4)
-            sizes[tag] = struct.unpack(order + form, data[place + 8 : place + 8 + length])[0]
-    return (sizes[256], sizes[257]) if len(sizes) == 2 else None
+        tag, kind, length = struct.unpack(order + "HHI", data[place : place + 8])
+        name = TAGS.get(tag)
+        if name is None:
+            continue
+        if name in found:
+            return None
+        found[name] = _first_value(data, place + 8, kind, length, order)
+    if not found.get("width") or not found.get("height"):
+        return None
+    if found.get("bits", 1) * found.get("samples", 1) > MOST_BITS:
+        return None
+    return max(found["width"], found.get("tile width", 0)), max(found["height"], found.get("tile height", 0))
+
+
+def _first_value(data: bytes | memoryview, place: int, kind: int, length: int, order: str) -> int:
+    """Of a tag: a byte, two or four, here or where the value points to."""
+    form, size = {1: ("B", 1), 3: ("H", 2)}.get(kind, ("I", 4))
+    if length * size > 4:
+        place = struct.unpack(order + "I", data[place : place + 4])[0]
+    return struct.unpack(order + form, data[place : place + size])[0]
 
 
 def _webp(head: bytes) -> tuple[int, int] | None:

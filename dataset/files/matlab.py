@@ -35,7 +35,8 @@ LARGEST = 10**7  # values of a small variable
 LARGEST_CELLS = 10**6
 HEADER = 1 << 12  # bytes of a name or of a list of sizes
 DEPTH = 4  # of cells within cells
-LARGEST_VIDEO = 1 << 31  # bytes that a video may take in memory: five minutes of MMPD
+LARGEST_VIDEO = 1 << 31  # values of a video: five minutes of MMPD
+LARGEST_PART = 1 << 29  # of them in memory at once: a minute of MMPD has fewer; a longer video is read several times
 
 
 def read_variables(path: Path, names: Iterable[str], content: bytes | None = None) -> dict[str, np.ndarray]:
@@ -74,23 +75,31 @@ def read_numbers(path: Path, name: str) -> np.ndarray:
 def iter_video(path: Path, name: str) -> Iterator[ArrayFrame]:
     """Yield the frames of variable `name` (T, H, W, 3): floats 0-1 become round(255 x), integers are 0-255.
 
-    Holds T H W 3 bytes. VideoError when the file is missing, damaged, or its video is of another kind.
+    Holds T H W 3 bytes, or as many as LARGEST_PART. VideoError when the file is missing, damaged, or its video is of
+    another kind.
     """
-    video = read_video(path, name)
-    for start in range(0, video.shape[3], FRAMES):
-        block = np.ascontiguousarray(video[..., start : start + FRAMES].transpose(3, 2, 1, 0))
-        for frame in block:
-            yield ArrayFrame(frame)
+    first, last = 0, 1
+    while first < last:
+        video, last = read_video(path, name, first)
+        for start in range(0, video.shape[3], FRAMES):
+            block = np.ascontiguousarray(video[..., start : start + FRAMES].transpose(3, 2, 1, 0))
+            for frame in block:
+                yield ArrayFrame(frame)
+        first += video.shape[3]
+        del video
 
 
-def read_video(path: Path, name: str) -> np.ndarray:
-    """Variable `name` as (3, W, H, T) uint8: the order in which MATLAB stores a (T, H, W, 3) array."""
+def read_video(path: Path, name: str, first: int = 0) -> tuple[np.ndarray, int]:
+    """Frames from number `first` on of variable `name`, as many as may be held, and the number of all its frames.
+
+    They are (3, W, H, frames) uint8: the order in which MATLAB stores a (T, H, W, 3) array.
+    """
     found = []
     try:
         with _reading(path) as (file, size):
             for element, array_class, shape, title in _arrays(file, size):
                 if title == name:
-                    return _values(element, array_class, shape, path, name)
+                    return _values(element, array_class, shape, f"{name!r} of '{path}'", first), shape[0]
                 found.append(title)
     except VideoError:
         raise
@@ -260,24 +269,27 @@ def _text(letters: str, shape: tuple[int, ...]) -> np.ndarray:
     return np.array(["".join(letters[row::rows]) for row in range(rows)] if letters else [], dtype=str)
 
 
-def _values(element: _Element, array_class: int, shape: tuple[int, ...], path: Path, name: str) -> np.ndarray:
+def _values(element: _Element, array_class: int, shape: tuple[int, ...], name: str, first: int) -> np.ndarray:
     kind, length, small = element.tag()
     dtype = STORED.get(kind)
     known = array_class in FLOATS or array_class in INTEGERS
     if len(shape) != 4 or shape[3] != 3 or min(shape) < 1 or not known or dtype is None or small is not None:
-        raise VideoError(f"'{path}': {name!r} is no video (T, H, W, 3) of numbers, its size is {shape}. {AGAIN}")
-    require_size(shape[1], shape[2], f"{name!r} of '{path}'")
+        raise VideoError(f"{name} is no video (T, H, W, 3) of numbers, its size is {shape}. {AGAIN}")
+    require_size(shape[1], shape[2], name)
     count, dtype = math.prod(shape), np.dtype(dtype).newbyteorder(element.order)
     if length != count * dtype.itemsize or length > element.limit:
-        raise VideoError(f"'{path}': {name!r} of the size {shape} has {length} bytes. {AGAIN}")
-    if count > LARGEST_VIDEO:
-        raise VideoError(f"'{path}': {name!r} of the size {shape} takes more than {LARGEST_VIDEO} bytes. {AGAIN}")
-    video = np.empty(count, np.uint8)
-    for start in range(0, count, BLOCK):
-        stop = min(start + BLOCK, count)
-        values = np.frombuffer(element.read((stop - start) * dtype.itemsize), dtype)
-        video[start:stop] = to_uint8(values, FLOATS.get(array_class), f"{name!r} of '{path}'")
-    return video.reshape(shape[::-1])
+        raise VideoError(f"{name} of the size {shape} has {length} bytes. {AGAIN}")
+    if count > LARGEST_VIDEO or shape[0] > LARGEST:
+        raise VideoError(f"{name} of the size {shape} has more than {LARGEST_VIDEO} values. {AGAIN}")
+    frames, rows = shape[0], count // shape[0]  # the values of one pixel at all times follow each other
+    taken = slice(first, first + max(1, LARGEST_PART // rows))
+    video = np.empty((rows, len(range(frames)[taken])), np.uint8)
+    step = max(1, BLOCK // frames)
+    for start in range(0, rows, step):
+        stop = min(start + step, rows)
+        values = np.frombuffer(element.read((stop - start) * frames * dtype.itemsize), dtype).reshape(-1, frames)
+        video[start:stop] = to_uint8(values[:, taken], FLOATS.get(array_class), name)
+    return video.reshape(*shape[:0:-1], -1)
 
 
 def to_uint8(values: np.ndarray, float_type: Any, name: str) -> np.ndarray:

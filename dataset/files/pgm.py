@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import cv2
 import numpy as np
 
-from dataset.data_loader.base import natural_sort
+from dataset.files.names import natural_sort
 from dataset.files.reading import AGAIN, read_bytes
 from dataset.files.video import Box, Frame, VideoError, cut
 from dataset.files.zips import LARGEST, iter_members, members, open_zip

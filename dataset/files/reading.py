@@ -18,6 +18,7 @@ AGAIN = "Copy or download it again, or leave the recording out."
 LARGEST_TEXT = 1 << 24  # bytes of what is parsed as a whole: its parts take some thirty times as much in memory
 LARGEST_TABLE = 1 << 27  # bytes of what is parsed line by line; an hour of numbers at 1000 Hz has a third of it
 LONGEST_LINE = 1 << 20  # letters
+MOST_LINES = 1 << 22  # an hour at 1000 Hz has fewer
 LONGEST = 200  # characters of another library's words in a message
 
 
@@ -65,8 +66,15 @@ def read_text(path: str | Path, largest: int = LARGEST_TEXT, remedy: str = AGAIN
 
 
 def iter_lines(path: str | Path, remedy: str = AGAIN) -> Iterator[str]:
-    """The lines of a table in UTF-8, one at a time; ValueError for one that is too long, else as `require_file`."""
-    with require_file(path, LARGEST_TABLE, remedy).open(encoding="utf-8-sig") as file:
+    """The lines of a table in UTF-8, one at a time.
+
+    ValueError, without the name of the file, for a line that is too long or for too many, else as `require_file`.
+    """
+    path = require_file(path, LARGEST_TABLE, remedy)
+    with path.open("rb") as file:
+        if sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b"")) > MOST_LINES:
+            raise ValueError(f"it has more than {MOST_LINES} lines")
+    with path.open(encoding="utf-8-sig") as file:
         while line := file.readline(LONGEST_LINE + 1):
             if len(line) > LONGEST_LINE:
                 raise ValueError(f"a line has more than {LONGEST_LINE} letters")

@@ -213,7 +213,8 @@ def frame_count(path: str | Path) -> int | None:
 
 def _opened(path: str | Path) -> Any:
     """The container at `path`, which cannot lead to other files or to the network."""
-    return av.open(f"file:{path}", options=WAYS | {"max_pixels": str(MOST_PIXELS)}, metadata_errors="replace", timeout=PATIENCE)
+    options = WAYS | {"max_pixels": str(MOST_PIXELS)}
+    return av.open(f"file:{path}", options=options, metadata_errors="replace", timeout=PATIENCE)
 
 
 def _video_of(container: Any, path: Path) -> Any:
@@ -291,8 +292,8 @@ def _iter_pyav(path: Path, count: int | None = None) -> Iterator[Frame]:
 def _reason(error: Exception) -> str:
     if isinstance(error, av.error.ExitError):
         return f"nothing came for {PATIENCE:g} s"
-    larger = f", such as a picture of more than {MOST_PIXELS} pixels" if isinstance(error, av.error.ArgumentError) else ""
-    return told(error) + larger
+    larger = f"{told(error)}, such as a picture of more than {MOST_PIXELS} pixels"
+    return larger if isinstance(error, av.error.ArgumentError) else told(error)
 
 
 @functools.cache
@@ -556,13 +557,7 @@ def iter_images(paths: Iterable[str | Path], times: Sequence[float] | np.ndarray
         _remember(paths[0])
     size = OneSize()
     for index, path in enumerate(paths):
-        yield ImageFrame(functools.partial(_read_next, path, size), None if times is None else float(times[index]))
-
-
-def _read_next(path: Path, size: OneSize) -> np.ndarray:
-    pixels = read_image(path)
-    size.check(pixels.shape, f"'{path}'")
-    return pixels
+        yield ImageFrame(functools.partial(read_image, path, size), None if times is None else float(times[index]))
 
 
 class ImageFrame(Frame):
@@ -589,16 +584,19 @@ class ImageFrame(Frame):
         return self._pixels
 
 
-def read_image(path: Path) -> np.ndarray:
-    """The image file `path` as (H, W, 3) uint8 BGR; VideoError when it is missing, no image, or cut short."""
+def read_image(path: Path, one: OneSize | None = None) -> np.ndarray:
+    """The image file `path` as (H, W, 3) uint8 BGR; VideoError when it is missing, no image, or cut short.
+
+    With `one`, all its pictures have to be of one size.
+    """
     try:
         data = np.frombuffer(read_bytes(path, LARGEST_IMAGE), np.uint8)
     except (OSError, ValueError) as error:
         raise VideoError(str(error)) from None
-    return decode_image(data, f"'{path}'")
+    return decode_image(data, f"'{path}'", one)
 
 
-def decode_image(data: np.ndarray, name: str) -> np.ndarray:
+def decode_image(data: np.ndarray, name: str, one: OneSize | None = None) -> np.ndarray:
     """The bytes (L,) uint8 of an image file as (H, W, 3) uint8 BGR; VideoError with its `name` when that fails."""
     # A cut JPEG decodes without an error, its lower part grey: only the missing end marker tells.
     if data[:2].tobytes() == b"\xff\xd8" and b"\xff\xd9" not in data[-4096:].tobytes():
@@ -612,6 +610,8 @@ def decode_image(data: np.ndarray, name: str) -> np.ndarray:
         pixels = None
     if pixels is None:
         raise VideoError(f"{name} cannot be decoded as an image ({data.size} bytes). {AGAIN}")
+    if one is not None:
+        one.check(pixels.shape, name)
     return pixels
 
 

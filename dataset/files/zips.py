@@ -1,11 +1,17 @@
-"""Zip files whose members are read one by one: nothing is unpacked to the disk, and nothing leads out of the file."""
+"""Zip files whose members are read one by one: nothing is unpacked to the disk, and nothing leads out of the file.
+
+Weights and arrays are zip files, too. What all of them state of their members has to fit into the file: members that
+overlap would give the same bytes again and again.
+"""
 
 import contextlib
+import io
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any, BinaryIO
 
-from dataset.data_loader.base import natural_key
+from dataset.files.names import natural_key
 from dataset.files.reading import AGAIN, require_file, told
 from dataset.files.video import VideoError
 
@@ -29,7 +35,8 @@ def iter_members(path: Path, wanted: Callable[[PurePosixPath], bool], what: str)
 def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
     """`path` for reading; VideoError naming it for whatever goes wrong inside the block."""
     try:
-        with zipfile.ZipFile(require_file(path)) as archive:
+        with require_file(path).open("rb") as file, zipfile.ZipFile(_Limited(file)) as archive:
+            _refuse_overlaps(archive, path.stat().st_size)
             yield archive
     except VideoError:
         raise
@@ -38,6 +45,49 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
             str(error) if str(path) in str(error) else f"'{path}' cannot be read as a zip file: {told(error)}. {AGAIN}"
         )
         raise VideoError(reason) from None
+
+
+def require_stored(source: Path | bytes) -> None:
+    """ValueError unless an archive of weights or arrays stores its members as they are, each in its own place.
+
+    What is no archive at all passes: its own reader says so. The caller names the file.
+    """
+    with io.BytesIO(source) if isinstance(source, bytes) else require_file(source).open("rb") as file:
+        if file.read(2) != b"PK":
+            return
+        size = file.seek(0, io.SEEK_END)
+        try:
+            with zipfile.ZipFile(_Limited(file)) as archive:
+                _refuse_overlaps(archive, size)
+                members = archive.infolist()
+        except Exception as error:  # damaged archives fail in many ways
+            raise ValueError(f"it is no archive that can be read ({told(error)})") from None
+    if any(one.compress_type != zipfile.ZIP_STORED or one.file_size != one.compress_size for one in members):
+        raise ValueError("it is a compressed archive")
+
+
+def _refuse_overlaps(archive: zipfile.ZipFile, size: int) -> None:
+    if sum(member.compress_size for member in archive.infolist()) > size:
+        raise zipfile.BadZipFile("its members have more bytes than the file")
+
+
+class _Limited:
+    """An open file of which no more than a member may be read at once: the list of members is, too, and as a whole."""
+
+    def __init__(self, file: BinaryIO):
+        """`file` stays open."""
+        self._file = file
+
+    def __getattr__(self, name: str) -> Any:
+        """All but `read` is the file's own."""
+        return getattr(self._file, name)
+
+    def read(self, count: int = -1) -> bytes:
+        """As of any file; BadZipFile for more."""
+        data = self._file.read(LARGEST + 2 if count < 0 else min(count, LARGEST + 2))
+        if len(data) > LARGEST + 1:
+            raise zipfile.BadZipFile("the list of its members is too long")
+        return data
 
 
 def members(

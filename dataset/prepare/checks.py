@@ -9,6 +9,8 @@ import numpy as np
 from dataset.data_loader.base import Signal
 from dataset.store.writer import EntryWriter
 
+LARGEST = 1e30  # no sensor measures more; squares of it are still numbers
+
 
 def check_signals(waves: dict[str, Signal], needed: Sequence[str], place: str = "") -> None:
     """ValueError for a signal without samples, with times of another length, or with NaN where the signal is needed.
@@ -29,13 +31,13 @@ def check_signals(waves: dict[str, Signal], needed: Sequence[str], place: str = 
                 f"The signal {name!r}{place} has {len(values)} values but {len(signal.times)} times. Mend its file, or "
                 f"leave the recording out."
             )
-        bad = int(np.count_nonzero(~np.isfinite(values))) if values.dtype.kind == "f" else 0
+        bad = int(np.count_nonzero(~(np.abs(values) <= LARGEST))) if values.dtype.kind == "f" else 0
         if signal.times is not None:
             bad += int(np.count_nonzero(~np.isfinite(signal.times)))
         if bad and name in needed:
             raise ValueError(
-                f"The signal {name!r}{place} has {bad} values that are NaN or infinite, of {len(values)}. Mend its "
-                f"file, or leave the recording out."
+                f"The signal {name!r}{place} has {bad} values that are NaN, infinite or beyond {LARGEST:g}, of "
+                f"{len(values)}. Mend its file, or leave the recording out."
             )
 
 

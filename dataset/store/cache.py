@@ -33,6 +33,7 @@ from typing import Any
 import numpy as np
 
 from dataset.data_loader.base import Recording, natural_key
+from dataset.files.names import shown
 from dataset.files.reading import read_json, told
 from dataset.store import disk
 from dataset.store.disk import CacheError
@@ -61,6 +62,10 @@ class Status:
 
     state: str
     reason: str = ""
+
+    def __post_init__(self) -> None:
+        """The reason names files, and can be printed and written whatever their names are."""
+        object.__setattr__(self, "reason", shown(self.reason))
 
 
 @dataclass(frozen=True)
@@ -234,10 +239,10 @@ class Cache:
         except (OSError, ValueError, KeyError, csv.Error):
             return False
         listing = self.listing()
-        if [row["id"] for row in listing] != list(lines):
+        if [cell(row["id"]) for row in listing] != list(lines):
             return False
         rows = ((row["id"], row["subject"], found[row["id"]]) for row in listing if row["id"] in found)
-        return all(lines[name] == _line(name, subject, one.status, _told(one)) for name, subject, one in rows)
+        return all(lines[cell(name)] == _line(name, subject, one.status, _told(one)) for name, subject, one in rows)
 
     def _replace(self, path: Path, content: str | bytes) -> None:
         with disk.writing(self.root):
@@ -341,7 +346,7 @@ def _line(name: str, subject: str, status: Status, content: Mapping[str, Any]) -
     if status.state == "done" and content:
         frames = content["shape"][0] if content.get("shape") else ""
         line |= {"frames": str(frames), "fs": str(content.get("fs", "")), "flags": json.dumps(content.get("flags", {}))}
-    return line
+    return {key: cell(value) for key, value in line.items()}
 
 
 def _told(found: Found) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import functools
 import io
 import math
-import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ import numpy as np
 
 from dataset.data_loader.base import Signal
 from dataset.files.reading import open_array, read_bytes, read_json, told
+from dataset.files.zips import require_stored
 from dataset.store.disk import CacheError
 from dataset.store.statistics import Stats
 from dataset.store.streams import FACES, KINDS, THERMAL, Stream, check_names, is_whole, open_frames
@@ -256,9 +256,7 @@ def _read_arrays(path: Path, checksum: str) -> dict[str, np.ndarray]:
     content = read_bytes(path, LARGEST_SIGNALS, remedy="")
     if checksum != f"crc32:{zlib.crc32(content):08x}":
         raise ValueError(f"{SIGNALS} has another checksum than {ENTRY} states")
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
-            raise ValueError("its arrays are compressed")
+    require_stored(content)
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
 

@@ -109,7 +109,7 @@ class EntryWriter:
             signals = self._signals_file()
             disk.write(self._folder / SIGNALS, signals)
             checksums[SIGNALS] = f"crc32:{zlib.crc32(signals):08x}"
-            disk.write(self._folder / ENTRY, self._entry_file(checksums).encode())
+            disk.write(self._folder / ENTRY, self._entry_file(checksums).encode(errors="backslashreplace"))
             disk.sync_folder(self._folder)
 
     def close(self) -> None:
