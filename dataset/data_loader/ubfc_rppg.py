@@ -10,7 +10,6 @@ The layout is that of the published description; it has been tested on rendered 
 """
 
 import io
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,9 +75,12 @@ def _frame_times(path: Path) -> np.ndarray | None:
 
 def _read_rows(path: Path) -> list[np.ndarray]:
     """Up to three rows of numbers of one length."""
-    lines = (line.split() for line in io.StringIO(read_text(path)))  # one at a time: of as many as there may be
+    rows: list[np.ndarray] = []
+    lines = (line.split() for line in io.StringIO(read_text(path)))  # one at a time: there may be millions
     try:
-        rows = [np.array(line, dtype=float) for line in itertools.islice(filter(None, lines), 3)]
+        for line in filter(None, lines):
+            row = np.array(line, dtype=float)
+            rows += [row] if len(rows) < 3 else []
     except ValueError as error:
         raise ValueError(f"'{path}' is not rows of numbers: {told(error)}. {AGAIN}") from None
     if not rows:
