@@ -21,7 +21,7 @@ from dataset.files.video import (
     iter_images,
 )
 from tests.damage_formats import png, shaped, strf
-from tests.video_tools import CODECS, cut_file, moving_face, write_video
+from tests.video_tools import BOTTOM_UP_ABORTS, CODECS, cut_file, moving_face, write_video
 
 ENDINGS = {"mjpg": ".avi", "mjpg420": ".avi", "h264": ".mp4", "raw": ".avi", "raw_top_down": ".avi"}
 ALL = [*CODECS, "raw", "raw_top_down"]
@@ -59,6 +59,8 @@ def test_odd_frame_sizes_are_cut_exactly(tmp_path, size):
 @pytest.mark.parametrize("codec", ["mjpg", "h264", "ffv1", "raw", "raw_top_down"])
 def test_both_decoders_give_the_same_pixels_and_times(tmp_path, codec):
     """OpenCV and PyAV agree on every pixel."""
+    if codec == "raw" and BOTTOM_UP_ABORTS:
+        pytest.skip("this OpenCV ends the process on such files, which are refused (see below)")
     path = file_of(tmp_path, codec)
     ours, theirs = list(iter_frames(path, "pyav")), list(iter_frames(path, "opencv"))
     assert len(ours) == len(theirs) == 4
@@ -215,11 +217,22 @@ def test_bottom_up_files_are_recognised_by_their_header(tmp_path):
     assert not is_bottom_up_raw_avi(file_of(tmp_path / "c", "mjpg"))
 
 
-def test_newer_opencv_refuses_bottom_up_files(tmp_path, monkeypatch):
+@pytest.mark.parametrize("version", ["4.13.0", "4.14.0-dev"])
+def test_newer_opencv_refuses_bottom_up_files(tmp_path, monkeypatch, version):
     """Instead of a crash of the process there is an error that names the other decoder."""
-    monkeypatch.setattr(cv2, "__version__", "4.13.0")
+    monkeypatch.setattr(cv2, "__version__", version)
     with pytest.raises(VideoError, match="DECODER: pyav"):
         list(iter_frames(file_of(tmp_path, "raw"), "opencv"))
+
+
+@pytest.mark.parametrize("decoder", ["pyav", "opencv"])
+def test_tags_in_an_old_encoding_do_not_matter(tmp_path, decoder):
+    """The program that wrote a file may call itself in Latin-1; no version of PyAV refuses its pictures for that."""
+    path = file_of(tmp_path, "mjpg")
+    content, tag = path.read_bytes(), b"Lavf"
+    at = content.index(tag, content.index(b"ISFT"))
+    path.write_bytes(content[:at] + b"\xe9\xe8\xff\xfe" + content[at + len(tag) :])
+    assert len(list(iter_frames(path, decoder))) == 4
 
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])

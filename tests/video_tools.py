@@ -22,6 +22,9 @@ CODECS = {  # encoder, pixel format, options
     "ffv1_rgb": ("ffv1", "bgr0", {}),
 }
 
+# Releases that end the whole process on uncompressed AVI files stored bottom-up; the toolbox refuses to let them try.
+BOTTOM_UP_ABORTS = tuple(int(part) for part in cv2.__version__.split(".")[:2]) >= (4, 13)
+
 
 def moving_face(count: int = 12, width: int = 320, height: int = 240, seed: int = 0) -> list[np.ndarray]:
     """`count` frames (H, W, 3) uint8 RGB of a face that sways, with a pulse and noise."""

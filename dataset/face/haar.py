@@ -22,7 +22,8 @@ class HaarCascade:
         """Load the cascade; ValueError where this OpenCV has none."""
         if not hasattr(cv2, "CascadeClassifier"):
             raise ValueError(
-                f"OpenCV {cv2.__version__} has no Haar cascades. pip install 'opencv-python-headless>=4.10,<4.13'"
+                f"OpenCV {cv2.__version__} has no Haar cascades (from 5.0 on they are left out). Install a version "
+                f"that was tried: pip install -r requirements.txt"
             )
         path = Path(cv2.data.haarcascades) / "haarcascade_frontalface_default.xml"
         self._cascade = cv2.CascadeClassifier(str(path))

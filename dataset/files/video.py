@@ -47,6 +47,10 @@ WAYS = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}  # options
 PICTURES = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails  # not the video itself
 OF_ONE_SIZE = ("rawvideo", "ffv1", "huffyuv", "ffvhuff", "utvideo")  # codecs whose size stands in the header alone
 
+PYAV = int(av.__version__.split(".")[0])
+# PyAV refuses files with tags that are not UTF-8 unless told to replace such bytes; from 19 on it escapes them itself.
+ODD_TEXTS = {"metadata_errors": "replace"} if PYAV < 19 else {}
+
 
 class VideoError(ValueError):
     """A video or image that cannot be read as it should; the message names file, reason and remedy."""
@@ -214,7 +218,7 @@ def frame_count(path: str | Path) -> int | None:
 def _opened(path: str | Path) -> Any:
     """The container at `path`, which cannot lead to other files or to the network."""
     options = WAYS | {"max_pixels": str(MOST_PIXELS)}
-    return av.open(f"file:{path}", options=options, metadata_errors="replace", timeout=PATIENCE)
+    return av.open(f"file:{path}", options=options, timeout=PATIENCE, **ODD_TEXTS)
 
 
 def _video_of(container: Any, path: Path) -> Any:
@@ -419,7 +423,7 @@ class _DecodedFrame(Frame):
 
 
 # Before PyAV 18 the buffer of a bottom-up plane began at the wrong end: such frames are converted as a whole there.
-NEGATIVE_STRIDES = int(av.__version__.split(".")[0]) >= 18
+NEGATIVE_STRIDES = PYAV >= 18
 
 
 def _packed(plane: Any, picture: Any) -> np.ndarray:
@@ -522,7 +526,7 @@ def _guard_bottom_up(path: Path) -> None:
     if is_bottom_up_raw_avi(path):
         raise VideoError(
             f"'{path}' is an uncompressed bottom-up AVI, which OpenCV {cv2.__version__} cannot read safely. "
-            f"Set DECODER: pyav, or install opencv-python-headless<4.13."
+            f"Set DECODER: pyav, or install opencv-python-headless<4.12."
         )
 
 

@@ -106,7 +106,8 @@ def _chunk(name: bytes, content: bytes) -> bytes:
 def _write_compressed(path: Path, frames: Iterable[np.ndarray], times: np.ndarray, settings: Settings) -> None:
     kind = {".mp4": "mp4", ".avi": "avi", ".mkv": "matroska"}[path.suffix]
     with av.open(os.fspath(path), "w", format=kind, options={"fflags": "+bitexact"}) as container:
-        stream = container.add_stream(*_codec(settings))
+        codec, rate, options = _codec(settings)
+        stream = container.add_stream(codec, rate=rate, options=options)
         stream.width, stream.height = settings.width, settings.height
         stream.pix_fmt = _PIXELS[settings.codec]
         stream.codec_context.thread_count = 1  # slices and rate control must not depend on the machine
