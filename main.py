@@ -263,9 +263,17 @@ def report(error: Exception, debug: bool) -> int:
     expected = isinstance(error, USER_ERRORS) and " " in message
     if debug or not expected:
         traceback.print_exception(error)
+        print_versions()
     else:
         print(f"Error: {message}", file=sys.stderr)
     return getattr(error, "exit_code", 1)
+
+
+def print_versions() -> None:
+    """Print below a traceback what a person who looks into it needs to know."""
+    from dataset import faults
+
+    print(f"Versions: {faults.versions()}. The versions that were tested: {faults.remedy()}", file=sys.stderr)
 
 
 class ReaderGone(BaseException):

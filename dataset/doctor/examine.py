@@ -9,6 +9,7 @@ import av
 import cv2
 import numpy as np
 
+from dataset import faults
 from dataset.data_loader.base import BaseLoader, Recording, Signal
 from dataset.doctor import label, picture, timing
 from dataset.doctor.drawing import draw
@@ -93,7 +94,7 @@ class Waves:
 
 
 def examine(job: Job) -> Report:
-    """Examine one recording; a fault of it becomes its report."""
+    """Examine one recording; a fault of it becomes its report, one of the code raises ProgramFault."""
     name = (job.section, job.recording.id, job.recording.subject)
     try:
         entry = job.cache.entry(job.recording.id)
@@ -106,6 +107,7 @@ def examine(job: Job) -> Report:
             plot=figures.attempt(f"plot of {entry.id}", draw, entry.times, waves) or b"",
         )
     except Exception as error:  # any fault of one recording must leave the others alone
+        faults.check(error, f"Recording {job.recording.id!r}")
         known = isinstance(error, (CacheError, OSError, ValueError))
         return Report(*name, error=("" if known else f"{type(error).__name__}: ") + " ".join(str(error).split()))
 
@@ -211,6 +213,7 @@ def probe(loader: BaseLoader, recording: Recording, decoder: str, count: int) ->
             first, later = _two_frames(loader, recording)
         header = _header(noticed.files[0], count, first.shape[:2]) if noticed.files else Video()
     except Exception as error:  # whatever a reader raises: the cache has all that is needed for the other checks
+        faults.check(error, f"Recording {recording.id!r}")
         return Video(problem=f"the raw video could not be opened again ({' '.join(str(error).split())})")
     return replace(header, frame=first, later=later, blockiness=picture.blockiness(later))
 

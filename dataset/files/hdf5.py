@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from dataset.faults import is_own
 from dataset.files.matlab import to_uint8
 from dataset.files.reading import AGAIN, require_file, told
 from dataset.files.video import ArrayFrame, VideoError, require_size
@@ -27,6 +28,8 @@ def open_file(path: Path) -> Iterator[h5py.File]:
     except VideoError:
         raise
     except Exception as error:  # the library fails in many ways on damaged files
+        if is_own(error):
+            raise
         raise VideoError(f"'{path}' cannot be read as an HDF5 file: {told(error)}. {AGAIN}") from None
 
 

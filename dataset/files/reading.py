@@ -1,7 +1,7 @@
 """Files that others have written: opened only when they are ordinary files of a size that can be, errors name them.
 
 A pipe in place of a file would block for ever, a device never end, a link lead in circles. Imports nothing of the
-toolbox, so that everything that reads may use it.
+toolbox but `faults`, so that everything that reads may use it.
 """
 
 import json
@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from dataset.faults import is_own
 
 AGAIN = "Copy or download it again, or leave the recording out."
 LARGEST_TEXT = 1 << 24  # bytes of what is parsed as a whole: its parts take some thirty times as much in memory
@@ -104,6 +106,8 @@ def open_array(path: str | Path, remedy: str = AGAIN) -> np.ndarray:
     try:
         return np.lib.format.open_memmap(path, mode="r")
     except Exception as error:  # its header is Python text: a damaged one fails in many ways
+        if is_own(error):
+            raise
         raise ValueError(f"'{path}' cannot be read as a .npy array: {told(error)}. {remedy}") from None
 
 

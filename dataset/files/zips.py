@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, BinaryIO
 
+from dataset.faults import is_own
 from dataset.files.names import natural_key
 from dataset.files.reading import AGAIN, require_file, told
 from dataset.files.video import VideoError
@@ -41,6 +42,8 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
     except VideoError:
         raise
     except Exception as error:  # zipfile and the decompressors below it fail in many ways on damaged files
+        if is_own(error):
+            raise
         reason = (
             str(error) if str(path) in str(error) else f"'{path}' cannot be read as a zip file: {told(error)}. {AGAIN}"
         )

@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from dataset import faults
 from dataset.data_loader.base import BaseLoader, Recording, Signal
 from dataset.face.crop import FaceCrop, FaceFinder
 from dataset.files.reading import AGAIN, told
@@ -111,7 +112,8 @@ def preprocess_all(
     `workers` processes share the recordings (-1: as many as fit); one works in this process; the address of a dask
     scheduler means its workers. A recording that fails, or that kills its process, is reported and costs no other.
     `frame_trace` adds the mean colour of the whole frames. Raises CacheError when the cache cannot be written,
-    ValueError or KeyError for a detector that is not there, ConnectionError or ImportError for a cluster that is not.
+    ValueError or KeyError for a detector that is not there, ConnectionError or ImportError for a cluster that is not,
+    and ProgramFault where it is not the recordings that are at fault.
     """
     check_names(loader.streams)
     if loader.has_video:
@@ -154,7 +156,7 @@ class _Preprocessing(Jobs):
     frame_trace: bool = False
 
     def __call__(self, recording: Recording) -> tuple[str, Status]:
-        """Preprocess one recording; a failure becomes a status, an unwritable cache raises CacheError."""
+        """Preprocess one recording; a failure becomes a status. Raises CacheError (unwritable), ProgramFault (code)."""
         self.follow_parent()
         with _one_thread():
             try:
@@ -168,6 +170,7 @@ class _Preprocessing(Jobs):
             except SkipRecording as reason:
                 status = Status("skipped", str(reason))
             except Exception as error:  # any fault of one recording must leave the others alone
+                faults.check(error, f"Recording {recording.id!r}")
                 status = Status("failed", _reason(error, recording))
         self.cache.set_status(recording.id, status)
         return recording.id, status
@@ -228,4 +231,5 @@ def _reason(error: Exception, recording: Recording) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, (ValueError, OSError)) and text:
         return text
-    return f"'{recording.path}' cannot be read ({type(error).__name__}: {text}). {AGAIN}"
+    where = f" at {place}" if (place := faults.place(error)) else ""
+    return f"'{recording.path}' cannot be read ({type(error).__name__}: {text}{where}). {AGAIN}"

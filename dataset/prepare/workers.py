@@ -11,6 +11,7 @@ from joblib import Parallel, delayed
 from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
+from dataset import faults
 from dataset.data_loader.base import Recording
 from dataset.store.cache import Cache, Status
 from dataset.store.disk import CacheError
@@ -90,7 +91,8 @@ def _run(jobs: Jobs, todo: list[Recording], workers: int) -> Iterator[tuple[str,
             for name, status in pool(delayed(jobs)(recording) for recording in list(waiting.values())):
                 del waiting[name]
                 yield name, status
-        except CacheError:  # the other workers were ended over their recordings: what they leave would fill the disk
+        except (CacheError, faults.ProgramFault):
+            # The other workers were ended over their recordings: what they leave would fill the disk.
             for name in waiting:
                 jobs.cache.abandon(name)
             raise
