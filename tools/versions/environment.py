@@ -84,8 +84,9 @@ def resolve(inside: Path) -> dict[str, str]:
 
 def pip(inside: Path, *arguments: str) -> str:
     """`pip install` of ready-made packages; what it printed. InstallError when it fails."""
-    command = [inside, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"]
-    done = subprocess.run([*command, *arguments], capture_output=True, text=True)
+    command = [inside, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    ways = ["--only-binary", ":all:", "--no-compile"]  # what is imported is compiled then; most of it never is
+    done = subprocess.run([*command, *ways, *arguments], capture_output=True, text=True)
     if done.returncode:
         told = [line.removeprefix("ERROR: ") for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
         raise InstallError((told or done.stderr.splitlines() or ["pip failed"])[-1])
