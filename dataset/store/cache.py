@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 
 from dataset.data_loader.base import Recording, natural_key
-from dataset.files.names import shown
+from dataset.files.names import cell, shown
 from dataset.files.reading import read_json, told
 from dataset.store import disk
 from dataset.store.disk import CacheError
