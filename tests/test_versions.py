@@ -13,7 +13,7 @@ import pytest
 from dataset import faults
 from dataset.cache import Cache
 from dataset.data_loader.base import BaseLoader, Recording
-from dataset.data_loader.hdf5 import open_file
+from dataset.data_loader.hdf5 import open_file, signal
 from dataset.doctor.examine import examine
 from dataset.face.crop import FaceCrop
 from dataset.faults import ProgramFault
@@ -196,6 +196,10 @@ def test_a_call_that_hdf5_does_not_know_is_no_damaged_file(tmp_path, monkeypatch
         file["ppg"] = np.arange(3.0)
     with pytest.raises(AttributeError), open_file(tmp_path / "a.mat") as file:
         file.no_such_method()
+    with h5py.File(tmp_path / "a.mat", "w") as file:
+        file["ppg"] = h5py.Empty("f8")
+    with pytest.raises(VideoError, match="'ppg' is not an array"), open_file(tmp_path / "a.mat") as file:
+        signal(file, "ppg")
     (tmp_path / "a.mat").write_bytes(b"nothing")
     with pytest.raises(VideoError, match="a.mat"), open_file(tmp_path / "a.mat"):
         pass

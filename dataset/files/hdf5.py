@@ -81,7 +81,8 @@ def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
             f"'{file.filename}' has no {name!r} (there are: {', '.join(list(file)[:20]) or 'none'}). {AGAIN}"
         )
     found = file[name] if isinstance(link, h5py.HardLink) else None
-    if not isinstance(found, h5py.Dataset) or found.is_virtual or found.external:
+    # An array of no shape at all is one of the things that damage leaves.
+    if not isinstance(found, h5py.Dataset) or found.shape is None or found.is_virtual or found.external:
         raise VideoError(f"'{file.filename}': {name!r} is not an array inside this file. {AGAIN}")
     if found.size and found.nbytes > found.id.get_storage_size() * DEFLATE:
         raise VideoError(
