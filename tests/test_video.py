@@ -225,6 +225,13 @@ def test_newer_opencv_refuses_bottom_up_files(tmp_path, monkeypatch, version):
         list(iter_frames(file_of(tmp_path, "raw"), "opencv"))
 
 
+@pytest.mark.parametrize("ending", [".flv", ".ts"])
+def test_streams_may_appear_after_the_header(tmp_path, ending):
+    """Such containers, opened with options for their streams, end the process in releases of PyAV before 17."""
+    path = write_video(tmp_path / f"video{ending}", moving_face(4), "h264")
+    assert len(list(iter_frames(path))) == 4 and frame_count(path) is None
+
+
 @pytest.mark.parametrize("decoder", ["pyav", "opencv"])
 def test_tags_in_an_old_encoding_do_not_matter(tmp_path, decoder):
     """The program that wrote a file may call itself in Latin-1; no version of PyAV refuses its pictures for that."""

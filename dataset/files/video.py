@@ -218,7 +218,9 @@ def frame_count(path: str | Path) -> int | None:
 def _opened(path: str | Path) -> Any:
     """The container at `path`, which cannot lead to other files or to the network."""
     options = WAYS | {"max_pixels": str(MOST_PIXELS)}
-    return av.open(f"file:{path}", options=options, timeout=PATIENCE, **ODD_TEXTS)
+    # Before PyAV 17 options that reach the streams, too, end the process when a stream appears after the header.
+    reach = "options" if PYAV >= 17 else "container_options"
+    return av.open(f"file:{path}", timeout=PATIENCE, **{reach: options}, **ODD_TEXTS)
 
 
 def _video_of(container: Any, path: Path) -> Any:

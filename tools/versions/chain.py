@@ -17,8 +17,8 @@ from pathlib import Path
 
 import av
 import numpy as np
-
 from dataset.cache import Cache
+
 from dataset.data_loader.folder import VIDEOS
 from dataset.faults import versions
 from dataset.synthetic.render import Session
