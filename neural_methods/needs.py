@@ -55,13 +55,6 @@ class Needs:
         }
 
 
-def sections_of(mode: str, validates: bool) -> list[str]:
-    """The sections whose clips a neural mode reads, in the order TRAIN, VALID, TEST."""
-    if mode == "only_test":
-        return ["TEST"]
-    return ["TRAIN", *(["VALID"] if validates else []), *(["TEST"] if mode != "train" else [])]
-
-
 def reader_of(data: Any) -> Any:
     """The reader that a DATA node names; None where it names none, or none that is known."""
     from dataset.prepare.section import make_loader  # late: networks need no data set code

@@ -293,7 +293,7 @@ def test_method_without_labels_trains_is_judged_by_its_loss_and_resumes(tmp_path
             fit(tmp_path / "killed", TRAIN__STATE_EVERY=1)
     fit(tmp_path / "killed", TRAIN__STATE_EVERY=1)
     assert _files(tmp_path / "killed") == _files(tmp_path / "whole")
-    assert _make(Masked, tmp_path).clip_options("train") == {"sides": (), "label": None}
+    assert _make(Masked, tmp_path).clip_options("train") == {"inputs": ("video",), "labels": ()}
 
 
 class Waves(Masked):

@@ -187,9 +187,9 @@ def test_recordings_are_drawn_where_that_is_asked_for(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (("SPLIT.RATIOS=[0.5,0.5]",), "three numbers"),
-        (("SPLIT.RATIOS=[0.8,0.2,0.0]",), "SPLIT.RATIOS gives TEST nothing"),
-        (("SPLIT.RATIOS=[0.8,0,0.2]", "TEST.USE_LAST_EPOCH=False"), "SPLIT.RATIOS gives VALID nothing"),
+        (("SPLIT.RATIOS=[0.5,0.5]",), "three shares"),
+        (("SPLIT.RATIOS=[0.8,0.2,0.0]",), "leaves TEST nothing"),
+        (("SPLIT.RATIOS=[0.8,0,0.2]", "TEST.USE_LAST_EPOCH=False"), "leaves VALID nothing"),
         (("SPLIT.BY=person",), "SPLIT.BY is 'person'"),
     ],
 )

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dataset.cache import Cache
-from dataset.data_loader.hdf5 import open_file, signal
-from dataset.preprocess import preprocess_all
-from dataset.reading import open_array
-from dataset.video import ArrayFrame, VideoError
 
 from dataset import faults
 from dataset.data_loader.base import BaseLoader, Recording
 from dataset.doctor.examine import examine
 from dataset.face.crop import FaceCrop
 from dataset.faults import ProgramFault
+from dataset.files.hdf5 import open_file, signal
+from dataset.files.reading import open_array
+from dataset.files.video import ArrayFrame, VideoError
+from dataset.prepare.recording import preprocess_all
+from dataset.store.cache import Cache
 from tests.conftest import ROOT
 from tests.test_doctor import make
 from tests.video_tools import moving_face, write_video

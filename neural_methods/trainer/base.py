@@ -34,13 +34,12 @@ from neural_methods.needs import (
     lacking_inputs,
     lacking_labels,
     reader_of,
-    sections_of,
     what_it_has,
 )
 from neural_methods.settings import Settings, choose_device, cuda_devices, make_deterministic
 from neural_methods.trainer.passes import Batch, Losses, Outputs, Passes, clip_count
 from neural_methods.training import Fitted, Training, replace_norm
-from settings.modes import trains
+from settings.modes import trains, used_sections
 
 
 class Trainer(Passes):
@@ -256,7 +255,7 @@ class Trainer(Passes):
     def check_needs(self) -> None:
         """Compare `needs` with every section that is read; ValueError names the key to change. No data are opened."""
         own, sizes = self._section, {}
-        for name in sections_of(str(self.config.TOOLBOX_MODE), self.settings.validates):
+        for name in used_sections(self.config):
             if "DATA" in self.config[name]:
                 self.use_data(self.config[name].DATA)
                 self.check_section(f"{name}.DATA")

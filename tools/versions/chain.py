@@ -17,10 +17,10 @@ from pathlib import Path
 
 import av
 import numpy as np
-from dataset.cache import Cache
 
 from dataset.data_loader.folder import VIDEOS
 from dataset.faults import versions
+from dataset.store.cache import Cache
 from dataset.synthetic.render import Session
 from dataset.synthetic.settings import resolve
 from dataset.synthetic.writer import write_raw_avi
