@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from dataset.data_loader.folder import read_label
 from dataset.face.crop import FaceCrop
+from dataset.files.wave_table import read_label
 from dataset.prepare.recording import preprocess_all
 from dataset.store.cache import Cache
 from registry import DATASETS

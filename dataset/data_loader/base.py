@@ -3,6 +3,7 @@
 Splitting, face boxes, resizing, caching and chunking are shared code elsewhere; a data set is one subclass here.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 from dataset.files.names import natural_key as natural_key  # from here to all loaders
 from dataset.files.names import natural_sort as natural_sort
 from dataset.files.names import shown
+from dataset.files.tables import passes_filtering
 from dataset.files.video import Frame
 from dataset.files.windows import Windows
 from settings.loaded import Check
@@ -90,6 +92,8 @@ class BaseLoader:
         None  # of a clip's label (T,) and its fs: is it good enough?
     )
     bands = "RGB"  # channels of the clips: RGB, T or RGBT where the frames have a `thermal` part, too
+    side_files: tuple[str, ...] = ()  # files beside the recordings that it reads; see dataset/prepare/unused.py
+    searches_below = False  # True: recordings may lie at any depth below DATA_PATH
     OPTIONS: dict[str, Any] = {}  # keys of this data set under its DATA node, with their defaults
     SHARED: dict[str, Any] = {}  # keys that every DATA node has: rPPG-Toolbox's files set them for any data set
     CHECKS: dict[str, Check] = {}  # of both, by key path below DATA
@@ -143,9 +147,13 @@ class BaseLoader:
         """What only its files say of a recording, as plain values: joins `info` when it is preprocessed."""
         return {}
 
+    def tasks(self, recording: Recording) -> Iterable[str]:
+        """Names by which FILTERING.TASK_LIST may call a recording, beside its id and subject: the parts of its id."""
+        return [*re.split(r"[\W_]+", recording.id), recording.id.removeprefix(recording.subject)]
+
     def select(self, recording: Recording, data: dict[str, Any]) -> bool:
         """Whether the filters of the DATA node (INFO, FILTERING) keep this recording; applied after the split."""
-        return True
+        return passes_filtering(recording.id, [recording.subject, *self.tasks(recording)], data, recording.subject)
 
     windows = False  # True: the data are windows cut beforehand; `read_windows` is all that is read, nothing is cached
 

@@ -15,17 +15,17 @@ import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 
-from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
-from dataset.files.tables import passes_filtering, read_table, require_root, require_some
+from dataset.data_loader.base import BaseLoader, Recording, Signal
+from dataset.files.lookup import entry, folders, matching
+from dataset.files.tables import read_table, require_root, require_some
 from dataset.files.video import Frame, ImageFrame, OneSize, decode_image
 from dataset.files.zips import iter_members
 from registry import DATASETS
 
-SUBJECT, TRIAL = re.compile(r"[FM]\d{3}"), re.compile(r"T\d{1,2}")
+SUBJECT, TRIAL = re.compile(r"[FM]\d{3}"), re.compile(r"T\d{1,2}")  # in capitals
 RATE = 1000.0  # Hz of the physiological signals
 
 
@@ -37,15 +37,20 @@ class BP4DPlusLoader(BaseLoader):
     signals = ("ppg",)
     unaugmented = "BP4D+"
     absent = ("F042T11",)  # named in the data set, but without files
+    side_files = (
+        "2D+3D/{subject}.zip",
+        "Physiology/F042/T11",
+        *("2DFeatures", "3DFeatures", "IRFeatures", "Thermal", "AUCoding"),  # what else comes with the data set
+    )
 
     def recordings(self, root: Path) -> list[Recording]:
         """One per folder `Physiology/<subject>/<task>`, in natural order; FileNotFoundError when there is none."""
         root = require_root(root, "BP4D+")
         found = []
-        for subject in natural_sort(f for f in root.glob("Physiology/*") if SUBJECT.fullmatch(f.name)):
-            for folder in natural_sort(f for f in subject.iterdir() if f.is_dir() and self.wants(f.name)):
-                info = {"task": folder.name}
-                found.append(Recording(f"{subject.name}{folder.name}", subject.name, path=folder, info=info))
+        for subject in (f for f in matching(root, "Physiology/*") if SUBJECT.fullmatch(f.name.upper())):
+            for folder in (f for f in folders(subject) if self.wants(f.name.upper())):
+                name, task = subject.name.upper(), folder.name.upper()
+                found.append(Recording(f"{name}{task}", name, path=folder, info={"task": task}))
         found = [recording for recording in found if recording.id not in self.absent]
         return require_some(found, root, "BP4D+", "Physiology/F001/T1/BP_mmHg.txt and 2D+3D/F001.zip, ...")
 
@@ -55,17 +60,16 @@ class BP4DPlusLoader(BaseLoader):
 
     def read_video(self, recording: Recording) -> Iterator[Frame]:
         """The pictures of the task in natural order, 1/25 s apart."""
-        path = recording.path.parents[2] / "2D+3D" / f"{recording.subject}.zip"
+        path = entry(recording.path.parents[2], f"2D+3D/{recording.subject}.zip")
         return iter_zip(path, recording.info["task"], self.fs)
 
     def read_wave(self, recording: Recording) -> dict[str, Signal]:
         """`ppg`: the arterial pressure wave (mmHg) at 1000 Hz."""
-        return {"ppg": read_signal(recording.path / "BP_mmHg.txt", "mmHg")}
+        return {"ppg": read_signal(entry(recording.path, "BP_mmHg.txt"), "mmHg")}
 
-    def select(self, recording: Recording, data: dict[str, Any]) -> bool:
-        """Whether FILTERING keeps the recording."""
-        task = recording.info.get("task") or recording.id[len(recording.subject) :]
-        return passes_filtering(recording.id, [task], data)
+    def tasks(self, recording: Recording) -> list[str]:
+        """TASK_LIST names tasks, such as `T8`."""
+        return [recording.id.removeprefix(recording.subject)]
 
 
 def read_signal(path: Path, unit: str) -> Signal:
@@ -81,7 +85,7 @@ def iter_zip(path: Path, task: str, fs: float) -> Iterator[Frame]:
     """
 
     def wanted(name: PurePosixPath) -> bool:
-        return name.suffix.lower() == ".jpg" and len(name.parts) > 2 and name.parts[1] == task
+        return name.suffix.lower() == ".jpg" and len(name.parts) > 2 and name.parts[1].upper() == task
 
     size = OneSize()
     for index, (name, data) in enumerate(iter_members(path, wanted, f"picture of {task}")):

@@ -21,6 +21,7 @@ import numpy as np
 
 from dataset.data_loader.base import Recording, Signal
 from dataset.data_loader.bp4d_plus import BP4DPlusLoader, read_signal
+from dataset.files.lookup import entry
 from dataset.files.reading import AGAIN, is_there
 from dataset.files.tables import column, read_table
 from dataset.files.video import Box, Frame, VideoError
@@ -63,6 +64,7 @@ class BP4DPlusBigSmallLoader(BP4DPlusLoader):
         **{f"PREPROCESS.BIGSMALL.RESIZE.{key}": at_least(1) for key in ("BIG_W", "BIG_H", "SMALL_W", "SMALL_H")},
     }
     absent = ("F041T7",)  # its action units are those of another number of frames
+    side_files = (*BP4DPlusLoader.side_files, "Physiology/{subject}/T*")  # the other tasks
 
     def wants(self, task: str) -> bool:
         """Whether the task has coded action units."""
@@ -131,7 +133,7 @@ class LowerSquare(Frame):
 
 
 def _path(recording: Recording, name: str) -> Path:
-    return recording.path / WAVES[name][0]
+    return entry(recording.path, WAVES[name][0])
 
 
 def _wave(recording: Recording, name: str) -> Signal:
@@ -154,11 +156,11 @@ def _coding(recording: Recording) -> np.ndarray | None:
 
 
 def _occurrences(recording: Recording) -> Path:
-    return _codes(recording) / "AU_OCC" / f"{recording.subject}_{recording.info['task']}.csv"
+    return entry(_codes(recording), f"AU_OCC/{recording.subject}_{recording.info['task']}.csv")
 
 
 def _codes(recording: Recording) -> Path:
-    return recording.path.parents[2] / "AUCoding"
+    return entry(recording.path.parents[2], "AUCoding")
 
 
 def _action_units(recording: Recording, coding: np.ndarray | None) -> dict[str, Signal]:
@@ -173,7 +175,7 @@ def _action_units(recording: Recording, coding: np.ndarray | None) -> dict[str, 
 
 
 def _intensity(recording: Recording, name: str, coding: np.ndarray | None) -> np.ndarray:
-    path = _codes(recording) / "AU_INT" / name / f"{recording.subject}_{recording.info['task']}_{name}.csv"
+    path = entry(_codes(recording), f"AU_INT/{name}/{recording.subject}_{recording.info['task']}_{name}.csv")
     if coding is None or not is_there(path):
         return np.full(1 if coding is None else len(coding), MISSING)
     values = column(read_table(path), 1, path)

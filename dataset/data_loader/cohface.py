@@ -15,8 +15,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
+from dataset.data_loader.base import BaseLoader, Recording, Signal
 from dataset.files import hdf5
+from dataset.files.lookup import entry, folders
 from dataset.files.reading import is_there
 from dataset.files.tables import require_root, require_some
 from dataset.files.video import Frame, iter_frames
@@ -33,15 +34,16 @@ class COHFACELoader(BaseLoader):
     signals = ("ppg",)
     optional_signals = ("resp",)
     unaugmented = "COHFACE"
+    side_files = ("protocols",)
 
     def recordings(self, root: Path) -> list[Recording]:
         """One per folder of two numbers, in natural order; FileNotFoundError when there is none."""
         root = require_root(root, "COHFACE")
         sessions = [
             session
-            for subject in natural_sort(_numbered(root))
-            for session in natural_sort(_numbered(subject))
-            if any(is_there(session / name) for name in ("data.avi", "data.hdf5"))
+            for subject in _numbered(root)
+            for session in _numbered(subject)
+            if any(is_there(entry(session, name)) for name in ("data.avi", "data.hdf5"))
         ]
         require_some(sessions, root, "COHFACE", "1/0/data.avi and 1/0/data.hdf5, 1/1/...")
         return [
@@ -51,11 +53,11 @@ class COHFACELoader(BaseLoader):
 
     def read_video(self, recording: Recording) -> Iterator[Frame]:
         """The frames of `data.avi` at the times of the container."""
-        return iter_frames(recording.path / "data.avi")
+        return iter_frames(entry(recording.path, "data.avi"))
 
     def read_wave(self, recording: Recording) -> dict[str, Signal]:
         """`ppg` and, where the file has it, `resp` (a.u.), in seconds after their start or at 256 Hz."""
-        with hdf5.open_file(recording.path / "data.hdf5") as file:
+        with hdf5.open_file(entry(recording.path, "data.hdf5")) as file:
             times = hdf5.signal(file, "time") if hdf5.has(file, "time") else None
             signals = {"ppg": _signal(file, "pulse", times)}
             if hdf5.has(file, "respiration"):
@@ -64,7 +66,7 @@ class COHFACELoader(BaseLoader):
 
 
 def _numbered(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if path.is_dir() and path.name.isascii() and path.name.isdigit()]
+    return [path for path in folders(folder) if path.name.isascii() and path.name.isdigit()]
 
 
 def _signal(file: h5py.File, name: str, times: np.ndarray | None) -> Signal:

@@ -26,11 +26,11 @@ from typing import Any
 
 import numpy as np
 
-from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
+from dataset.data_loader.base import BaseLoader, Recording, Signal
+from dataset.files.lookup import entry, folders
 from dataset.files.tables import (
     chosen,
     column,
-    passes_filtering,
     read_table,
     require_root,
     require_some,
@@ -58,6 +58,7 @@ class ECGFitnessLoader(BaseLoader):
     signals = ("ecg",)
     optional_signals = ("hr",)
     unaugmented = "ECG-Fitness"
+    side_files = ("{parent}/c920*.*", "{parent}/viatom-raw.csv")
     OPTIONS = {"CAMERA": ""}  # '': c920-1
 
     def __init__(self, options: dict[str, Any] | None = None):
@@ -72,12 +73,11 @@ class ECGFitnessLoader(BaseLoader):
     def recordings(self, root: Path) -> list[Recording]:
         """One per session and camera, in natural order; FileNotFoundError when there is none."""
         root = require_root(root, "ECG-Fitness")
-        folders = [f for subject in natural_sort(_numbered(root)) for f in natural_sort(_numbered(subject))]
         found = [
-            Recording(f"{f.parent.name}_{f.name}_{camera}", f.parent.name, f / f"{camera}.avi", _conditions(f, camera))
-            for f in folders
-            for camera in self.cameras
-            if (f / f"{camera}.avi").is_file() or (f / "viatom-raw.csv").is_file()
+            Recording(f"{f.parent.name}_{f.name}_{camera}", f.parent.name, video, _conditions(f, camera))
+            for f in (session for subject in _numbered(root) for session in _numbered(subject))
+            for camera, video in ((camera, entry(f, f"{camera}.avi")) for camera in self.cameras)
+            if video.is_file() or entry(f, "viatom-raw.csv").is_file()
         ]
         return require_some(
             found, root, "ECG-Fitness", "00/01/c920-1.avi, 00/01/c920.csv and 00/01/viatom-raw.csv, 00/02/..."
@@ -90,7 +90,7 @@ class ECGFitnessLoader(BaseLoader):
 
     def read_wave(self, recording: Recording) -> dict[str, Signal]:
         """`ecg` (a.u.) and `hr` (bpm; NaN: the device has none) while the video ran, in seconds after its start."""
-        path = recording.path.with_name("viatom-raw.csv")
+        path = entry(recording.path.parent, "viatom-raw.csv")
         table = read_table(path, skip=1)
         frames, rows = _frame_rows(recording.path.parent)
         first, last = int(np.clip(rows[0], 0, len(table))), int(np.clip(rows[-1] + 1, 0, len(table)))
@@ -104,11 +104,10 @@ class ECGFitnessLoader(BaseLoader):
             "hr": Signal(rates, times=times[first:last], unit="bpm"),
         }
 
-    def select(self, recording: Recording, data: dict[str, Any]) -> bool:
-        """Whether FILTERING keeps the recording."""
-        info = recording.info
-        names = [info.get(key, "") for key in ("session", "activity", "light", "camera")]
-        return passes_filtering(recording.id, [*names, f"{names[1]}_{names[2]}"], data)
+    def tasks(self, recording: Recording) -> list[str]:
+        """TASK_LIST names session, activity, light and camera; KeyError while nothing says what they are."""
+        session, activity, light, camera = (recording.info[key] for key in ("session", "activity", "light", "camera"))
+        return [session, activity, light, camera, f"{activity}_{light}"]
 
 
 def _conditions(folder: Path, camera: str) -> dict[str, str]:
@@ -118,12 +117,12 @@ def _conditions(folder: Path, camera: str) -> dict[str, str]:
 
 
 def _numbered(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if path.is_dir() and NUMBER.fullmatch(path.name)]
+    return [path for path in folders(folder) if NUMBER.fullmatch(path.name)]
 
 
 def _frame_rows(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """Time (ms) of each frame, and the number of the ECG row under way; ValueError when one of them falls."""
-    path = folder / "c920.csv"
+    path = entry(folder, "c920.csv")
     table = read_table(path)
     times, rows = column(table, 0, path), column(table, 1, path)
     if not (np.isfinite(times) & np.isfinite(rows)).all() or (np.diff(times) < 0).any() or (np.diff(rows) < 0).any():

@@ -5,32 +5,30 @@
     DATA_PATH/anna/frames/0001.png ...   a folder of images: id `anna_frames`; set FS, images do not know their rate
     DATA_PATH/clip.csv or clip.txt       labels beside it: columns `time` (s) and `ppg`, or one column spread evenly
 
-DATA_PATH may also be one video file.
+DATA_PATH may also be one video file. What labels may look like is told by dataset/files/wave_table.py. A file that is
+named like a copy, `clip (1).mp4`, shows the person that `clip.mp4` shows, and is left out where it holds the same.
 """
 
-import csv
-import re
-from array import array
 from collections import Counter
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from dataset.data_loader.base import BaseLoader, Recording, Signal
-from dataset.files.names import distinct, natural_key, natural_sort, shown
-from dataset.files.reading import is_there, iter_lines, told
-from dataset.files.tables import require_few, require_some
+from dataset.files.lookup import copy_of, entry, visible
+from dataset.files.names import distinct, natural_key, shown
+from dataset.files.reading import is_there
+from dataset.files.tables import require_some
 from dataset.files.video import Frame, iter_frames, iter_images
+from dataset.files.wave_table import read_labels, time_note
 from registry import DATASETS
 
-VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ts")
+VIDEOS = (
+    *(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ts", ".mts", ".m2ts"),
+    *(".3g2", ".asf", ".f4v", ".mxf", ".ogv", ".qt", ".vob"),
+)
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 LABELS = (".csv", ".txt")
-TIME_NAMES = ("time", "times", "t", "timestamp", "seconds")
-VALUE_NAMES = ("ppg", "bvp", "pulse")
 
 
 @DATASETS.register("Folder")
@@ -39,6 +37,8 @@ class FolderLoader(BaseLoader):
 
     signals = ("ppg",)
     OPTIONS = {"FS": 0}
+    searches_below = True
+    side_files = tuple(f"{{parent}}/{{stem}}{suffix}" for suffix in LABELS)
 
     def __init__(self, options: dict[str, Any] | None = None):
         """Take the rate of images from `FS`."""
@@ -55,24 +55,25 @@ class FolderLoader(BaseLoader):
         found = sorted(_find(root), key=lambda path: _order(path.relative_to(root)))
         require_some(found, root, "videos", f"files ending in {', '.join(VIDEOS)}, or folders of images")
         return [
-            Recording(name, path.relative_to(root).parts[0] if path.parent != root else path.stem, path)
-            for path, name in zip(found, _names(found, root), strict=True)
+            Recording(name, _subject(root, path), path) for path, name in zip(found, _names(found, root), strict=True)
         ]
 
     def read_video(self, recording: Recording) -> Iterator[Frame]:
         """Frames of the file, or of the images in natural order."""
         if recording.path.is_dir():
-            return iter_images(natural_sort(_images(recording.path)))
+            return iter_images(_images(recording.path))
         return iter_frames(recording.path)
 
     def read_wave(self, recording: Recording) -> dict[str, Signal]:
-        """`ppg` where a label file lies beside the video; empty otherwise."""
-        stem = recording.path.name if recording.path.is_dir() else recording.path.stem
-        for suffix in LABELS:
-            path = recording.path.with_name(stem + suffix)
-            if is_there(path):
-                return {"ppg": read_label(path)}
-        return {}
+        """What the label file beside the video holds (see `read_labels`); empty without one."""
+        path = _label_file(recording)
+        return read_labels(path) if path else {}
+
+    def describe(self, recording: Recording) -> dict[str, Any]:
+        """What was made of the label's times, where they were not in seconds."""
+        path = _label_file(recording)
+        note = time_note(path) if path else ""
+        return {"label_times": note} if note else {}
 
 
 def _names(found: list[Path], root: Path) -> list[str]:
@@ -87,60 +88,18 @@ def _names(found: list[Path], root: Path) -> list[str]:
     return distinct(names, found, root)
 
 
-def read_label(path: Path) -> Signal:
-    """A label file: columns time (s) and value, or values alone; a header line may name the columns."""
-    try:
-        header, table = _read_table(path)
-    except (csv.Error, ValueError, OverflowError) as error:
-        if str(path) in str(error):
-            raise
-        raise ValueError(f"'{path}' is no table of numbers: {told(error)}. Mend it or take it away.") from None
-    if len(table) and header and table.shape[1] != len(header):
-        raise ValueError(
-            f"'{path}' names {len(header)} columns, its rows have {table.shape[1]}. Mend it or take it away."
-        )
-    if not table.size:
-        raise ValueError(f"'{path}' holds no values. Mend it or take it away.")
-    if table.shape[1] == 1:
-        return Signal(table[:, 0])
-    time = next((column for column, name in enumerate(header) if name in TIME_NAMES), 0)
-    value = next(
-        (column for column, name in enumerate(header) if name in ("ppg", "bvp", "pulse")), 1 if time == 0 else 0
-    )
-    return Signal(table[:, value], times=table[:, time])
+def _label_file(recording: Recording) -> Path | None:
+    stem = recording.path.name if recording.path.is_dir() else recording.path.stem
+    files = (entry(recording.path.parent, stem + suffix) for suffix in LABELS)
+    return next(filter(is_there, files), None)
 
 
-def _read_table(path: Path) -> tuple[list[str], np.ndarray]:
-    """The names in its heading, if there is one, and its numbers (rows, columns), row by row: few at a time as text."""
-    rows = _rows(path)
-    first = next(rows, None)
-    if first is None:
-        raise ValueError(f"'{path}' is empty. Mend it or take it away.")
-    header = [] if _is_number(first[0]) else [name.strip().lower() for name in first]
-    numbers, columns = array("d"), 0
-    for row in rows if header else chain([first], rows):
-        columns = columns or len(row)
-        if len(row) != columns:
-            raise ValueError(f"it has rows of {columns} and of {len(row)} values")
-        numbers.extend(map(float, row))
-        require_few(len(numbers))
-    return header, np.frombuffer(numbers, float).reshape(-1, columns) if numbers else np.zeros((0, 0))
-
-
-def _rows(path: Path) -> Iterator[list[str]]:
-    """The fields of each line that is not blank; the first of them shows what is between two fields."""
-    lines = (re.sub(r" +", " ", line.strip()) for line in iter_lines(path) if line.strip())
-    first = next(lines, "")
-    delimiter = next((mark for mark in ";\t," if mark in first), " ")
-    return csv.reader(chain([first], lines) if first else (), delimiter=delimiter)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def _subject(root: Path, path: Path) -> str:
+    """The first folder, or the name of a file at the top; that of the other one where it is named like a copy."""
+    top = root / path.relative_to(root).parts[0]
+    of = copy_of(top)
+    top = entry(root, of) if of and is_there(entry(root, of)) else top
+    return top.name if path.parent != root else top.stem
 
 
 def _order(path: Path) -> list[Any]:
@@ -149,7 +108,7 @@ def _order(path: Path) -> list[Any]:
 
 
 def _find(root: Path) -> Iterator[Path]:
-    """Video files and folders of images, hidden ones left out.
+    """Video files and folders of images; not what systems leave, nor equal copies.
 
     A link to a folder is followed, but within it no further link to one that was searched: of folders that link to
     each other there would be paths without end.
@@ -157,11 +116,9 @@ def _find(root: Path) -> Iterator[Path]:
     seen, waiting = {_place(root)}, [(root, False)]
     while waiting:
         folder, linked = waiting.pop()
-        for path in sorted(folder.iterdir()):
-            if path.name.startswith("."):
-                continue
+        for path in visible(folder):
             if not path.is_dir():
-                if path.suffix.lower() in VIDEOS:
+                if path.suffix.lower() in VIDEOS and not _is_equal_copy(path):
                     yield path
                 continue
             place, link = _place(path), path.is_symlink()
@@ -179,5 +136,24 @@ def _place(folder: Path) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
+def _is_equal_copy(path: Path) -> bool:
+    """Whether a file is named like a copy of another one and holds the same: size, and a million bytes at both ends."""
+    of = copy_of(path)
+    other = entry(path.parent, of) if of else path
+    if not of or not (other.is_file() and path.is_file()) or other.stat().st_size != path.stat().st_size:
+        return False
+    try:
+        return _ends(path) == _ends(other)
+    except OSError:  # one that cannot be read is a recording that fails, by name
+        return False
+
+
+def _ends(path: Path) -> tuple[bytes, bytes]:
+    with path.open("rb") as file:
+        head = file.read(1_000_000)
+        file.seek(max(0, path.stat().st_size - 1_000_000))
+        return head, file.read(1_000_000)
+
+
 def _images(folder: Path) -> list[Path]:
-    return [file for file in folder.iterdir() if file.suffix.lower() in IMAGES and not file.name.startswith(".")]
+    return [file for file in visible(folder) if file.suffix.lower() in IMAGES]

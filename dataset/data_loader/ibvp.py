@@ -25,9 +25,10 @@ import cv2
 import numpy as np
 
 from dataset.clips.labels import stretch
-from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort, wants_motion
+from dataset.data_loader.base import BaseLoader, Recording, Signal, wants_motion
+from dataset.files.lookup import entry, first, instead, matching, originals
 from dataset.files.reading import AGAIN
-from dataset.files.tables import column, first_file, read_table, require_root, require_some
+from dataset.files.tables import column, read_table, require_root, require_some
 from dataset.files.video import Box, Frame, VideoError, array_length, cut, iter_array, iter_images
 from registry import DATASETS
 from settings.checks import one_of
@@ -61,9 +62,9 @@ class IBVPLoader(BaseLoader):
     def recordings(self, root: Path) -> list[Recording]:
         """One per folder `p<nn>_<x>`, in natural order; FileNotFoundError when there is none."""
         root = require_root(root, "iBVP")
-        folders = natural_sort(f for f in root.glob("*_*") if f.is_dir() and NAME.fullmatch(f.name))
+        folders = originals(f for f in matching(root, "*_*") if f.is_dir() and NAME.fullmatch(f.name))
         require_some(folders, root, "iBVP", "p01_a/p01_a_rgb/*.bmp and p01_a/p01_a_bvp.csv, p01_b/...")
-        names = [folder.name.replace("_", "") for folder in folders]
+        names = [folder.name.replace("_", "").lower() for folder in folders]
         return [Recording(id=name, subject=name[:3], path=path) for name, path in zip(names, folders, strict=True)]
 
     def read_video(self, recording: Recording) -> Iterator[Frame]:
@@ -115,7 +116,7 @@ class IBVPLoader(BaseLoader):
                 yield frame
 
     def _array(self, recording: Recording) -> Path:
-        return first_file(recording.path / recording.path.name, "*.npy")
+        return first(entry(recording.path, recording.path.name), "*.npy")
 
     def _thermal_files(self, recording: Recording) -> list[Path]:
         return _files(recording, "t", "*.raw", ".raw file")
@@ -130,7 +131,7 @@ class IBVPLoader(BaseLoader):
         return array_length(self._array(recording))
 
     def _table(self, recording: Recording) -> tuple[np.ndarray, Path]:
-        path = recording.path / f"{recording.path.name}_bvp.csv"
+        path = entry(recording.path, f"{recording.path.name}_bvp.csv")
         return read_table(path, skip=1), path
 
 
@@ -170,8 +171,8 @@ def read_degrees(path: Path) -> np.ndarray:
 
 def _files(recording: Recording, band: str, pattern: str, what: str) -> list[Path]:
     """The files of one camera in natural order; VideoError saying `what` is missing."""
-    folder = recording.path / f"{recording.path.name}_{band}"
-    files = natural_sort(folder.glob(pattern))
+    folder = entry(recording.path, f"{recording.path.name}_{band}")
+    files = matching(folder, pattern)
     if not files:
-        raise VideoError(f"'{folder}' holds no {what}. {AGAIN}")
+        raise VideoError(f"'{folder}' holds no {what}{instead(folder)}. {AGAIN}")
     return files

@@ -17,14 +17,14 @@ give the same frames, times and samples, not on the original ones.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
+from dataset.files.lookup import below, entry, originals
 from dataset.files.reading import is_there
 from dataset.files.stamps import frames_at, stamps_of_frames
-from dataset.files.tables import is_hidden, passes_filtering, require_root, require_some
+from dataset.files.tables import require_root, require_some
 from dataset.files.video import Frame, iter_frames
 from dataset.files.xml import read_columns
 from registry import DATASETS
@@ -43,32 +43,33 @@ class LGIPPGILoader(BaseLoader):
     signals = ("ppg",)
     optional_signals = ("hr",)
     unaugmented = "LGI-PPGI"
+    searches_below = True
 
     def recordings(self, root: Path) -> list[Recording]:
         """One per folder with a video or an oximeter's file, in natural order; FileNotFoundError without any."""
         root = require_root(root, "LGI-PPGI")
-        folders = {file.parent for name in (VIDEO, SENSOR) for file in root.rglob(name) if not is_hidden(file, root)}
-        require_some(list(folders), root, "LGI-PPGI", f"id1/alex/alex_gym/{VIDEO} and {SENSOR}, id1/alex/alex_talk/...")
+        folders = originals({file.parent for name in (VIDEO, SENSOR) for file in below(root, name)})
+        require_some(folders, root, "LGI-PPGI", f"id1/alex/alex_gym/{VIDEO} and {SENSOR}, id1/alex/alex_talk/...")
         return [_recording(folder) for folder in natural_sort(folders)]
 
     def read_video(self, recording: Recording) -> Iterator[Frame]:
         """The frames of the video at the camera's own times; at those of the container where the file is missing."""
-        path, times = recording.path / VIDEO, _frame_times(recording.path)
+        path, times = entry(recording.path, VIDEO), _frame_times(recording.path)
         return iter_frames(path) if times is None else frames_at(path, times, TIMES)
 
     def read_wave(self, recording: Recording) -> dict[str, Signal]:
         """`ppg` (a.u.) and the oximeter's own `hr` (bpm), in seconds after the first frame."""
-        rates, wave = read_columns(recording.path / SENSOR, ["value1", "value2"])
+        rates, wave = read_columns(entry(recording.path, SENSOR), ["value1", "value2"])
         times = _frame_times(recording.path)
         if times is None:
             return {"ppg": Signal(wave, fs=RATE), "hr": Signal(rates, fs=RATE, unit="bpm")}
-        last = stamps_of_frames(recording.path / VIDEO, times, TIMES)[-1]
+        last = stamps_of_frames(entry(recording.path, VIDEO), times, TIMES)[-1]
         clock = last + np.arange(-len(wave), 0) / RATE
         return {"ppg": Signal(wave, times=clock), "hr": Signal(rates, times=clock, unit="bpm")}
 
-    def select(self, recording: Recording, data: dict[str, Any]) -> bool:
-        """Whether FILTERING keeps the recording."""
-        return passes_filtering(recording.id, [recording.id.rpartition("_")[2]], data)
+    def tasks(self, recording: Recording) -> list[str]:
+        """TASK_LIST names sessions, such as `talk`."""
+        return [recording.id.rpartition("_")[2]]
 
 
 def _recording(folder: Path) -> Recording:
@@ -78,5 +79,5 @@ def _recording(folder: Path) -> Recording:
 
 def _frame_times(folder: Path) -> np.ndarray | None:
     """Times of the camera's entries in seconds; None where there is no such file."""
-    path = folder / TIMES
+    path = entry(folder, TIMES)
     return read_columns(path, ["value1"])[0] / 1000 if is_there(path) else None

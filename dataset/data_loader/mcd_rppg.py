@@ -29,13 +29,14 @@ from typing import Any
 import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_key
+from dataset.files.lookup import entry, matching
 from dataset.files.reading import is_there, iter_lines, read_text, told
-from dataset.files.tables import chosen, passes_filtering, read_table, require_root, require_some
+from dataset.files.tables import chosen, read_table, require_root, require_some
 from dataset.files.video import Frame, iter_frames, within_times
 from registry import DATASETS
 
 CAMERAS = {"FullHDwebcam": "front", "USBVideo": "left", "IriunWebcam": "right"}
-NAME = re.compile(rf"(\w+?)_({'|'.join(CAMERAS)})_(before|after)")
+NAME = re.compile(rf"(\w+?)_({'|'.join(CAMERAS)})_(before|after)", re.IGNORECASE)
 PLACES = ("ecg", "ppg", "video", "meta", "ppg_sync")  # columns of db.csv that name files
 
 
@@ -45,6 +46,14 @@ class MCDrPPGLoader(BaseLoader):
 
     signals = ("ppg",)
     unaugmented = "MCD-rPPG"
+    side_files = (
+        "video/{subject}_*_{step}.avi",  # of the other cameras, which CAMERA leaves out
+        "meta/{subject}_*_{step}.txt",
+        "ppg_sync/{subject}_*_{step}.txt",
+        "ppg/{subject}_{step}.pw",
+        "ecg",
+        "db.csv",
+    )
     OPTIONS = {"CAMERA": ""}  # '': FullHDwebcam
 
     def __init__(self, options: dict[str, Any] | None = None):
@@ -59,9 +68,9 @@ class MCDrPPGLoader(BaseLoader):
     def recordings(self, root: Path) -> list[Recording]:
         """One per video, or PPG of one, in natural order; FileNotFoundError when there is none."""
         root = require_root(root, "MCD-rPPG")
-        files = [*root.glob("video/*.avi"), *root.glob("ppg_sync/*.txt")]
-        names = sorted({file.stem for file in files if NAME.fullmatch(file.stem)}, key=natural_key)
-        found = [_recording(root, *NAME.fullmatch(name).groups()) for name in names]
+        files = [*matching(root, "video/*.avi"), *matching(root, "ppg_sync/*.txt")]
+        parts = {_parts(file.stem) for file in files if NAME.fullmatch(file.stem)}
+        found = [_recording(root, *one) for one in sorted(parts, key=lambda one: natural_key("_".join(one)))]
         found = [recording for recording in found if recording.info["camera"] in self.cameras]
         return require_some(
             found, root, "MCD-rPPG", f"video/1020_{self.cameras[0]}_before.avi, meta/..., ppg/..., ppg_sync/..."
@@ -86,32 +95,39 @@ class MCDrPPGLoader(BaseLoader):
 
     def describe(self, recording: Recording) -> dict[str, Any]:
         """The row of db.csv as plain values, and nothing without one."""
-        path = recording.path.parents[1] / "db.csv"
+        path = entry(recording.path.parents[1], "db.csv")
         if not is_there(path):
             return {}
         table = csv.DictReader(io.StringIO(read_text(path), newline=""))
-        row = next((row for row in table if Path(row.get("video") or "").name == recording.path.name), {})
+        row = next(
+            (row for row in table if Path(row.get("video") or "").name.lower() == recording.path.name.lower()), {}
+        )
         return {key: _plain(value) for key, value in row.items() if key and value and key not in PLACES}
 
-    def select(self, recording: Recording, data: dict[str, Any]) -> bool:
-        """Whether FILTERING keeps the recording."""
-        info = recording.info
-        return passes_filtering(recording.id, [info.get(key, "") for key in ("step", "camera", "view")], data)
+    def tasks(self, recording: Recording) -> list[str]:
+        """TASK_LIST names steps, cameras and views; KeyError while nothing says what they are."""
+        return [recording.info[key] for key in ("step", "camera", "view")]
 
 
 def _recording(root: Path, patient: str, camera: str, step: str) -> Recording:
     info = {"camera": camera, "view": CAMERAS[camera], "step": step}
     name = f"{patient}_{camera}_{step}"
-    return Recording(name, patient, root / "video" / f"{name}.avi", info)
+    return Recording(name, patient, entry(root, f"video/{name}.avi"), info)
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    """Patient, camera and step in the name of a file, by the letters they have in the data set."""
+    patient, camera, step = NAME.fullmatch(name).groups()
+    return patient, next(known for known in CAMERAS if known.lower() == camera.lower()), step.lower()
 
 
 def _beside(recording: Recording, folder: str) -> Path:
     """The recording's file in another folder; the cameras share the one in ppg/."""
-    name = recording.path.stem
+    root = recording.path.parents[1]
     if folder == "ppg":
-        patient, _, step = NAME.fullmatch(name).groups()
-        return recording.path.parents[1] / "ppg" / f"{patient}_{step}.PW"
-    return recording.path.parents[1] / folder / f"{name}.txt"
+        patient, _, step = _parts(recording.path.stem)
+        return entry(root, f"ppg/{patient}_{step}.PW")
+    return entry(root, f"{folder}/{recording.path.stem}.txt")
 
 
 def _read_clock(path: Path) -> tuple[np.ndarray, list[datetime]]:

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
+from dataset.data_loader.base import BaseLoader, Recording, Signal
+from dataset.files.lookup import matching, originals
 from dataset.files.matlab import iter_video, read_numbers, read_variables
 from dataset.files.tables import require_root, require_some
 from dataset.files.video import Frame
@@ -67,10 +68,10 @@ class MMPDLoader(BaseLoader):
     def recordings(self, root: Path) -> list[Recording]:
         """One per .mat file in the folders `subject*`, in natural order; FileNotFoundError when there is none."""
         root = require_root(root, "MMPD")
-        folders = natural_sort(folder for folder in root.glob("subject*") if folder.is_dir())
-        files = [file for folder in folders for file in natural_sort(folder.glob("*.mat"))]
+        folders = originals(folder for folder in matching(root, "subject*") if folder.is_dir())
+        files = [file for folder in folders for file in originals(matching(folder, "*.mat"))]
         require_some(files, root, "MMPD", "subject1/p1_0.mat, subject1/p1_1.mat, subject2/...")
-        return [Recording(id=file.stem, subject=file.parent.name, path=file) for file in files]
+        return [Recording(id=file.stem.lower(), subject=file.parent.name.lower(), path=file) for file in files]
 
     def read_video(self, recording: Recording) -> Iterator[Frame]:
         """The frames of `video`."""
@@ -86,7 +87,9 @@ class MMPDLoader(BaseLoader):
         return {f"info_{field}": _code(field, found[field], recording.path) for field in CODES}
 
     def select(self, recording: Recording, data: dict[str, Any]) -> bool:
-        """Whether INFO names each of the recording's codes; KeyError while nothing says what they are."""
+        """Whether FILTERING keeps it and INFO names each of its codes; KeyError while nothing says what they are."""
+        if not super().select(recording, data):
+            return False
         codes = recording.info
         if "info_light" not in codes:
             try:

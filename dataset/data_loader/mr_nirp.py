@@ -37,10 +37,11 @@ import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
 from dataset.files import pgm
+from dataset.files.lookup import below, instead, matching, visible
 from dataset.files.matlab import read_variables
 from dataset.files.pgm import Stream
 from dataset.files.reading import AGAIN, iter_lines, told
-from dataset.files.tables import passes_filtering, require_few, require_root, require_some
+from dataset.files.tables import require_few, require_root, require_some
 from dataset.files.video import Frame, OneSize, VideoError
 from dataset.files.zips import iter_members
 from registry import DATASETS
@@ -77,7 +78,7 @@ class MRNIRPLoader(BaseLoader):
     def recordings(self, root: Path) -> list[Recording]:
         """One per session, in natural order; FileNotFoundError when there is none."""
         root = require_root(root, "MR-NIRP")
-        folders = [*root.glob("[Ss]ubject*"), *root.glob("[Ss]ubject*/[Ss]ubject*")]
+        folders = [*matching(root, "subject*"), *matching(root, "subject*/subject*")]
         found = [_recording(folder) for folder in natural_sort(folder for folder in folders if folder.is_dir())]
         found = [recording for recording in found if recording]
         return require_some(
@@ -104,11 +105,10 @@ class MRNIRPLoader(BaseLoader):
         """How many samples of the PPG were lost."""
         return {"lost_samples": int(np.count_nonzero(pulse(recording.path)[0] == 0))}
 
-    def select(self, recording: Recording, data: dict[str, Any]) -> bool:
-        """Whether FILTERING keeps the recording."""
-        place, motion, wave = (recording.info.get(key, "") for key in ("place", "motion", "nm"))
-        names = [place, motion, wave, f"{place}_{motion}", f"{motion}_{wave}", f"{place}_{motion}_{wave}"]
-        return passes_filtering(recording.id, names, data)
+    def tasks(self, recording: Recording) -> list[str]:
+        """TASK_LIST names place, motion and wave length; KeyError while nothing says what they are."""
+        place, motion, wave = (recording.info[key] for key in ("place", "motion", "nm"))
+        return [place, motion, wave, f"{place}_{motion}", f"{motion}_{wave}", f"{place}_{motion}_{wave}"]
 
     def _frames(self, named: Iterable[tuple[str, bytes]], times: Iterable[float]) -> Iterator[Frame]:
         """Pictures as frames; those beyond the last of `times` are left out."""
@@ -120,8 +120,7 @@ class MRNIRPLoader(BaseLoader):
 
     def _stream(self, recording: Recording) -> Stream:
         """That of the camera: its own folder if the pictures are what the camera takes, or else another."""
-        places = (place for place in recording.path.iterdir() if not place.name.upper().startswith(PULSE))
-        streams = pgm.streams(natural_sort(places))
+        streams = pgm.streams(place for place in visible(recording.path) if not place.name.upper().startswith(PULSE))
         own = [stream for stream in streams if self.camera in stream.place.name.upper()]
         for stream in [*own, *(stream for stream in streams if stream not in own)]:
             if next(stream.raw()).coloured == (self.camera == "RGB"):
@@ -141,7 +140,7 @@ def lit(stream: Stream) -> tuple[int, None, int]:
 
 def camera_log(folder: Path, frames: int) -> np.ndarray | None:
     """Times (s) of the frames by the log whose length is nearest to `frames`; None where none comes near."""
-    logs = [file for pattern in ("CameraTimeLog*.txt", "*/CameraTimeLog*.txt") for file in folder.glob(pattern)]
+    logs = [file for pattern in ("CameraTimeLog*.txt", "*/CameraTimeLog*.txt") for file in matching(folder, pattern)]
     times = [_stamps(file) for file in logs]
     near = [log for log in times if len(log) and abs(len(log) - frames) <= LOG_MARGIN]
     return min(near, key=lambda log: abs(len(log) - frames)) if near else None
@@ -184,13 +183,15 @@ def pulse(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def _pulse_file(folder: Path) -> tuple[Path, bytes | None]:
     """pulseOx.mat of a session, whatever the case of its letters, and its content where it lies in a zip file."""
-    for place in natural_sort(place for place in folder.iterdir() if place.name.upper().startswith(PULSE)):
+    for place in matching(folder, f"{PULSE}*"):
         if place.is_dir():
-            for file in natural_sort(file for file in place.rglob("*") if _is_pulse(PurePosixPath(file.name))):
+            for file in natural_sort(below(place, f"{PULSE}.mat")):
                 return file, None
         elif place.suffix.lower() == ".zip":
             return place, next(iter_members(place, _is_pulse, "pulseOx.mat"))[1]
-    raise FileNotFoundError(f"'{folder}' holds no PulseOX/pulseOx.mat. Copy the recording again, or leave it out.")
+    raise FileNotFoundError(
+        f"'{folder}' holds no PulseOX/pulseOx.mat{instead(folder)}. Copy the recording again, or leave it out."
+    )
 
 
 def _is_pulse(name: PurePosixPath) -> bool:

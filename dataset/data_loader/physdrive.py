@@ -16,9 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort, wants_motion
+from dataset.data_loader.base import BaseLoader, Recording, Signal, wants_motion
+from dataset.files.lookup import entry, first, folders, instead, matching, originals
 from dataset.files.matlab import read_numbers
-from dataset.files.tables import first_file, require_root, require_some
+from dataset.files.reading import AGAIN
+from dataset.files.tables import require_root, require_some
 from dataset.files.video import Frame, VideoError, iter_array, iter_images
 from registry import DATASETS
 
@@ -31,6 +33,7 @@ class PhysDriveLoader(BaseLoader):
 
     fs = 30.0
     signals = ("ppg",)
+    side_files = ("processed",)
 
     @staticmethod
     def keep_clip(label: np.ndarray, fs: float) -> bool:
@@ -48,10 +51,10 @@ class PhysDriveLoader(BaseLoader):
         root = require_root(root, "PhysDrive")
         sessions = [
             session
-            for subject in natural_sort(_folders(root))
-            if subject.name != "processed"
-            for session in natural_sort(_folders(subject))
-            if (session / "Align").is_dir() or (session / "Label").is_dir()
+            for subject in originals(folders(root))
+            if subject.name.lower() != "processed"
+            for session in originals(folders(subject))
+            if any(entry(session, name).is_dir() for name in ("Align", "Label"))
         ]
         require_some(sessions, root, "PhysDrive", "AFH1/A1/Align/*.png and AFH1/A1/Label/BVP.mat, AFH1/A2/...")
         return [Recording(id=f"{s.parent.name}_{s.name}", subject=s.parent.name, path=s) for s in sessions]
@@ -59,17 +62,16 @@ class PhysDriveLoader(BaseLoader):
     def read_video(self, recording: Recording) -> Iterator[Frame]:
         """The PNG files in natural order."""
         if wants_motion(self.options):
-            return iter_array(first_file(recording.path, "*.npy"))
-        images = natural_sort((recording.path / "Align").glob("*.png"))
+            return iter_array(first(recording.path, "*.npy"))
+        place = entry(recording.path, "Align")
+        images = matching(place, "*.png")
         if not images:
-            raise VideoError(
-                f"'{recording.path / 'Align'}' holds no PNG file. Copy the recording again, or leave it out."
-            )
+            raise VideoError(f"'{place}' holds no PNG file{instead(place)}. {AGAIN}")
         return iter_images(images)
 
     def read_wave(self, recording: Recording) -> dict[str, Signal]:
         """`ppg` (a.u.), spread evenly over the video."""
-        path = recording.path / "Label" / "BVP.mat"
+        path = entry(recording.path, "Label/BVP.mat")
         return {"ppg": Signal(read_numbers(path, "BVP"))}
 
 
@@ -94,7 +96,3 @@ def clip_quality(label: np.ndarray, fs: float) -> float:
         return 0.0
     quality = np.asarray(quality, dtype=float)
     return float(np.nanmean(quality)) if np.isfinite(quality).any() else float("nan")
-
-
-def _folders(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]

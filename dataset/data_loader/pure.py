@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort, wants_motion
+from dataset.data_loader.base import BaseLoader, Recording, Signal, wants_motion
+from dataset.files.lookup import entry, first, instead, matching
 from dataset.files.reading import AGAIN, read_json, told
-from dataset.files.tables import first_file, require_root, require_some
+from dataset.files.tables import require_root, require_some
 from dataset.files.video import Frame, VideoError, array_length, iter_array, iter_images, with_times
 from registry import DATASETS
 
@@ -38,7 +39,7 @@ class PURELoader(BaseLoader):
     def recordings(self, root: Path) -> list[Recording]:
         """One per folder `ss-tt`, in natural order; FileNotFoundError when there is none."""
         root = require_root(root, "PURE")
-        folders = natural_sort(f for f in root.glob("*-*") if f.is_dir() and NAME.fullmatch(f.name))
+        folders = [f for f in matching(root, "*-*") if f.is_dir() and NAME.fullmatch(f.name)]
         require_some(folders, root, "PURE", "01-01/01-01/*.png and 01-01/01-01.json, 01-02/...")
         return [
             Recording(
@@ -49,15 +50,15 @@ class PURELoader(BaseLoader):
 
     def read_video(self, recording: Recording) -> Iterator[Frame]:
         """The PNG files in the order of their time stamps, with their times in seconds; or an array at those times."""
-        folder = recording.path / recording.path.name
-        images = natural_sort(folder.glob("*.png"))
+        folder = entry(recording.path, recording.path.name)
+        images = matching(folder, "*.png")
         if wants_motion(self.options):
-            path = first_file(folder, "*.npy")
+            path = first(folder, "*.npy")
             times = image_times(images, _read_json(recording.path))
             known = times is not None and len(times) == array_length(path)
             return with_times(iter_array(path), times) if known else iter_array(path)
         if not images:
-            raise VideoError(f"'{folder}' holds no PNG file. Copy the recording again, or leave it out.")
+            raise VideoError(f"'{folder}' holds no PNG file{instead(folder)}. {AGAIN}")
         return iter_images(images, image_times(images, _read_json(recording.path)))
 
     def read_wave(self, recording: Recording) -> dict[str, Signal]:
@@ -82,7 +83,7 @@ class PURELoader(BaseLoader):
 
     def _start(self, recording: Recording, content: dict[str, Any], stamps: np.ndarray) -> int:
         """Time stamp (ns) of the first frame; of the first sample when the frames have none."""
-        images = natural_sort((recording.path / recording.path.name).glob("*.png"))
+        images = matching(entry(recording.path, recording.path.name), "*.png")
         frames = image_stamps(images, content)
         return int(stamps[0]) if frames is None else frames[0]
 
@@ -117,4 +118,4 @@ def _read_json(folder: Path) -> dict[str, Any]:
 
 
 def _json(folder: Path) -> Path:
-    return folder / f"{folder.name}.json"
+    return entry(folder, f"{folder.name}.json")

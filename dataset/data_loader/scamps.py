@@ -13,8 +13,9 @@ been tested on rendered files, not on the original ones.
 from collections.abc import Iterator
 from pathlib import Path
 
-from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
+from dataset.data_loader.base import BaseLoader, Recording, Signal
 from dataset.files import hdf5
+from dataset.files.lookup import matching, originals
 from dataset.files.tables import require_root, require_some
 from dataset.files.video import Frame
 from registry import DATASETS
@@ -32,11 +33,11 @@ class SCAMPSLoader(BaseLoader):
     def recordings(self, root: Path) -> list[Recording]:
         """One per .mat file, in natural order; FileNotFoundError when there is none."""
         root = require_root(root, "SCAMPS")
-        files = natural_sort(file for file in root.glob("*.mat") if not file.name.startswith("."))
+        files = originals(matching(root, "*.mat"))
         require_some(
             files, root, "SCAMPS", "P000001.mat, P000002.mat ...; Train, Val and Test are folders of their own"
         )
-        return [Recording(id=file.name, subject=file.stem, path=file) for file in files]
+        return [Recording(id=f"{file.stem}.mat", subject=file.stem, path=file) for file in files]
 
     def read_video(self, recording: Recording) -> Iterator[Frame]:
         """The frames of `Xsub`, a few at a time."""

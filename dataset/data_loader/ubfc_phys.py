@@ -15,15 +15,15 @@ not on the original ones.
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_key
+from dataset.files.lookup import entry, matching
 from dataset.files.reading import is_there
-from dataset.files.tables import column, passes_filtering, read_table, require_root, require_some
+from dataset.files.tables import column, read_table, require_root, require_some
 from dataset.files.video import Frame, iter_frames
 from registry import DATASETS
 
-NAME = re.compile(r"(?:vid|bvp)_(s\d+)_(T\d+)\.(?:avi|csv)")
+NAME = re.compile(r"(?:vid|bvp)_(s\d+)_(t\d+)\.(?:avi|csv)")  # in small letters
 
 
 @DATASETS.register("UBFC-PHYS")
@@ -34,15 +34,21 @@ class UBFCPhysLoader(BaseLoader):
     signals = ("ppg",)
     optional_signals = ("eda",)
     unaugmented = "UBFC-PHYS"
+    side_files = (
+        "{parent}/bvp_{id}.csv",
+        "{parent}/eda_{id}.csv",
+        "{parent}/info_{subject}.txt",
+        "{parent}/selfreported*_{subject}.csv",
+        "master_scores.csv",
+    )
 
     def recordings(self, root: Path) -> list[Recording]:
         """One per video or table of a task, in natural order; FileNotFoundError when there is none."""
         root = require_root(root, "UBFC-PHYS")
-        found = {
-            NAME.fullmatch(file.name).groups(): file.parent for file in root.glob("s*/*") if NAME.fullmatch(file.name)
-        }
+        named = [(NAME.fullmatch(file.name.lower()), file.parent) for file in matching(root, "s*/*")]
+        found = {name.groups(): folder for name, folder in named if name}
         recordings = [
-            Recording(f"{subject}_{task}", subject, folder / f"vid_{subject}_{task}.avi", {"task": task})
+            _recording(folder, subject, task.upper())
             for (subject, task), folder in sorted(found.items(), key=lambda item: natural_key("_".join(item[0])))
         ]
         return require_some(
@@ -55,13 +61,13 @@ class UBFCPhysLoader(BaseLoader):
 
     def read_wave(self, recording: Recording) -> dict[str, Signal]:
         """`ppg` (a.u.) at 64 Hz and, where there is one, `eda` (microsiemens) at 4 Hz."""
-        folder, name = recording.path.parent, recording.path.stem.partition("_")[2]
-        bvp, eda = folder / f"bvp_{name}.csv", folder / f"eda_{name}.csv"
+        bvp, eda = (entry(recording.path.parent, f"{kind}_{recording.id}.csv") for kind in ("bvp", "eda"))
         signals = {"ppg": Signal(column(read_table(bvp), 0, bvp), fs=64.0)}
         if is_there(eda):
             signals["eda"] = Signal(column(read_table(eda), 0, eda), fs=4.0, unit="uS")
         return signals
 
-    def select(self, recording: Recording, data: dict[str, Any]) -> bool:
-        """Whether FILTERING keeps the recording."""
-        return passes_filtering(recording.id, recording.id.split("_"), data)
+
+def _recording(folder: Path, subject: str, task: str) -> Recording:
+    name = f"{subject}_{task}"
+    return Recording(name, subject, entry(folder, f"vid_{name}.avi"), {"task": task})

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort, wants_motion
+from dataset.data_loader.base import BaseLoader, Recording, Signal, wants_motion
+from dataset.files.lookup import entry, first, matching, originals
 from dataset.files.reading import AGAIN, read_text, told
-from dataset.files.tables import first_file, require_root, require_some
+from dataset.files.tables import require_root, require_some
 from dataset.files.video import Frame, array_length, frame_count, iter_array, iter_frames, with_times
 from registry import DATASETS
 
@@ -33,28 +34,29 @@ class UBFCrPPGLoader(BaseLoader):
     def recordings(self, root: Path) -> list[Recording]:
         """One per folder `subject*`, in natural order; FileNotFoundError when there is none."""
         root = require_root(root, "UBFC-rPPG")
-        for place in (root, root / "DATASET_2"):
-            folders = natural_sort(folder for folder in place.glob("subject*") if folder.is_dir())
+        for place in (root, entry(root, "DATASET_2")):
+            folders = originals(folder for folder in matching(place, "subject*") if folder.is_dir())
             if folders:
                 break
         require_some(folders, root, "UBFC-rPPG", "subject1/vid.avi and subject1/ground_truth.txt, subject2/...")
-        return [Recording(id=folder.name, subject=folder.name, path=folder) for folder in folders]
+        names = [f"subject{folder.name[len('subject') :]}" for folder in folders]
+        return [Recording(id=name, subject=name, path=folder) for name, folder in zip(names, folders, strict=True)]
 
     def read_video(self, recording: Recording) -> Iterator[Frame]:
         """The frames at the times of line 3 where it has one per frame, else at those of the container."""
         if wants_motion(self.options):
-            path = first_file(recording.path, "*.npy")
+            path = first(recording.path, "*.npy")
             frames, count = iter_array(path), array_length(path)
         else:
-            path = recording.path / "vid.avi"
+            path = entry(recording.path, "vid.avi")
             frames, count = iter_frames(path), frame_count(path)
-        times = _frame_times(recording.path / "ground_truth.txt")
+        times = _frame_times(entry(recording.path, "ground_truth.txt"))
         # An AVI knows no gaps, an array no times at all: those that were written down while recording do.
         return frames if times is None or count != len(times) else with_times(frames, times)
 
     def read_wave(self, recording: Recording) -> dict[str, Signal]:
         """`ppg` (a.u.) and, where the file has it, `hr` (bpm), with their times in seconds."""
-        path = recording.path / "ground_truth.txt"
+        path = entry(recording.path, "ground_truth.txt")
         rows = _read_rows(path)
         times = rows[2] - rows[2][0] if len(rows) > 2 else None
         signals = {"ppg": Signal(rows[0], times=times)}

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort, wants_motion
+from dataset.data_loader.base import BaseLoader, Recording, Signal, wants_motion
+from dataset.files.lookup import entry, first, originals, visible
 from dataset.files.reading import is_there
-from dataset.files.tables import column, first_file, read_table, require_root, require_some
+from dataset.files.tables import column, read_table, require_root, require_some
 from dataset.files.video import Frame, array_length, iter_array, iter_frames, with_times
 from registry import DATASETS
 
@@ -35,23 +36,22 @@ class UBFCrPPG1Loader(BaseLoader):
         """One per folder with a video or its labels, in natural order; FileNotFoundError when there is none."""
         root = require_root(root, "UBFC-rPPG-1")
         folders: list[Path] = []
-        for place in (root, root / "DATASET_1"):
-            if place.is_dir() and not folders:
-                folders = natural_sort(f for f in place.iterdir() if any(is_there(f / name) for name in FILES))
-        folders = [folder for folder in folders if not folder.name.startswith(".")]
+        for place in (root, entry(root, "DATASET_1")):
+            if not folders:
+                folders = [f for f in originals(visible(place)) if any(is_there(entry(f, name)) for name in FILES)]
         require_some(folders, root, "UBFC-rPPG-1", "5-gt/vid.avi and 5-gt/gtdump.xmp, 6-gt/...")
         return [Recording(id=folder.name, subject=folder.name, path=folder) for folder in folders]
 
     def read_video(self, recording: Recording) -> Iterator[Frame]:
         """The frames of `vid.avi` at the times of the container; an array's spread evenly over those of the labels."""
         if not wants_motion(self.options):
-            return iter_frames(recording.path / "vid.avi")
-        path, times = first_file(recording.path, "*.npy"), self.read_wave(recording)["ppg"].times
+            return iter_frames(entry(recording.path, "vid.avi"))
+        path, times = first(recording.path, "*.npy"), self.read_wave(recording)["ppg"].times
         return with_times(iter_array(path), np.linspace(times[0], times[-1], array_length(path)))
 
     def read_wave(self, recording: Recording) -> dict[str, Signal]:
         """`ppg` (a.u.), `hr` (bpm) and `spo2` (%) with their times in seconds."""
-        path = recording.path / "gtdump.xmp"
+        path = entry(recording.path, "gtdump.xmp")
         table = read_table(path)
         ppg = column(table, 3, path)
         times = np.asarray(table[:, 0]) / 1000

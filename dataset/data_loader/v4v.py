@@ -25,23 +25,17 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_key
+from dataset.files.lookup import below
 from dataset.files.reading import AGAIN, read_text, told
-from dataset.files.tables import (
-    is_hidden,
-    passes_filtering,
-    read_table,
-    require_root,
-    require_some,
-)
+from dataset.files.tables import read_table, require_root, require_some
 from dataset.files.video import Frame, iter_frames
 from registry import DATASETS
 
-NAME = re.compile(r"([A-Z]\d+)[_-](T\d+)")
+NAME = re.compile(r"([A-Z]\d+)_(T\d+)")  # as `_name` gives it
 PARTS = {"train": "train", "val": "valid", "test": "test", "bp_raw": "train"}  # by how the name of a folder starts
 RATE = 1000.0  # Hz of the pressure wave
 RATES = {"HR": ("hr", "bpm"), "RR": ("resp_bpm", "breaths/min")}
@@ -55,11 +49,13 @@ class V4VLoader(BaseLoader):
     signals = ("ppg",)
     optional_signals = ("hr", "resp_bpm")
     unaugmented = "V4V"
+    searches_below = True
+    side_files = ("{parent}/{pressure}", "{parent}/{rates}")
 
     def recordings(self, root: Path) -> list[Recording]:
         """One per video or pressure wave below `root`, in natural order; FileNotFoundError when there is none."""
         root = require_root(root, "V4V")
-        videos = {_name(file): file for file in _files(root, "*.mkv") if NAME.fullmatch(file.stem)}
+        videos = {_name(file): file for file in below(root, "*.mkv") if NAME.fullmatch(_name(file))}
         waves, rates = _label_files(root)
         names = sorted({*videos, *waves}, key=natural_key)
         require_some(names, root, "V4V", "Videos/train/F001_T1.mkv and Ground truth/BP_raw_1KHz/F001-T1-BP.txt, ...")
@@ -83,9 +79,9 @@ class V4VLoader(BaseLoader):
             signals |= _read_rates(recording.path.parent / recording.info["rates"], recording.id, self.fs)
         return signals
 
-    def select(self, recording: Recording, data: dict[str, Any]) -> bool:
-        """Whether FILTERING keeps the recording; KeyError while nothing says which part it belongs to."""
-        return passes_filtering(recording.id, [recording.id.rpartition("_")[2], recording.info["part"]], data)
+    def tasks(self, recording: Recording) -> list[str]:
+        """TASK_LIST names tasks and parts; KeyError while nothing says which part a recording belongs to."""
+        return [recording.id.rpartition("_")[2], recording.info["part"]]
 
 
 def _recording(name: str, root: Path, video: Path | None, wave: Path | None, rates: dict[str, Path]) -> Recording:
@@ -98,23 +94,18 @@ def _recording(name: str, root: Path, video: Path | None, wave: Path | None, rat
 
 def _name(file: Path) -> str:
     """The recording that a file belongs to: F001_T1 for F001_T1.mkv, F001-T1.txt and F001-T1-BP.txt."""
-    return file.stem.removesuffix("-BP").replace("-", "_")
-
-
-def _files(root: Path, pattern: str) -> list[Path]:
-    """What is called so below `root` and not hidden: reading it says if it is no file."""
-    return [file for file in root.rglob(pattern) if not is_hidden(file, root)]
+    return file.stem.upper().removesuffix("-BP").replace("-", "_")
 
 
 def _label_files(root: Path) -> tuple[dict[str, Path], dict[str, Path]]:
     """Files of the pressure wave by recording; files of the rates by recording, or by part for those of a whole one."""
     waves: dict[str, Path] = {}
     rates: dict[str, Path] = {}
-    for file in sorted(_files(root, "*.txt")):
+    for file in sorted(below(root, "*.txt")):
         if NAME.fullmatch(_name(file)):
             of_rates = file.parent.name.lower() == "physiology"
             (rates if of_rates else waves)[_name(file)] = file
-        elif file.stem.endswith("gt_release"):
+        elif file.stem.lower().endswith("gt_release"):
             rates[_part(Path(file.stem))] = file
     return waves, rates
 
@@ -135,11 +126,11 @@ def _read_rates(path: Path, name: str, fs: float) -> dict[str, Signal]:
 
     ValueError for values that are no numbers, and for other lines in the recording's own file.
     """
-    found, shared = {}, path.stem != name
+    found, shared = {}, path.stem.upper() != name
     for line in read_text(path).splitlines():
         video, _, rest = line.partition(",")
         kind, _, values = (part.strip() for part in rest.partition(","))
-        if Path(video.strip()).stem == name and kind in RATES:
+        if Path(video.strip()).stem.upper() == name and kind in RATES:
             signal, unit = RATES[kind]
             numbers = _numbers(values, f"'{path}': {kind} of {name}")
             found[signal] = Signal(numbers, times=np.arange(len(numbers)) / fs, unit=unit)

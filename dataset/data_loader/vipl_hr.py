@@ -29,13 +29,14 @@ from typing import Any
 import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_key
+from dataset.files.lookup import entry, matching
 from dataset.files.reading import is_there
 from dataset.files.stamps import frames_at, frames_at_rate
-from dataset.files.tables import passes_filtering, read_table, require_root, require_some
+from dataset.files.tables import read_table, require_root, require_some
 from dataset.files.video import Frame
 from registry import DATASETS
 
-PLACE = re.compile(r"(p\d+)/(v\d+(?:-\d+)?)/(source\d)")
+PLACE = re.compile(r"(p\d+)/(v\d+(?:-\d+)?)/(source\d)")  # in small letters
 COLOUR = ("source1", "source2", "source3")
 VIDEO, TIMES, WAVE = "video.avi", "time.txt", "wave.csv"
 RATE = 60.0  # Hz of the PPG
@@ -55,57 +56,67 @@ class VIPLHRLoader(BaseLoader):
         """One per folder `p<k>/v<j>/source<i>` with a video or a PPG, in natural order; else FileNotFoundError."""
         root = require_root(root, "VIPL-HR")
         found: list[Recording] = []
-        for place in (root, root / "data"):
+        for place in (root, entry(root, "data")):
             if not found:
-                found = [_recording(place, folder) for folder in place.glob("p*/v*/source*") if _is_one(place, folder)]
+                folders = matching(place, "p*/v*/source*")
+                found = [_recording(place, folder) for folder in folders if _is_one(place, folder)]
         require_some(found, root, "VIPL-HR", "p1/v1/source1/video.avi, time.txt and wave.csv, p1/v1/source2/...")
         return sorted(found, key=lambda recording: [natural_key(part) for part in recording.id.split("_")])
 
     def read_video(self, recording: Recording) -> Iterator[Frame]:
         """The frames of `video.avi` at the times of `time.txt`; 1/30 s apart where there is none."""
-        path, stamps = recording.path / VIDEO, _stamps(recording.path)
+        path, stamps = entry(recording.path, VIDEO), _stamps(recording.path)
         return frames_at_rate(path, PHONE) if stamps is None else frames_at(path, stamps, TIMES)
 
     def read_wave(self, recording: Recording) -> dict[str, Signal]:
         """`ppg` (a.u.) and, where there are files, `hr` (bpm) and `spo2` (%); faults of the sensor are NaN."""
-        wave = read_table(recording.path / WAVE, skip=1)[:, 0]
+        wave = read_table(entry(recording.path, WAVE), skip=1)[:, 0]
         stamped = _stamps(recording.path) is not None
         # Without true frame times, a clock of its own would carry the PPG away from a video whose rate is assumed.
         signals = {"ppg": Signal(wave, times=np.arange(len(wave)) / RATE) if stamped else Signal(wave, fs=RATE)}
         for name, (file, unit, fault) in SIDE_SIGNALS.items():
-            if is_there(recording.path / file):
-                values = read_table(recording.path / file, skip=1)[:, 0]
+            path = entry(recording.path, file)
+            if is_there(path):
+                values = read_table(path, skip=1)[:, 0]
                 signals[name] = Signal(np.where(values >= fault, np.nan, values), fs=1.0, unit=unit)
         return signals
 
     def describe(self, recording: Recording) -> dict[str, Any]:
         """Where the frame times come from."""
-        known = (recording.path / TIMES).is_file()
+        known = entry(recording.path, TIMES).is_file()
         return {"frame_times": TIMES if known else f"assumed: {PHONE:g} frames per second"}
+
+    def tasks(self, recording: Recording) -> list[str]:
+        """TASK_LIST names scenarios, of all takes or of one, and cameras."""
+        _, scenario, source = recording.id.split("_")
+        return [scenario, scenario.partition("-")[0], source]
 
     def select(self, recording: Recording, data: dict[str, Any]) -> bool:
         """Whether FILTERING keeps the recording: one of the scenarios, and one of the cameras, that TASK_LIST names."""
-        _, scenario, source = recording.id.split("_")
-        tasks, filtering = {scenario, scenario.partition("-")[0]}, data["FILTERING"]
-        named = filtering["TASK_LIST"] if filtering["SELECT_TASKS"] else []
-        scenarios = [name for name in named if name.startswith("v")]
+        *scenarios, source = self.tasks(recording)
+        filtering = data["FILTERING"]
+        named = [str(name).lower() for name in filtering["TASK_LIST"]] if filtering["SELECT_TASKS"] else []
+        wanted = [name for name in named if name.startswith("v")]
         cameras = [name for name in named if name.startswith("source")] or COLOUR
-        wanted = source in cameras and (not scenarios or not tasks.isdisjoint(scenarios))
-        return wanted and passes_filtering(recording.id, [*tasks, source], data)
+        return (
+            source in cameras
+            and (not wanted or not set(scenarios).isdisjoint(wanted))
+            and super().select(recording, data)
+        )
 
 
 def _is_one(place: Path, folder: Path) -> bool:
-    name = folder.relative_to(place).as_posix()
-    return bool(PLACE.fullmatch(name)) and any((folder / file).is_file() for file in (VIDEO, WAVE))
+    name = folder.relative_to(place).as_posix().lower()
+    return bool(PLACE.fullmatch(name)) and any(entry(folder, file).is_file() for file in (VIDEO, WAVE))
 
 
 def _recording(place: Path, folder: Path) -> Recording:
-    subject, scenario, source = folder.relative_to(place).parts
+    subject, scenario, source = (part.lower() for part in folder.relative_to(place).parts)
     info = {"scenario": scenario, "source": source}
     return Recording(id=f"{subject}_{scenario}_{source}", subject=subject, path=folder, info=info)
 
 
 def _stamps(folder: Path) -> np.ndarray | None:
     """Times of the frames in seconds; None where there is no such file."""
-    path = folder / TIMES
+    path = entry(folder, TIMES)
     return read_table(path)[:, 0] / 1000 if is_there(path) else None

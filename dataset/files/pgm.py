@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 import cv2
 import numpy as np
 
+from dataset.files.lookup import below
 from dataset.files.names import natural_sort
 from dataset.files.reading import AGAIN, read_bytes
 from dataset.files.video import Box, Frame, VideoError, cut
@@ -119,4 +120,4 @@ def _is_picture(name: PurePosixPath) -> bool:
 
 
 def _files(folder: Path) -> list[Path]:
-    return natural_sort(file for file in folder.rglob("*") if _is_picture(PurePosixPath(file.name)))
+    return natural_sort(file for file in below(folder) if _is_picture(PurePosixPath(file.name)))

@@ -1,5 +1,6 @@
 """What several data sets need: look for folders and files, read tables, and say clearly what is missing or wrong."""
 
+import re
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -7,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from dataset.files.names import natural_sort
 from dataset.files.reading import AGAIN, LARGEST_TABLE, iter_lines, require_file, told
 
 MOST_NUMBERS = 1 << 24  # of a table: they take 128 MB; an hour of four columns at 1000 Hz has fewer
@@ -28,19 +28,6 @@ def require_some(found: list[Any], root: Path, name: str, layout: str) -> list[A
     return found
 
 
-def first_file(folder: Path, pattern: str) -> Path:
-    """The first file in natural order that matches; FileNotFoundError when there is none."""
-    found = natural_sort(folder.glob(pattern))
-    if not found:
-        raise FileNotFoundError(f"'{folder}' holds no {pattern}. Copy the recording again, or leave it out.")
-    return found[0]
-
-
-def is_hidden(path: Path, root: Path) -> bool:
-    """Whether the name of `path`, or of a folder between it and `root`, starts with a dot."""
-    return any(part.startswith(".") for part in path.relative_to(root).parts)
-
-
 def chosen(name: str, known: Iterable[str], key: str = "CAMERA") -> tuple[str, ...]:
     """The one of `known` that `name` is, or all of them for `all`; ValueError naming `key` for anything else."""
     known = tuple(known)
@@ -49,12 +36,21 @@ def chosen(name: str, known: Iterable[str], key: str = "CAMERA") -> tuple[str, .
     return known if name == "all" else (name,)
 
 
-def passes_filtering(recording_id: str, tasks: Iterable[str], data: dict[str, Any]) -> bool:
-    """Whether FILTERING of the DATA node keeps this recording: TASK_LIST has to name it, or one of its `tasks`."""
+def passes_filtering(recording_id: str, tasks: Iterable[str], data: dict[str, Any], subject: str = "") -> bool:
+    """Whether FILTERING of the DATA node keeps this recording.
+
+    EXCLUSION_LIST must name neither it nor its `subject`; TASK_LIST has to name it, or one of its `tasks`. Case, signs
+    and zeros in front count for nothing: `01-02` and `S1_t3` are PURE's 102 and UBFC-PHYS' s1_T3.
+    """
     filtering = data["FILTERING"]
-    if filtering["USE_EXCLUSION_LIST"] and recording_id in filtering["EXCLUSION_LIST"]:
+    if filtering["USE_EXCLUSION_LIST"] and _plain((recording_id, subject)) & _plain(filtering["EXCLUSION_LIST"]):
         return False
-    return not filtering["SELECT_TASKS"] or any(name in filtering["TASK_LIST"] for name in (recording_id, *tasks))
+    return not filtering["SELECT_TASKS"] or bool(_plain((recording_id, *tasks)) & _plain(filtering["TASK_LIST"]))
+
+
+def _plain(names: Iterable[Any]) -> set[str]:
+    """`names` without what people write differently; empty ones left out."""
+    return {re.sub(r"^0+(?=.)", "", re.sub(r"[\W_]+", "", str(name).casefold())) for name in names} - {""}
 
 
 def read_table(path: Path, skip: int = 0, delimiter: str | None = ",") -> np.ndarray:

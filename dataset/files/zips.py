@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, BinaryIO
 
 from dataset.faults import is_own
+from dataset.files.lookup import is_system
 from dataset.files.names import natural_key
 from dataset.files.reading import AGAIN, require_file, told
 from dataset.files.video import VideoError
@@ -102,7 +103,7 @@ def members(
         name = PurePosixPath(member.filename)
         if name.is_absolute() or ".." in name.parts or "\\" in member.filename or PureWindowsPath(name).drive:
             raise VideoError(f"'{path}' has a member {member.filename!r} that leads out of it. {AGAIN}")
-        if wanted(name):
+        if wanted(name) and not any(map(is_system, name.parts)):
             if member.file_size > LARGEST:
                 raise VideoError(f"'{member.filename}' in '{path}' is no picture: {member.file_size} bytes. {AGAIN}")
             if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
