@@ -10,7 +10,7 @@ import pytest
 from config import schema
 from dataset import run as preprocessing
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
-from dataset.prepare import listing, node
+from dataset.prepare import node, unused
 from dataset.prepare.legacy import LegacyChunks
 from dataset.prepare.recording import SkipRecording
 from dataset.prepare.section import IncompleteError, judge_overlaps, prepare
@@ -163,8 +163,8 @@ def test_empty_folders_and_doubles_raise(config, tmp_path):
     with pytest.raises(FileNotFoundError, match="holds no recording of Toy"):
         ready(config, DATA_PATH=str(tmp_path / "empty"))
     twice = [Recording("a", "a", tmp_path)] * 2
-    with pytest.raises(ValueError, match="several recordings called a"):
-        listing.refuse_doubles(twice, tmp_path)
+    with pytest.raises(ValueError, match="several recordings of one name: a"):
+        unused.refuse_doubles(twice, tmp_path)
 
 
 def test_a_failed_recording_stops_the_run_with_its_name(config, raw, capsys):

@@ -221,7 +221,7 @@ def test_a_cut_stream_is_a_damaged_entry_and_made_again(tmp_path):
     [
         ({"read_wave": lambda self, one: {"ecg": Signal(np.arange(9.0))}}, "how many samples per second"),
         ({"read_wave": lambda self, one: {}}, "neither a signal nor a frame"),
-        ({"read_wave": lambda self, one: {"ecg": Signal(np.ones(1), fs=2.0)}}, "a single value"),
+        ({"read_wave": lambda self, one: {"ecg": Signal(np.ones(1), fs=20.0)}}, "a single value"),
         ({"read_targets": lambda self, one: {"sbp": "high"}}, "The target 'sbp' is 'high'"),
         ({"read_targets": lambda self, one: {"sbp": math.inf}}, "The target 'sbp' is inf"),
     ],

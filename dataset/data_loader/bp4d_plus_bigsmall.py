@@ -64,7 +64,7 @@ class BP4DPlusBigSmallLoader(BP4DPlusLoader):
         **{f"PREPROCESS.BIGSMALL.RESIZE.{key}": at_least(1) for key in ("BIG_W", "BIG_H", "SMALL_W", "SMALL_H")},
     }
     absent = ("F041T7",)  # its action units are those of another number of frames
-    side_files = (*BP4DPlusLoader.side_files, "Physiology/{subject}/T*")  # the other tasks
+    side_files = (*BP4DPlusLoader.side_files, *(f"Physiology/{{subject}}/T{task}" for task in (2, 3, 4, 5, 9, 10)))
 
     def wants(self, task: str) -> bool:
         """Whether the task has coded action units."""

@@ -58,7 +58,7 @@ class ECGFitnessLoader(BaseLoader):
     signals = ("ecg",)
     optional_signals = ("hr",)
     unaugmented = "ECG-Fitness"
-    side_files = ("{parent}/c920*.*", "{parent}/viatom-raw.csv")
+    side_files = tuple(f"{{parent}}/{name}" for name in ("c920.csv", "c920-1.avi", "c920-2.avi", "viatom-raw.csv"))
     OPTIONS = {"CAMERA": ""}  # '': c920-1
 
     def __init__(self, options: dict[str, Any] | None = None):

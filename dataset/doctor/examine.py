@@ -161,7 +161,7 @@ def read_waves(entry: Entry) -> Waves:
         waves = replace(waves, problem=str(error))
     signal = entry.signals.get("ppg")
     own = None if signal is None else _on_the_clock(entry, signal, stored)
-    if own is None or len(own[0]) < 10:
+    if own is None or len(own[0]) < 10 or not np.median(np.diff(own[0])) > 0:
         return waves
     return replace(waves, own=own, label_fs=float(min(GRID, 1 / np.median(np.diff(own[0])))))
 

@@ -10,6 +10,7 @@ import scipy.signal
 
 from dataset.clips.labels import length_note
 from dataset.doctor.finding import Finding, grade, percent, plural, worst
+from dataset.prepare.clock import Video, wave_problem
 from evaluation.evaluate import filtered
 from evaluation.heart_rate import snr, spectral_peak_heart_rate
 from evaluation.post_process import bandpass, detrend
@@ -75,9 +76,14 @@ def check_shape(values: np.ndarray, fs: float) -> Finding:
 
 
 def window_rates(values: np.ndarray, fs: float, seconds: float = WINDOW) -> tuple[np.ndarray, np.ndarray]:
-    """Heart rate (bpm) and its SNR (dB) in each whole window of `values` (L,); a shorter wave is one window."""
+    """Heart rate (bpm) and its SNR (dB) in each whole window of `values` (L,); a shorter wave is one window.
+
+    None of a wave that is sampled so seldom that no window holds a beat.
+    """
     size = min(int(round(seconds * fs)), len(values))
     found = []
+    if size < 2 or fs < 2 * WIDE.band[1]:
+        return np.empty(0), np.empty(0)
     for start in range(0, len(values) - size + 1, size):
         wave, problem = filtered(values[start : start + size], fs, WIDE)
         if not problem:
@@ -112,6 +118,10 @@ def check_heart_rate(values: np.ndarray, fs: float) -> Finding:
 def check_length(signal: Any, times: np.ndarray | None, count: int, fs: float) -> Finding:
     """Whether the label `signal` lasts as long as the video of `count` frames at `times` (s) or `fs` (Hz)."""
     video = count / fs if times is None else float(times[-1] - times[0])
+    problem = wave_problem(signal, Video.of(times, count, fs))
+    if problem:
+        found = {"label_s": _seconds(signal), "video_s": video}
+        return Finding("label length", "bad", f"The label {problem}", "Mend the label's file.", found)
     if signal.times is None or times is None:
         return _length_by_count(signal, count, fs, video)
     inside = np.clip(np.asarray(times), signal.times[0], signal.times[-1]) == times

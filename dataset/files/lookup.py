@@ -11,7 +11,7 @@ from fnmatch import translate
 from functools import lru_cache
 from pathlib import Path
 
-from dataset.files.names import natural_sort, shown
+from dataset.files.names import natural_key, natural_sort, shown
 from dataset.files.reading import AGAIN, told
 
 # What Windows, macOS, Linux and storage servers put beside people's files; names with a dot in front are theirs, too.
@@ -44,7 +44,11 @@ def visible(folder: Path) -> list[Path]:
 
     OSError, naming it, for one that must not be read.
     """
-    return natural_sort(folder / name for name in _names(folder))
+    return [folder / name for name in sorted(_names(folder), key=_order)]
+
+
+def _order(name: str) -> tuple:
+    return natural_key(name), name
 
 
 def _names(folder: Path) -> list[str]:
@@ -66,8 +70,11 @@ def matching(folder: Path, pattern: str) -> list[Path]:
     places = [folder]
     for part in pattern.split("/"):
         like = _compiled(part.lower())
-        places = [place / name for place in places for name in _names(place) if like(name.lower())]
-    return natural_sort(places)
+        named = [
+            (place, sorted(filter(lambda name: like(name.lower()), _names(place)), key=_order)) for place in places
+        ]
+        places = [place / name for place, names in named for name in names]
+    return places if len(named) == 1 else natural_sort(places)
 
 
 @lru_cache(maxsize=1024)

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from dataset.data_loader.base import Signal
+from dataset.prepare.clock import Video, check_clocks, check_frames, gap
 from dataset.store.writer import EntryWriter
 
 LARGEST = 1e30  # no sensor measures more; squares of it are still numbers
 
 
 def check_signals(waves: dict[str, Signal], needed: Sequence[str], place: str = "") -> None:
-    """ValueError for a signal without samples, with times of another length, or with NaN where the signal is needed.
+    """ValueError for a signal without samples, with times of another length, or unfit (NaN, its clock) where needed.
 
     `place` says in the message where the signal was read, such as " of '/data/subject1'".
     """
@@ -39,6 +40,23 @@ def check_signals(waves: dict[str, Signal], needed: Sequence[str], place: str = 
                 f"The signal {name!r}{place} has {bad} values that are NaN, infinite or beyond {LARGEST:g}, of "
                 f"{len(values)}. Mend its file, or leave the recording out."
             )
+    check_clocks(waves, needed, place)
+
+
+def check_times(
+    waves: dict[str, Signal],
+    needed: Sequence[str],
+    times: np.ndarray | None,
+    frames: int,
+    fs: float | None,
+    place: str = "",
+) -> None:
+    """ValueError for frame `times` (T,), or times of a needed signal, that cannot be seconds on one clock.
+
+    Without times the video has `frames` frames at `fs` (Hz).
+    """
+    check_frames(times, place)
+    check_clocks(waves, needed, place, Video.of(times, frames, fs))
 
 
 def check_lengths(waves: dict[str, Signal], needed: Sequence[str], frames: int, place: str = "") -> None:
@@ -73,11 +91,11 @@ def time_flags(times: np.ndarray | None) -> dict[str, Any]:
 
 
 def length_flags(waves: dict[str, Signal], entry: EntryWriter, times: np.ndarray | None) -> dict[str, Any]:
-    """Signals that are shorter or longer than the video (by 1 s or 2 %), with the numbers; and NaN in side signals.
+    """Signals that are shorter or longer than the video (by 1 s or 2 %), their gaps, and NaN in side signals.
 
     `times` (T,) in seconds of all frames, also of those that were left out.
     """
-    flags = nan_flags(waves)
+    flags = signal_flags(waves)
     for name, signal in waves.items():
         note = _length_note(signal, len(entry), times, entry.fs)
         if note:
@@ -85,11 +103,12 @@ def length_flags(waves: dict[str, Signal], entry: EntryWriter, times: np.ndarray
     return flags
 
 
-def nan_flags(waves: dict[str, Signal]) -> dict[str, Any]:
-    """How many samples of each signal are NaN, where there are some."""
+def signal_flags(waves: dict[str, Signal]) -> dict[str, Any]:
+    """How many samples of each signal are NaN, and its longest gap, where there are some."""
     floats = {name: np.asarray(signal.values) for name, signal in waves.items()}
     counts = {name: int(np.count_nonzero(np.isnan(row))) for name, row in floats.items() if row.dtype.kind == "f"}
-    return {f"{name}_nan": count for name, count in counts.items() if count}
+    gaps = {f"{name}_gap": f"{gap(signal):.1f} s without a sample" for name, signal in waves.items() if gap(signal)}
+    return {f"{name}_nan": count for name, count in counts.items() if count} | gaps
 
 
 def with_clock(waves: dict[str, Signal], times: np.ndarray | None) -> dict[str, Signal]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from dataset.data_loader.base import BaseLoader, Recording, natural_key
 from dataset.prepare.node import has_raw
 from dataset.prepare.splits import Split, SplitError, by_fold, read_fold, take
+from dataset.prepare.unused import elsewhere, list_recordings
 from dataset.store.cache import Cache
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,13 +58,13 @@ def _bare_chunks(cached: Path, data: Any) -> list[Path]:
 def listing_of(loader: BaseLoader, root: Path, cache: Cache, data: Any, name: str) -> list[Recording]:
     """The frozen listing, with paths when the raw data are there."""
     if has_raw(data, loader):
-        recordings = loader.recordings(root)
+        recordings = list_recordings(loader, root, name)
         if not recordings:
             raise FileNotFoundError(
                 f"{name.upper()}.DATA.DATA_PATH '{root}' holds no recording of {data.DATASET}. "
                 f"The expected layout is at the top of {type(loader).__module__.replace('.', '/')}.py."
+                f"{elsewhere(loader, root)}"
             )
-        refuse_doubles(recordings, root)
         cache.freeze(recordings)
         by_id = {recording.id: recording for recording in recordings}
         return [by_id.get(row["id"]) or _without_path(row, root) for row in cache.listing()]
@@ -80,13 +80,6 @@ def listing_of(loader: BaseLoader, root: Path, cache: Cache, data: Any, name: st
 
 def _without_path(row: dict[str, Any], root: Path) -> Recording:
     return Recording(id=row["id"], subject=row["subject"], path=root / row["id"], info={"absent": True})
-
-
-def refuse_doubles(recordings: Sequence[Recording], root: Path) -> None:
-    """ValueError for recordings that share an id."""
-    doubles = [name for name, count in Counter(recording.id for recording in recordings).items() if count > 1]
-    if doubles:
-        raise ValueError(f"'{root}' holds several recordings called {', '.join(doubles[:5])}. Keep one of each.")
 
 
 def by_range(listing: Sequence[Recording], loader: BaseLoader, data: Any, name: str) -> list[Recording]:

@@ -16,7 +16,15 @@ from dataset.data_loader.base import BaseLoader, Recording, Signal
 from dataset.face.crop import FaceCrop, FaceFinder
 from dataset.files.reading import AGAIN, told
 from dataset.files.video import VideoError, as_frame, decoding
-from dataset.prepare.checks import check_lengths, check_signals, length_flags, nan_flags, time_flags, with_clock
+from dataset.prepare.checks import (
+    check_lengths,
+    check_signals,
+    check_times,
+    length_flags,
+    signal_flags,
+    time_flags,
+    with_clock,
+)
 from dataset.prepare.workers import Jobs, run_all
 from dataset.progress import show_progress
 from dataset.store.cache import Cache, Status
@@ -47,7 +55,7 @@ def preprocess_recording(loader: BaseLoader, recording: Recording, crop: FaceCro
             flags = _store_faces(loader, recording, crop, waves, entry)
         else:
             check_lengths(waves, loader.signals, 2, f" of '{recording.path}'")
-            entry.signals, flags = waves, nan_flags(waves)
+            entry.signals, flags = waves, signal_flags(waves)
         flags |= _store_streams(loader, recording, entry)
         entry.targets = dict(loader.read_targets(recording))
         entry.info |= loader.describe(recording)
@@ -65,6 +73,7 @@ def _store_faces(
         raise ValueError("LOST: drop needs to know when the other frames were: nothing says their times or rate.")
     times = entry.frame_times() if finder.times is None else finder.times
     check_lengths(waves, loader.signals, len(entry) if times is None else len(times), f" of '{recording.path}'")
+    check_times(waves, loader.signals, times, len(entry), loader.fs, f" of '{recording.path}'")
     entry.signals = with_clock(waves, finder.times)
     return {**finder.flags(), **time_flags(times), **length_flags(waves, entry, times)}
 
