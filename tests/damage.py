@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -192,6 +193,44 @@ def _noise() -> Iterator[None]:
 
     with mock.patch.object(Session, "frames", frames), mock.patch.object(Session, "face", None):
         yield
+
+
+# --- Names -----------------------------------------------------------------------------------------------------------
+
+
+MISNAMED = {  # how the file or folder of a recording comes to another name, or leaves others beside it
+    "in capitals": lambda path: path.rename(path.with_name(path.name.upper())),
+    "copied (1)": lambda path: _copy(path, f"{_stem(path)} (1){_ending(path)}"),
+    "with macOS' twin": lambda path: path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7\0\2\0\0"),
+    "left packed": lambda path: _pack(path),
+    "one folder too deep": lambda path: _deepen(path),
+    "with another sign": lambda path: path.rename(path.with_name(f"new-{path.name}")),
+    "of another format": lambda path: path.with_name("me.gif").write_bytes(b"GIF89a"),
+    "with Thumbs.db": lambda path: path.with_name("Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0"),
+}
+
+
+def _stem(path: Path) -> str:
+    return path.name if path.is_dir() else path.stem
+
+
+def _ending(path: Path) -> str:
+    return "" if path.is_dir() else path.suffix
+
+
+def _copy(path: Path, name: str) -> None:
+    (shutil.copytree if path.is_dir() else shutil.copy)(path, path.with_name(name))
+
+
+def _pack(path: Path) -> None:
+    shutil.make_archive(str(path.with_name(f"{_stem(path)}-packed")), "zip", path.parent, path.name)
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _deepen(path: Path) -> None:
+    place = path.with_name(f"within {_stem(path)}")
+    place.mkdir()
+    path.rename(place / path.name)
 
 
 # --- Damage to any file ----------------------------------------------------------------------------------------------

@@ -13,15 +13,17 @@ from safetensors.torch import save_file
 
 import main
 from config import ConfigError, read
-from dataset.data_loader.base import Signal
+from dataset.data_loader.base import Recording, Signal
 from dataset.files.image_size import image_size
 from dataset.prepare.checks import check_lengths
 from dataset.prepare.legacy import LegacyChunks, find_chunks
 from dataset.store.cache import Cache
+from dataset.synthetic.layouts import LAYOUTS
 from evaluation.outputs import read_outputs, write_outputs
 from neural_methods.checkpoint import WeightsError, load_weights, read_sidecar, read_state, write_state, write_weights
+from registry import DATASETS
 from tests import damage_others as others
-from tests.damage import GENERAL, group_names, make_good, make_group
+from tests.damage import GENERAL, MISNAMED, group_names, make_good, make_group
 from tests.damage_formats import NPY, png
 from tests.damage_run import FILE, arguments, faults, limited, preprocess, problems, snapshot, states
 
@@ -61,6 +63,42 @@ def test_damaged_raw_data_cost_their_recording_only(name, tmp_path):
 def test_some_damaged_raw_data_cost_their_recording_only(name, every, tmp_path):
     """The same for a few, in one process."""
     judge(name, tmp_path, every, workers=1)
+
+
+def account(name: str, root: Path, kinds: list[str]) -> list[str]:
+    """Preprocess a data set of which one subject each is `MISNAMED`; what is wrong with the account of it."""
+    reader = DATASETS[name]({"DATA_AUG": ["None"], "DATA_MODE": "RGB"})
+    make_good(name, root / "data", len(kinds) + 1)
+    before: dict[str, list[Recording]] = {}
+    for recording in reader.recordings(root / "data"):
+        before.setdefault(recording.subject, []).append(recording)
+    victims = {kind: own[0] for kind, own in zip(kinds, list(before.values())[1:], strict=False)}
+    for kind, recording in victims.items():
+        MISNAMED[kind](recording.path)
+    ended = preprocess(name, root / "data", root / "cache", 2)
+    told = {one: state for own in states(root / "cache").values() for one, (state, _) in own.items()}
+    known = {recording.id: recording for own in before.values() for recording in own}
+    wrong = [f"exit {ended.code}: {ended.output[-1500:]}"] * ("Traceback" in ended.output or ended.code not in (0, 3))
+    wrong += [f"{one} is one too many" for one in set(told) - set(known) if "new-" not in one and "within" not in one]
+    named = "".join(line for line in ended.output.splitlines() if "Not used of" in line)
+    for one in set(known) - {one for one, state in told.items() if state == "done"}:
+        if one not in told and not any(part in named for part in (known[one].path.stem, known[one].path.parent.name)):
+            kind = next((kind for kind, victim in victims.items() if victim.id == one), "good")
+            wrong.append(f"{one}, {kind}, is silently absent: {named}")
+    return wrong
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LAYOUTS.names())
+def test_names_that_are_not_those_of_the_layout_are_accounted_for(name, tmp_path):
+    """Through the command line: read all the same, or named; nobody becomes two."""
+    assert not account(name, tmp_path, list(MISNAMED))
+
+
+@pytest.mark.parametrize(("name", "kinds"), [("PURE", ["left packed", "copied (1)"]), ("MMPD", ["in capitals"])])
+def test_some_names_are_accounted_for(name, kinds, tmp_path):
+    """The same for a few of them."""
+    assert not account(name, tmp_path, kinds)
 
 
 # --- The cache -------------------------------------------------------------------------------------------------------

@@ -71,7 +71,7 @@ def read_labels(path: Path) -> dict[str, Signal]:
 
 def time_note(path: Path) -> str:
     """What was made of times that are not in seconds by the name of their column; "" where nothing was."""
-    header, _ = _heading(path)
+    header, _, _ = _heading(path)
     time, scale = _time_column(header)
     return "" if time is None or scale == 1 else f"column {header[time]!r}: times {scale:g} s, made seconds"
 
@@ -121,12 +121,14 @@ def _is_heart_rate(name: str) -> bool:
 def _read(path: Path) -> tuple[list[str], np.ndarray]:
     """Names of the columns in small letters ([] without a heading), and the numbers (rows, columns)."""
     try:
-        header, rows = _heading(path)
+        header, rows, delimiter = _heading(path)
         table = _numbers(rows)
     except (csv.Error, ValueError, OverflowError) as error:
         if str(path) in str(error):
             raise
         raise ValueError(f"'{path}' is no table of numbers: {told(error)}. {MEND}") from None
+    if delimiter == " " and header and table.shape[1] == 1:
+        header = [" ".join(header)]  # one name of several words, such as `HR (bpm)`
     if len(table) and header and table.shape[1] != len(header):
         raise ValueError(f"'{path}' names {len(header)} columns, its rows have {table.shape[1]}. {MEND}")
     if not table.size:
@@ -134,15 +136,15 @@ def _read(path: Path) -> tuple[list[str], np.ndarray]:
     return header, table
 
 
-def _heading(path: Path) -> tuple[list[str], Iterator[list[str]]]:
-    """Names of the columns in small letters ([] without a heading), and the rows that follow, one by one."""
-    rows = _rows(path)
+def _heading(path: Path) -> tuple[list[str], Iterator[list[str]], str]:
+    """Names of the columns in small letters ([] without a heading), the rows that follow, and what is between cells."""
+    rows, delimiter = _rows(path)
     first = next(rows, None)
     if first is None:
         raise ValueError(f"'{path}' is empty. {MEND}")
     if _is_number(first[0]):
-        return [], chain([first], rows)
-    return [name.strip().lower() for name in first], rows
+        return [], chain([first], rows), delimiter
+    return [name.strip().lower() for name in first], rows, delimiter
 
 
 def _numbers(rows: Iterator[list[str]]) -> np.ndarray:
@@ -157,12 +159,12 @@ def _numbers(rows: Iterator[list[str]]) -> np.ndarray:
     return np.frombuffer(numbers, float).reshape(-1, columns) if numbers else np.zeros((0, 0))
 
 
-def _rows(path: Path) -> Iterator[list[str]]:
-    """The fields of each line that is not blank; the first of them shows what is between two fields."""
+def _rows(path: Path) -> tuple[Iterator[list[str]], str]:
+    """The cells of each line that is not blank, and what stands between them, by the first line."""
     lines = (re.sub(r" +", " ", line.strip(" \r\n")) for line in iter_lines(path) if line.strip())
     first = next(lines, "")
     delimiter = next((mark for mark in ";\t," if mark in first), " ")
-    return csv.reader(chain([first], lines) if first else (), delimiter=delimiter)
+    return csv.reader(chain([first], lines) if first else (), delimiter=delimiter), delimiter
 
 
 def _is_number(text: str) -> bool:

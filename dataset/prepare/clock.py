@@ -126,7 +126,7 @@ def _guess(rate: float, limits: tuple[float, float], length: float = 0.0, video:
     for unit, factor in UNITS.items():
         lasts = video is None or not length or 0.5 < length / factor / max(video.stop - video.start, 1e-9) < 2
         if limits[0] <= rate * factor <= limits[1] and lasts:
-            by = f"divide them by {factor:g}" if factor > 1 else f"multiply them by {round(1 / factor)}"
+            by = f"divide them by {factor:.0f}" if factor > 1 else f"multiply them by {round(1 / factor)}"
             return f" The times look like {unit}: {by}."
     return ""
 
