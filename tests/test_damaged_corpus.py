@@ -76,14 +76,17 @@ def account(name: str, root: Path, kinds: list[str]) -> list[str]:
     for kind, recording in victims.items():
         MISNAMED[kind](recording.path)
     ended = preprocess(name, root / "data", root / "cache", 2)
-    told = {one: state for own in states(root / "cache").values() for one, (state, _) in own.items()}
-    known = {recording.id: recording for own in before.values() for recording in own}
+    # Where ids are the names that people gave, they follow the letters on the disk.
+    told = {one.lower(): state for own in states(root / "cache").values() for one, (state, _) in own.items()}
+    known = {recording.id.lower(): recording for own in before.values() for recording in own}
     wrong = [f"exit {ended.code}: {ended.output[-1500:]}"] * ("Traceback" in ended.output or ended.code not in (0, 3))
     wrong += [f"{one} is one too many" for one in set(told) - set(known) if "new-" not in one and "within" not in one]
     named = "".join(line for line in ended.output.splitlines() if "Not used of" in line)
-    for one in set(known) - {one for one, state in told.items() if state == "done"}:
-        if one not in told and not any(part in named for part in (known[one].path.stem, known[one].path.parent.name)):
-            kind = next((kind for kind, victim in victims.items() if victim.id == one), "good")
+    for one in set(known) - set(told):
+        under_another_name = any("new-" in other and other.endswith(one) for other in told)
+        is_named = any(part in named for part in (known[one].path.stem, known[one].path.parent.name))
+        if not under_another_name and not is_named:
+            kind = next((kind for kind, victim in victims.items() if victim.id.lower() == one), "good")
             wrong.append(f"{one}, {kind}, is silently absent: {named}")
     return wrong
 
