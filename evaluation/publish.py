@@ -43,12 +43,16 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Tested:
-    """What a test leaves: the report's path, the outputs in the method's order, (id, reason) of what failed, notes."""
+    """What a test leaves: the report's path, the outputs in the method's order, notes.
+
+    (id, reason) tell what failed, and what was left out on purpose.
+    """
 
     path: Path
     outcomes: tuple[Outcome, ...]
     failed: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
 
     @property
     def judged(self) -> list[Outcome]:
@@ -73,18 +77,20 @@ def evaluate(
     names: Names,
     notes: Sequence[str] = (),
     remarks: Sequence[str] = (),
+    left_out: Sequence[tuple[str, str]] = (),
 ) -> Tested:
     """Judge every output of a method and publish; `notes` stand before what the kinds note, `remarks` behind."""
     outcomes = tuple(Outcome(head, head.evaluator.evaluate(recordings, head)) for head in heads)
     said = [note for one in outcomes if one.found is not None for note in one.head.evaluator.notes(one.found)]
-    return publish(Tested(names.folder / "report.md", outcomes, tuple(failed), (*notes, *said, *remarks)), names)
+    notes = (*notes, *said, *remarks)
+    return publish(Tested(names.folder / "report.md", outcomes, tuple(failed), notes, tuple(left_out)), names)
 
 
 def publish(tested: Tested, names: Names) -> Tested:
     """Print and write a test; of a pulse that cannot be judged, and has nothing beside it, the rates."""
     others = [one for one in tested.outcomes if one is not tested.pulse]
     if tested.pulse and not tested.main and all(one.found is None for one in others):
-        path = rates(tested.pulse.found, tested.failed, names)
+        path = rates(tested.pulse.found, tested.failed, names, tested.left_out)
         for line in [line for one in others for line in one.lines]:
             print(line)
         return replace(tested, path=path)
@@ -112,6 +118,7 @@ def write(tested: Tested, names: Names) -> Path:
         names.folder, names.title, pulse.found.tables if pulse else {}, tested.failed,
         examples=pulse.found.examples if pulse else {}, correction=first.correction, notes=tested.notes,
         sections=[one.section for one in others], complete=None if pulse else completeness_of(tested),
+        left_out=tested.left_out,
         draws=[
             picture for one in others if one.found is not None
             for picture in one.head.evaluator.plots(one.found, one.head)
@@ -147,10 +154,12 @@ def _say_lost(complete: Mapping[str, Any], path: Path) -> None:
     print(*missing, f"Report: {path}", sep="\n")
 
 
-def rates(found: Compared, failed: Sequence[tuple[str, str]], names: Names) -> Path:
+def rates(
+    found: Compared, failed: Sequence[tuple[str, str]], names: Names, left_out: Sequence[tuple[str, str]] = ()
+) -> Path:
     """Videos without labels: write and print rates instead of errors."""
     path = write_vitals(
-        names.folder, names.title, found.every, failed, flags=found.flags, examples=found.examples
+        names.folder, names.title, found.every, failed, flags=found.flags, examples=found.examples, left_out=left_out
     )  # fmt: skip
     print(vitals_table(found.every, failed, found.flags))
     print(f"Report: {path}")

@@ -45,6 +45,7 @@ def write_report(
     sections: Sequence[Section] = (),
     complete: Mapping[str, Any] | None = None,
     draws: Sequence[Any] = (),
+    left_out: Sequence[tuple[str, str]] = (),
 ) -> Path:
     """Write the report of one or several methods to `folder` and return the path of report.md.
 
@@ -53,13 +54,16 @@ def write_report(
     `tables.completeness`). `failed`: (recording or id, reason) of what is missing; `total`: recordings there should be
     (default: evaluated + failed). `examples`: method -> the recording whose wave is drawn. `notes`: sentences
     for the head, such as warnings of the run. `sections`: what a network gives beside the pulse, `draws` their pictures
-    (file, caption, draw). Numbers are saved before anything is drawn; a plot never fails a run.
+    (file, caption, draw). `left_out`: (id, reason) of recordings that nobody wanted evaluated. Numbers are saved before
+    anything is drawn; a plot never fails a run.
     """
     folder = Path(folder)
     every = tables.ordered(table for found in results.values() for table in found)
     lost = tables.as_failed(failed)
     complete = complete or tables.completeness(every, lost, total)
     content = {"title": title, **complete, "notes": list(notes), "tables": [tables.as_dict(table) for table in every]}
+    if left_out:
+        content["left_out"] = [{"recording": name, "reason": reason} for name, reason in left_out]
     if any(section.content for section in sections):
         content["heads"] = {section.name: section.content for section in sections if section.content}
     tables.write_text(folder / "metrics.json", tables.json_text(content))
@@ -71,7 +75,8 @@ def write_report(
     for picture in draws:
         if figures.attempt(picture.file, picture.draw, folder / picture.file):
             drawn[picture.file] = picture.caption
-    return tables.write_text(folder / "report.md", _markdown(title, every, complete, notes, drawn, sections))
+    scope = " ".join(filter(None, [_scope(complete), escaped(tables.left_out_line(left_out))]))
+    return tables.write_text(folder / "report.md", _markdown(title, every, complete, notes, drawn, sections, scope))
 
 
 def _write_rows(folder: Path, every: Sequence[Table], lost: Sequence[tuple[str, str]]) -> None:
@@ -124,8 +129,9 @@ def _markdown(
     notes: Sequence[str],
     drawn: Mapping[str, str],
     sections: Sequence[Section],
+    scope: str,
 ) -> str:
-    parts = [f"# {escaped(title)}", *[f"> {escaped(note)}" for note in notes], _scope(complete)]
+    parts = [f"# {escaped(title)}", *[f"> {escaped(note)}" for note in notes], scope]
     for preset in dict.fromkeys(table.preset for table in every):
         parts += preset_section(preset, [table for table in every if table.preset == preset], incomplete(complete))
     for section in sections:

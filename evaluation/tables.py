@@ -55,6 +55,20 @@ def completeness(
     return {"evaluated": len(seen), "recordings": total, "complete": len(seen) == total, "failed": reasons}
 
 
+def left_out_line(left_out: Sequence[tuple[str, str]], most: int = 20) -> str:
+    """`3 recordings left out by INFO or FILTERING: a, b, c.`, a sentence for each reason; "" where there are none."""
+    reasons: dict[str, list[str]] = {}
+    for name, reason in left_out:
+        reasons.setdefault(reason, []).append(name)
+    return " ".join(_counted(names, reason, most) for reason, names in reasons.items())
+
+
+def _counted(names: Sequence[str], reason: str, most: int) -> str:
+    how = reason if reason.startswith("left out") else f"left out on purpose ({reason})"
+    more = ", ..." if len(names) > most else ""
+    return f"{len(names)} recording{'s' * (len(names) != 1)} {how}: {', '.join(names[:most])}{more}."
+
+
 def as_dict(table: Table) -> dict[str, Any]:
     """One table for metrics.json: what was computed how, on how much, with which result."""
     preset = table.preset

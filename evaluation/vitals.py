@@ -103,10 +103,12 @@ def write_vitals(
     *,
     flags: Mapping[str, str] | None = None,
     examples: Mapping[str, RecordingResult] | None = None,
+    left_out: Sequence[tuple[str, str]] = (),
 ) -> Path:
     """Write vitals.csv, report.md and an example picture to `folder`; returns the path of report.md.
 
     `results`: one table per method. `flags`: recording -> what is unusual about it (a face part of the time).
+    `left_out`: (id, reason) of recordings that nobody wanted rated.
     """
     folder, lost, flags = Path(folder), tables.as_failed(failed), dict(flags or {})
     tables.write_text(folder / "vitals.csv", csv_of(results, lost, flags))
@@ -115,14 +117,21 @@ def write_vitals(
         "waveform.png", pictures.waveform, folder / "waveform.png", dict(examples), results[0].preset
     ):
         drawn = "\n![Filtered wave and its spectrum](waveform.png)\n"
-    text = _markdown(title, results, lost, flags) + drawn
+    text = _markdown(title, results, lost, flags, left_out) + drawn
     return tables.write_text(folder / "report.md", text)
 
 
-def _markdown(title: str, results: Sequence[Table], failed: list[tuple[str, str]], flags: Mapping[str, str]) -> str:
+def _markdown(
+    title: str,
+    results: Sequence[Table],
+    failed: list[tuple[str, str]],
+    flags: Mapping[str, str],
+    left_out: Sequence[tuple[str, str]],
+) -> str:
     lost = {**failures(results), **dict(failed)}
     total = len({row.id for table in results for row in table.rows} | set(lost))
     head = f"# {escaped(title)}\n\n" + (f"**INCOMPLETE {total - len(lost)}/{total}**\n\n" if lost else "")
+    head += f"{escaped(tables.left_out_line(left_out))}\n\n" if left_out else ""
     low, high = results[0].preset.band if results else (0.0, 0.0)
     estimator = results[0].estimator if results else "none"
     return (

@@ -167,7 +167,10 @@ def merged(done: Sequence[tuple[Fold, Tested]], pool: Prepared) -> Tested:
     notes = dict.fromkeys(note for _, tested in done for note in tested.notes)
     heads = {one.head.name: one.head for tested in judged for one in tested.outcomes}
     outcomes = tuple(_merged(head, [one for tested in judged for one in tested.outcomes]) for head in heads.values())
-    return Tested(judged[0].path, outcomes, tuple(lost.items()), tuple(notes))
+    tested_subjects = {name for fold, _ in done for name in fold.test}
+    left_out = {one.id: reason for one, reason in pool.excluded if one.subject not in tested_subjects}
+    left_out |= {name: reason for _, tested in done for name, reason in tested.left_out}
+    return Tested(judged[0].path, outcomes, tuple(lost.items()), tuple(notes), tuple(left_out.items()))
 
 
 def _merged(head: Head, outcomes: Sequence[Outcome]) -> Outcome:

@@ -226,7 +226,8 @@ def test(
     testing.save(recordings, heads, names)
     failed = [(recording.id, reason) for recording, reason in prepared.failed]
     remarks = [trainer.device_note] if trainer.device_note else []
-    return publish.evaluate(recordings, heads, failed, names, notes, remarks)
+    left_out = [(recording.id, reason) for recording, reason in prepared.excluded]
+    return publish.evaluate(recordings, heads, failed, names, notes, remarks, left_out)
 
 
 # ---------------------------------------------------------------------- files

@@ -237,6 +237,13 @@ def test_a_subject_that_failed_is_named_in_the_table_of_all(tmp_path):
         assert [row["tested"] for row in csv.DictReader(file)] == ["1", "10"]
 
 
+def test_recordings_that_no_fold_takes_are_counted_in_the_table_of_all(tmp_path):
+    """Left out of TRAIN.DATA on purpose: neither evaluated nor missing, but named."""
+    filtering = ("TRAIN.DATA.FILTERING.USE_EXCLUSION_LIST=True", "TRAIN.DATA.FILTERING.EXCLUSION_LIST=['2']")
+    text = train_and_test(_config(tmp_path, *filtering)).read_text()
+    assert "INCOMPLETE" not in text and "left out by INFO or FILTERING: p2a" in text
+
+
 def test_pooled_tables_count_rows_not_folds():
     """Pooling two tables of one method gives the table of all their recordings."""
     results = [recording(60.0 + number, 62.0 + 2 * number, name=f"r{number}") for number in range(5)]

@@ -135,6 +135,17 @@ def test_saved_weights_give_the_same_numbers_in_only_test(tmp_path):
         assert np.array_equal(wave, second["predictions"]["s3"][clip])
 
 
+def test_what_was_left_out_on_purpose_is_counted(tmp_path):
+    """In the report's scope, and in metrics.json."""
+    ranges = ("TRAIN.DATA.END=0.25", "VALID.DATA.BEGIN=0.25", "VALID.DATA.END=0.5", "TEST.DATA.BEGIN=0.5")
+    filtering = ("TEST.DATA.FILTERING.USE_EXCLUSION_LIST=True", "TEST.DATA.FILTERING.EXCLUSION_LIST=['s2']")
+    report = train_and_test(_config(tmp_path, *ranges, *filtering))
+    said = "1 of 1 recordings were evaluated. 1 recording left out by INFO or FILTERING: s2."
+    assert said in report.read_text()
+    content = json.loads((report.parent / "metrics.json").read_text())
+    assert content["left_out"] == [{"recording": "s2", "reason": "left out by INFO or FILTERING"}]
+
+
 def test_rerun_of_a_finished_run_only_tests(tmp_path, capsys):
     """The second call trains nothing, says so, and reports the same."""
     config = _config(tmp_path)

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from dataset.prepare.listing import LEFT_OUT
 from evaluation.settings import read_settings
 from tests.evaluation_data import METRICS, beat, signal
 from unsupervised_methods import measure
@@ -32,11 +33,12 @@ class Prepared:
 
     legacy, types, fs = False, ("Raw",), 30.0
 
-    def __init__(self, entries, failed=(), allow=False):
-        """`failed`: (id, reason)."""
+    def __init__(self, entries, failed=(), allow=False, excluded=()):
+        """`failed`, `excluded`: (id, reason)."""
         self.entries = entries
         self.recordings = [SimpleNamespace(id=name) for name in entries]
         self.failed = [(SimpleNamespace(id=name), reason) for name, reason in failed]
+        self.excluded = [(SimpleNamespace(id=name), reason) for name, reason in excluded]
         self.allow = allow
 
     def entry(self, recording):
@@ -127,6 +129,21 @@ def test_a_labelled_data_set(tmp_path, prepare, capsys):
     ]
     assert tables[0]["metrics"]["MAE"]["value"] < 0.3 and tables[1]["metrics"]["MAE"]["value"] < 0.3
     assert report == tmp_path / "runs" / "x" / "report.md" and "INCOMPLETE" not in report.read_text()
+
+
+@pytest.mark.parametrize("label", [True, False])
+def test_what_was_left_out_on_purpose_is_counted(tmp_path, prepare, label):
+    """In the report's scope by reason, and in metrics.json where there is one; not a word where nothing was."""
+    entries = {"a": entry("a", 60, label=label), "b": entry("b", 75, label=label)}
+    prepare(Prepared(dict(entries), excluded=[("c", LEFT_OUT), ("d", LEFT_OUT), ("e", "no video")]))
+    text = run(config(tmp_path)).read_text()
+    assert "2 recordings left out by INFO or FILTERING: c, d. 1 recording left out on purpose (no video): e." in text
+    content = tmp_path / "runs" / "x" / "metrics.json"
+    if label:
+        assert json.loads(content.read_text())["left_out"][2] == {"recording": "e", "reason": "no video"}
+    prepare(Prepared(dict(entries)))
+    assert "left out" not in run(config(tmp_path)).read_text()
+    assert not label or "left_out" not in content.read_text()
 
 
 def test_preset_exact_alone_and_no_plots(tmp_path, prepare, capsys):

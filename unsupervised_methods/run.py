@@ -38,10 +38,12 @@ def run(config: Any) -> Path:
     if labelled or not samples:
         prepared.check()
     failed = [(recording.id, reason) for recording, reason in prepared.failed]
+    left_out = [(recording.id, reason) for recording, reason in prepared.excluded]
     names = _names(config)
     if labelled:
-        return _errors(names, methods, samples, failed, settings)
-    report, lost = _vitals(replace(names, title=f"Pulse of {names.id}"), methods, samples, failed, settings)
+        return _errors(names, methods, samples, failed, settings, left_out)
+    names = replace(names, title=f"Pulse of {names.id}")
+    report, lost = _vitals(names, methods, samples, failed, settings, left_out)
     _move_failed(prepared, lost)
     prepared.check()
     return report
@@ -119,6 +121,7 @@ def _errors(
     samples: Sequence[Sample],
     failed: list[tuple[str, str]],
     settings: Settings,
+    left_out: Sequence[tuple[str, str]],
 ) -> Path:
     """Errors of every method: console lines of the preset, the comparison, the report."""
     results: dict[str, list[Table]] = {}
@@ -133,7 +136,8 @@ def _errors(
     drawn = {f"{name}_{names.id}": name for name in methods}
     found = Compared(results, _examples(results, predictions), drawn=drawn)
     notes = [*reference_notes(sample.reference for sample in samples), *_flag_notes(samples)]
-    tested = publish.Tested(names.folder, (publish.Outcome(head, found),), tuple(failed), tuple(notes))
+    outcomes = (publish.Outcome(head, found),)
+    tested = publish.Tested(names.folder, outcomes, tuple(failed), tuple(notes), tuple(left_out))
     return publish.write(tested, names)
 
 
@@ -159,6 +163,7 @@ def _vitals(
     samples: Sequence[Sample],
     failed: list[tuple[str, str]],
     settings: Settings,
+    left_out: Sequence[tuple[str, str]],
 ) -> tuple[Path, dict[str, str]]:
     """Every recording's rate by every method, on screen and in files; the report, and recordings without any rate."""
     only_exact = replace(settings, preset=settings.exact, metrics=[])
@@ -169,7 +174,7 @@ def _vitals(
     first = next(iter(methods))
     rated = sorted((one for one in measured[first][1] if one.id not in lost), key=lambda one: one.id in flags)
     found = Compared(tables, {first: rated[0]} if rated else {}, judged=False, flags=flags)
-    return publish.rates(found, failed, names), lost
+    return publish.rates(found, failed, names, left_out), lost
 
 
 def _prepare(config: Any) -> Any:
