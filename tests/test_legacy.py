@@ -195,3 +195,31 @@ def test_filters_look_at_stems():
     assert legacy.kept("102", data)
     data.FILTERING.update(USE_EXCLUSION_LIST=True, EXCLUSION_LIST=["s3_T1"], SELECT_TASKS=True, TASK_LIST=["T1"])
     assert [stem for stem in ("s1_T1", "s3_T1", "s1_T2") if legacy.kept(stem, data)] == ["s1_T1"]
+
+
+@pytest.mark.parametrize(
+    ("stem", "named", "other"),
+    [
+        ("s1_T1", "S1-t1", "T11"),
+        ("s1_T11", "t11", "T1"),
+        ("F001T1", "t1", "T10"),
+        ("102", "01-02", "03"),
+        ("102", "02", "3"),
+        ("p01a", "P01_a", "b"),
+    ],
+)
+def test_names_in_filters_match_stems_as_they_match_ids(stem, named, other):
+    """In whatever case, with or without signs and zeros, and by parts; a task is no part of another task's name."""
+    data = node(SKIN_COLOR=[3])
+    data.FILTERING.update(SELECT_TASKS=True, TASK_LIST=[named])
+    assert legacy.kept(stem, data)
+    data.FILTERING.TASK_LIST = [other]
+    assert not legacy.kept(stem, data)
+
+
+@pytest.mark.parametrize(("stem", "subject"), [("s1_T1", "S1"), ("F001T1", "F001"), ("102", "01"), ("p01a", "p01")])
+def test_an_exclusion_may_name_the_subject_of_a_stem(stem, subject):
+    """All recordings of a person are left out, and of nobody else."""
+    data = node(SKIN_COLOR=[3])
+    data.FILTERING.update(USE_EXCLUSION_LIST=True, EXCLUSION_LIST=[subject])
+    assert not legacy.kept(stem, data) and legacy.kept("subject9", data)

@@ -12,6 +12,7 @@ from dataset import run as preprocessing
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
 from dataset.prepare import node, unused
 from dataset.prepare.legacy import LegacyChunks
+from dataset.prepare.listing import unmatched
 from dataset.prepare.recording import SkipRecording
 from dataset.prepare.section import IncompleteError, judge_overlaps, prepare
 from dataset.prepare.splits import SplitError, write_list
@@ -437,3 +438,39 @@ def test_generated_data_need_no_folder_and_name_their_cache(config, raw, monkeyp
     monkeypatch.setattr(ToyLoader, "recordings", lambda self, root: listed(self, root.with_name("elsewhere")))
     prepared = ready(config)
     assert len(prepared.recordings) == 8 and prepared.cache.root != first
+
+
+def test_names_in_filters_that_nothing_is_called_are_said(config, tmp_path):
+    """Mistyped ones of both lists; ids, subjects and tasks count in any spelling; lists that are off say nothing."""
+    data = config.TEST.DATA
+    listing = [Recording("s1_T1", "s1", tmp_path), Recording("s2_T2", "s2", tmp_path)]
+    data.FILTERING.update(EXCLUSION_LIST=["S1-t1", "s2", "s3_T1", ""], TASK_LIST=["t2", "T3", "s1"])
+    assert unmatched(listing, BaseLoader(), data) == []
+    data.FILTERING.update(USE_EXCLUSION_LIST=True, SELECT_TASKS=True)
+    first, second = unmatched(listing, BaseLoader(), data)
+    assert first == "FILTERING.EXCLUSION_LIST has 1 name(s) of no recording in Toy: s3_T1."
+    assert second == "FILTERING.TASK_LIST has 1 name(s) of no recording in Toy: T3."
+
+
+def test_tasks_that_only_reading_tells_are_not_called_unknown(config, tmp_path):
+    """A loader that does not know its tasks yet, and one whose own `select` may know others."""
+
+    class Late(BaseLoader):
+        def tasks(self, recording):
+            return [recording.info["task"]]
+
+    data = config.TEST.DATA
+    data.FILTERING.update(SELECT_TASKS=True, TASK_LIST=["talk"])
+    for loader in (Late(), ToyLoader()):
+        assert unmatched([Recording("a", "a", tmp_path)], loader, data) == []
+
+
+def test_what_is_said_of_a_data_set_is_said_once(config, capsys, monkeypatch):
+    """Names that match nothing, and times of labels that were made seconds, by the first section."""
+    note = "column 'time_ms': times 0.001 s, made seconds"
+    monkeypatch.setattr(ToyLoader, "describe", lambda self, recording: {"label_times": note})
+    for section in ("TEST", "TRAIN"):
+        config[section].DATA.FILTERING.update(USE_EXCLUSION_LIST=True, EXCLUSION_LIST=["s77"])
+        ready(config, section)
+    said = capsys.readouterr().out
+    assert said.count(f"DATA: labels, {note}.") == 1 and said.count("name(s) of no recording in Toy: s77.") == 1

@@ -192,6 +192,7 @@ BAD = {
     "sizes": (Frames([np.zeros((2, 2), np.uint8), np.zeros((3, 2), np.uint8)], fs=5), "does not fit the first"),
     "type": (Frames([np.zeros((2, 2))], fs=5), "uint8 or float32"),
     "NaN": (Frames([np.full((2, 2), np.nan, np.float32)], fs=5), "NaN"),
+    "milliseconds": (Frames([np.zeros((2, 2), np.uint8)] * 9, times=np.arange(9) * 40.0), "divide them by 1000"),
 }
 
 

@@ -3,6 +3,7 @@
 One suite for every registered data set, on miniatures whose pictures are noise.
 """
 
+import os
 import shutil
 from pathlib import Path
 
@@ -204,6 +205,59 @@ def test_a_foreign_recording_among_others_is_named(copied, tmp_path):
     assert accounted(name, root, root / "5-gt")
     if name == "UBFC-rPPG":
         assert "look like UBFC-rPPG-1: 5-gt. Read them with DATASET: UBFC-rPPG-1." in said(name, root)
+
+
+def test_where_links_are_forbidden_only_the_guess_is_missing(copied, tmp_path, monkeypatch):
+    """As for ordinary users of Windows: what is left is named all the same."""
+
+    def symlink_to(self, target):
+        raise OSError("a required privilege is not held by the client")
+
+    monkeypatch.setattr(Path, "symlink_to", symlink_to)
+    name, root = copied
+    (root / "notes.pdf").write_bytes(b"0")
+    assert "notes.pdf" in said(name, root)
+
+
+def test_a_folder_that_must_not_be_read_is_named(tmp_path, monkeypatch):
+    """It stops nothing, wherever it lies."""
+    make_good("PURE", tmp_path, 1)
+    (tmp_path / "locked" / "inner").mkdir(parents=True)
+    (tmp_path / "other" / "locked").mkdir(parents=True)
+    listdir = os.listdir
+
+    def refusing(path):
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied")
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", refusing)
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "locked")
+    assert "folders that must not be read: locked." in said("PURE", tmp_path)
+    assert "folders without a recording: other." in said("PURE", tmp_path)
+
+
+def test_a_recording_that_takes_the_whole_folder_leaves_nothing(tmp_path):
+    """DATA_PATH is the recording's own folder, as LGI-PPGI's may be."""
+    make_good("LGI-PPGI", tmp_path, 1)
+    reader = loader("LGI-PPGI")
+    root = reader.recordings(tmp_path)[0].path
+    assert [one.path for one in reader.recordings(root)] == [root] and said("LGI-PPGI", root) == ""
+
+
+def test_a_path_through_another_folder_changes_nothing(copied):
+    """DATA_PATH with `..` in it."""
+    name, root = copied
+    (root.parent / "aside").mkdir()
+    assert said(name, root.parent / "aside" / ".." / root.name) == ""
+
+
+def test_names_of_any_bytes_can_be_said(tmp_path, capsys):
+    """Files that are not used, with names that are no text."""
+    make_good("PURE", tmp_path / "raw", 1)
+    Path(os.fsdecode(os.fsencode(tmp_path / "raw") + b"/caf\xe9\x1b.pdf")).touch()
+    list_recordings(loader("PURE"), tmp_path / "raw", "test")
+    assert r"other files: caf\xe9\x1b.pdf." in capsys.readouterr().out
 
 
 def test_filtering_works_for_every_data_set(made):

@@ -42,13 +42,13 @@ def passes_filtering(recording_id: str, tasks: Iterable[str], data: dict[str, An
     EXCLUSION_LIST must name neither it nor its `subject`; TASK_LIST has to name it, or one of its `tasks`. Case, signs
     and zeros in front count for nothing: `01-02` and `S1_t3` are PURE's 102 and UBFC-PHYS' s1_T3.
     """
-    filtering = data["FILTERING"]
-    if filtering["USE_EXCLUSION_LIST"] and _plain((recording_id, subject)) & _plain(filtering["EXCLUSION_LIST"]):
+    how = data["FILTERING"]
+    if how["USE_EXCLUSION_LIST"] and plain_names((recording_id, subject)) & plain_names(how["EXCLUSION_LIST"]):
         return False
-    return not filtering["SELECT_TASKS"] or bool(_plain((recording_id, *tasks)) & _plain(filtering["TASK_LIST"]))
+    return not how["SELECT_TASKS"] or bool(plain_names((recording_id, *tasks)) & plain_names(how["TASK_LIST"]))
 
 
-def _plain(names: Iterable[Any]) -> set[str]:
+def plain_names(names: Iterable[Any]) -> set[str]:
     """`names` without what people write differently; empty ones left out."""
     return {re.sub(r"^0+(?=.)", "", re.sub(r"[\W_]+", "", str(name).casefold())) for name in names} - {""}
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from dataset.data_loader.base import Recording, natural_key
+from dataset.data_loader.base import BaseLoader, Recording, natural_key
 from dataset.files.reading import open_array
 from dataset.prepare.listing import LEFT_OUT
 from dataset.prepare.prepared import Prepared
@@ -23,6 +23,7 @@ from dataset.prepare.splits import Split, SplitError, read_column
 
 CHUNK = re.compile(r"(?P<stem>.+)_input(?P<number>\d{1,9})\.npy", re.DOTALL)
 MMPD_STEM = re.compile(r"[^_]+_L(\d)_MO(\d)_E(\d)_S(\d)_GE(\d)_GL(\d)_H(\d)_MA(\d)")
+SUBJECT = re.compile(r"[FM]\d{3}(?=T\d)|p\d\d(?=[a-z]$)|\d+(?=\d\d$)|[^_]+(?=_)")  # F001T1, p01a, 102, s1_T1
 MMPD_FIELDS = ("LIGHT", "MOTION", "EXERCISE", "SKIN_COLOR", "GENDER", "GLASSER", "HAIR_COVER", "MAKEUP")
 REMEDY = "Copy the cache again, or take the recording off the list."
 SHOWN = 5  # names in an error
@@ -117,13 +118,11 @@ def label_path(path: Path) -> Path:
 def kept(stem: str, data: Mapping[str, Any]) -> bool:
     """Whether the filters of a DATA node keep the recording `stem` of an rPPG-Toolbox cache.
 
-    FILTERING looks at the stem itself; INFO at the codes that a stem of MMPD carries
-    (`subject1_L1_MO1_E2_S3_GE1_GL2_H2_MA2`).
+    FILTERING looks at the stem, at the subject it begins with and at its other parts, as it does at ids; INFO at the
+    codes that a stem of MMPD carries (`subject1_L1_MO1_E2_S3_GE1_GL2_H2_MA2`).
     """
-    filtering = data["FILTERING"]
-    if filtering["USE_EXCLUSION_LIST"] and stem in filtering["EXCLUSION_LIST"]:
-        return False
-    if filtering["SELECT_TASKS"] and not any(task in stem for task in filtering["TASK_LIST"]):
+    found = SUBJECT.match(stem)
+    if not BaseLoader().select(Recording(stem, found[0] if found else stem, Path(stem)), data):
         return False
     codes = MMPD_STEM.fullmatch(stem)
     return not codes or all(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from dataset.data_loader.base import BaseLoader, Recording, natural_key
+from dataset.files.lookup import listed as some_of
+from dataset.files.names import shown
+from dataset.files.tables import plain_names
 from dataset.prepare.node import has_raw
 from dataset.prepare.splits import Split, SplitError, by_fold, read_fold, take
 from dataset.prepare.unused import elsewhere, list_recordings
@@ -16,6 +20,7 @@ from dataset.store.cache import Cache
 ROOT = Path(__file__).resolve().parents[2]
 CHUNK_NAME = re.compile(r".+_input\d{1,9}\.npy", re.DOTALL)
 LEFT_OUT = "left out by INFO or FILTERING"
+_TOLD: set[tuple[Path, str]] = set()  # what was said of a data set: its sections and folds share it
 
 
 def listed(data: Any, name: str) -> tuple[list[Path], dict[str, list[int]] | None]:
@@ -147,6 +152,42 @@ def _selected(loader: BaseLoader, recording: Recording, data: Any) -> bool:
         return loader.select(recording, data)
     except KeyError:  # what the filter asks for is known only after the recording was read
         return True
+
+
+def unmatched(listing: Sequence[Recording], loader: BaseLoader, data: Any) -> list[str]:
+    """A sentence for each list of FILTERING that has names no recording of the data set is called by."""
+    filtering, people = data.FILTERING, plain_names(name for one in listing for name in (one.id, one.subject))
+    found = []
+    if filtering.USE_EXCLUSION_LIST:
+        found.append(("EXCLUSION_LIST", _unknown(filtering.EXCLUSION_LIST, people)))
+    own = type(loader).select is BaseLoader.select or type(loader).tasks is not BaseLoader.tasks
+    if filtering.SELECT_TASKS and own:  # a `select` of its own may know tasks by other names
+        with contextlib.suppress(KeyError):  # what its tasks are is known only after a recording was read
+            tasks = plain_names(name for one in listing for name in loader.tasks(one))
+            found.append(("TASK_LIST", _unknown(filtering.TASK_LIST, people | tasks)))
+    return [
+        f"FILTERING.{key} has {len(names)} name(s) of no recording in {data.DATASET}: {some_of(names)}."
+        for key, names in found
+        if names
+    ]
+
+
+def _unknown(names: Sequence[Any], known: set[str]) -> list[str]:
+    return [str(name) for name in names if plain_names([name]) - known]
+
+
+def tell_once(about: Path, lines: Sequence[str], name: str) -> None:
+    """Print what is to be said of the data set at `about`, but nothing a second time."""
+    for line in lines:
+        if (about, line) not in _TOLD:
+            _TOLD.add((about, line))
+            print(shown(f"{name.upper()}.DATA: {line}"))
+
+
+def label_notes(recordings: Sequence[Recording]) -> list[str]:
+    """What was made of the times of labels that are in other units than seconds."""
+    notes = dict.fromkeys(str(one.info["label_times"]) for one in recordings if one.info.get("label_times"))
+    return [f"labels, {note}." for note in notes]
 
 
 def share(

@@ -25,6 +25,7 @@ from dataset.prepare.checks import (
     time_flags,
     with_clock,
 )
+from dataset.prepare.clock import check_frames
 from dataset.prepare.workers import Jobs, run_all
 from dataset.progress import show_progress
 from dataset.store.cache import Cache, Status
@@ -87,6 +88,7 @@ def _store_streams(loader: BaseLoader, recording: Recording, entry: EntryWriter)
         if frames is not None:
             entry.add_stream(name, frames)
             times = None if frames.times is None else np.asarray(frames.times, float)
+            check_frames(times, f" of the camera {name!r}")
             flags |= {f"{name}_{flag}": count for flag, count in time_flags(times).items()}
     return flags
 

@@ -11,7 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from dataset.data_loader.base import BaseLoader, Recording
-from dataset.prepare.listing import LEFT_OUT, by_list, by_range, filtered, listed, listing_of, make_split, share
+from dataset.prepare.listing import (
+    LEFT_OUT,
+    by_list,
+    by_range,
+    filtered,
+    label_notes,
+    listed,
+    listing_of,
+    make_split,
+    share,
+    tell_once,
+    unmatched,
+)
 from dataset.prepare.node import clip_options, face_crop, has_raw, make_loader, open_cache
 from dataset.prepare.prepared import IncompleteError, Prepared
 from dataset.prepare.recording import preprocess_all
@@ -52,6 +64,7 @@ def prepare(
     _refuse_pseudo(data, loader, name)
     root, cache = Path(data.DATA_PATH or ""), open_cache(data, loader)
     listing = listing_of(loader, root, cache, data, name)
+    tell_once(cache.root, unmatched(listing, loader, data), name)
     chosen = by_list(listing, wanted, data) if wanted is not None else by_range(listing, loader, data, name)
     split = make_split(data, loader, chosen, by_list=wanted is not None)
     chosen, others = share(chosen, listing, shard)
@@ -61,6 +74,7 @@ def prepare(
     found |= _preprocess(chosen, found, loader, cache, data, name, config, overwrite)
     prepared = Prepared(name, data.DATASET, root, 0.0, split, cache, excluded=excluded, select=wanted, others=others)
     _sort_out(prepared, chosen, found, loader, data)
+    tell_once(cache.root, label_notes(prepared.recordings), name)
     _settle(prepared, found, data, loader, config)
     return prepared
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from dataset.data_loader.base import BaseLoader, Recording
 from dataset.data_loader.folder import IMAGES, VIDEOS
-from dataset.files.lookup import copy_of, folders, instead, listed, visible
+from dataset.files.lookup import copy_of, instead, listed, visible
 from dataset.files.names import shown
 from registry import DATASETS
 
@@ -82,7 +82,7 @@ def elsewhere(loader: BaseLoader, root: Path) -> str:
             return f" {plural(len(found), 'recording')} lie higher: set DATA_PATH to '{place}'."
     for name, found in _other_layouts(loader, root):
         return f" It looks like {name} ({plural(len(found), 'recording')}): set DATASET to {name}."
-    packed = [path.name for path in visible(root) if path.suffix.lower() in ARCHIVES]
+    packed = [path.name for path in _visible(root) if path.suffix.lower() in ARCHIVES]
     if packed:
         return f" It holds {plural(len(packed), 'archive')} ({listed(packed)}): unpack what is packed there."
     held = instead(root).removeprefix(", but ")
@@ -107,6 +107,8 @@ class _Rest:
             return
         copies = self._take(copy_of)
         yield from _say(self._names(copies), "named like copies", "Rename one that has no original, remove the others")
+        shut = self._take(lambda path: path.is_dir() and not os.access(path, os.R_OK | os.X_OK))
+        yield from _say(self._names(shut), "folders that must not be read", "Change their permissions")
         packed = self._take(lambda path: path.suffix.lower() in ARCHIVES)
         yield from _say(self._names(packed), "archives left packed", "Unpack them there")
         unended = self._take(lambda path: path.suffix.lower() in UNENDED)
@@ -123,7 +125,7 @@ class _Rest:
         yield from _say(self._names(unread), "in formats that are not read", mend)
         media = self._take(lambda path: path.suffix.lower() in (*VIDEOS, *IMAGES) and path.is_file())
         yield from _say(self._names(media), "videos or pictures in no recording's place", f"See {_layout(self.loader)}")
-        empty = self._take(lambda path: path.is_dir() and not visible(path))
+        empty = self._take(lambda path: path.is_dir() and not _visible(path))
         yield from _say(self._names(empty), "empty folders")
         inner = self._take(Path.is_dir)
         yield from _say(self._names(inner), "folders without a recording")
@@ -159,18 +161,22 @@ class _Rest:
 
     def _known_to_others(self) -> dict[Path, str]:
         """The data set that knows what is left, by path; asked of a folder of links to that alone, which is quick."""
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                return self._known_in(Path(folder))
+        except (OSError, NotImplementedError):  # no room, or a system that forbids links: it is only a guess
+            return {}
+
+    def _known_in(self, folder: Path) -> dict[Path, str]:
         found: dict[Path, str] = {}
-        with tempfile.TemporaryDirectory() as folder:
-            links = {Path(folder, self._name(path)): path for path in self.left[:LOOKED_AT]}
+        links = {folder / self._name(path): path for path in self.left[:LOOKED_AT]}
+        for link, path in links.items():
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(path.absolute())
+        for name, others in _other_layouts(self.loader, folder, but="Folder"):  # that one takes everything
             for link, path in links.items():
-                link.parent.mkdir(parents=True, exist_ok=True)
-                link.symlink_to(path.absolute())
-            for name, others in _other_layouts(self.loader, Path(folder)):
-                if name == "Folder":  # takes everything
-                    continue
-                for link, path in links.items():
-                    if any(recording.path.is_relative_to(link) for recording in others):
-                        found.setdefault(path, name)
+                if any(recording.path.is_relative_to(link) for recording in others):
+                    found.setdefault(path, name)
         return found
 
     def _is_alike(self, path: Path) -> bool:
@@ -194,7 +200,7 @@ def _left(loader: BaseLoader, root: Path, recordings: Sequence[Recording]) -> It
     sides = _Sides(loader, root, recordings)
     waiting = [root]
     while waiting:
-        for path in visible(waiting.pop(0)):
+        for path in _visible(waiting.pop(0)):
             key = _key(path)
             if key in used or path in sides:
                 continue
@@ -271,14 +277,26 @@ def _files(place: Path) -> list[Path]:
     """Some of the files of a recording, at most two folders deep."""
     if not place.is_dir():
         return [place]
-    inner = [path for path in visible(place)[:100]]
-    inner += [path for folder in folders(place)[:10] for path in visible(folder)[:100]]
-    inner += [path for folder in folders(place)[:3] for one in folders(folder)[:3] for path in visible(one)[:100]]
+    inner = [path for path in _visible(place)[:100]]
+    inner += [path for folder in _folders(place)[:10] for path in _visible(folder)[:100]]
+    inner += [path for folder in _folders(place)[:3] for one in _folders(folder)[:3] for path in _visible(one)[:100]]
     return [path for path in inner if path.is_file()]
 
 
 def _inside(path: Path) -> str:
-    return f" (holds {instead(path).removeprefix(', but ')})" if path.is_dir() and visible(path) else ""
+    return f" (holds {instead(path).removeprefix(', but ')})" if path.is_dir() and _visible(path) else ""
+
+
+def _visible(folder: Path) -> list[Path]:
+    """As `visible`; nothing where one must not look."""
+    try:
+        return visible(folder)
+    except OSError:
+        return []
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [path for path in _visible(folder) if path.is_dir()]
 
 
 def _say(names: list[str], what: str, mend: str = "") -> Iterator[str]:
@@ -295,19 +313,19 @@ def _layout(loader: BaseLoader) -> str:
 
 def _deeper(loader: BaseLoader, root: Path) -> Iterator[tuple[Path, int]]:
     """Folders one or two below `root` that hold recordings, the nearest first, and how many."""
-    near = folders(root)[:LOOKED_AT]
-    for place in [*near, *(inner for folder in near for inner in folders(folder)[:LOOKED_AT])]:
+    near = _folders(root)[:LOOKED_AT]
+    for place in [*near, *(inner for folder in near for inner in _folders(folder)[:LOOKED_AT])]:
         found = _readable(loader, place)
         if found:
             yield place, len(found)
 
 
-def _other_layouts(loader: BaseLoader, root: Path) -> Iterator[tuple[str, list[Recording]]]:
-    """Data sets other than the loader's that have recordings in `root`, and can read one of them."""
+def _other_layouts(loader: BaseLoader, root: Path, but: str = "") -> Iterator[tuple[str, list[Recording]]]:
+    """Data sets other than the loader's, and than `but`, that have recordings in `root`, and can read one of them."""
     others = [name for name in DATASETS.names() if DATASETS[name].__module__.startswith(OWN)]
     for name in sorted(others, key=lambda name: DATASETS[name].searches_below):
         kind = DATASETS[name]
-        if kind.generated or isinstance(loader, kind):
+        if kind.generated or kind.windows or name == but or isinstance(loader, kind):
             continue
         found = _readable(kind({"DATA_AUG": ["None"], "DATA_MODE": "RGB"}), root)
         if found:
@@ -325,7 +343,9 @@ def _readable(loader: BaseLoader, root: Path) -> list[Recording]:
 
 def _can_read(loader: BaseLoader, recording: Recording) -> bool:
     try:
-        loader.read_wave(recording)
+        waves = loader.read_wave(recording)
+        if not loader.has_video:
+            return bool(waves or loader.streams)
         return next(iter(loader.read_video(recording)), None) is not None
     except Exception:
         return False
