@@ -17,6 +17,8 @@ from settings.merging import declare
 from settings.modes import used_sections
 from settings.modes.neural import validates
 
+HIGHEST_RATE = 10_000  # Hz that anything is read at
+
 DEFAULT_FILE_LIST = "PreprocessedData/DataFileLists"
 REPRESENTATION = one_of("", "Raw", "DiffNormalized", "Standardized")
 
@@ -116,7 +118,7 @@ def detector(value: Any) -> str | None:
 CHECKS: dict[str, Check] = {
     "D.DATASET": registered(DATASETS),
     "D.FS": at_least(0),
-    "D.RESAMPLE_FS": at_least(0),
+    "D.RESAMPLE_FS": between(0, HIGHEST_RATE),
     "D.LABEL_ALIGN": one_of("auto", "timestamps", "index"),
     "D.DATA_FORMAT": one_of("NDCHW", "NCDHW", "NDHWC"),
     "D.BEGIN": between(0, 1, open_high=True),

@@ -49,7 +49,10 @@ def rows(
             if min(size, length - start) < SHORTEST:
                 _say_ignored(min(size, length - start))
                 continue
-            found.append(evaluate_window(result, number, slice(start, start + size), preset, method))
+            try:
+                found.append(evaluate_window(result, number, slice(start, start + size), preset, method))
+            except ValueError as error:  # of this window's times or values: the others go on
+                found.append(Row(result.id, result.subject, number, 0.0, note=str(error), info=result.info))
         if len(found) == count:  # never silently missing from a table
             note = f"{length} samples are too few for a rate"
             found.append(Row(result.id, result.subject, 0, 0.0, note=note, info=result.info))

@@ -5,12 +5,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from dataset.files.reading import told
+from dataset.store.entry import DamagedEntryError
 from evaluation import console
 from evaluation.kinds.base import Head, Names, Predicted
 from evaluation.kinds.pulse import Compared
 from evaluation.report import Section, incomplete, print_comparison, write_report
 from evaluation.tables import completeness
 from evaluation.vitals import vitals_table, write_vitals
+
+UNREADABLE = (ValueError, OSError, DamagedEntryError)  # of one recording: its labels, its clock, its files
 
 
 @dataclass(frozen=True)
@@ -80,10 +84,33 @@ def evaluate(
     left_out: Sequence[tuple[str, str]] = (),
 ) -> Tested:
     """Judge every output of a method and publish; `notes` stand before what the kinds note, `remarks` behind."""
-    outcomes = tuple(Outcome(head, head.evaluator.evaluate(recordings, head)) for head in heads)
+    found = [_found(recordings, head) for head in heads]
+    outcomes = tuple(Outcome(head, one) for head, (one, _) in zip(heads, found, strict=True))
+    failed = [*failed, *{name: reason for _, lost in found for name, reason in lost.items()}.items()]
     said = [note for one in outcomes if one.found is not None for note in one.head.evaluator.notes(one.found)]
     notes = (*notes, *said, *remarks)
     return publish(Tested(names.folder / "report.md", outcomes, tuple(failed), notes, tuple(left_out)), names)
+
+
+def _found(recordings: Sequence[Predicted], head: Head) -> tuple[Any, dict[str, str]]:
+    """What an output comes to, and the recordings that cannot be read for it, with the reason: the others go on."""
+    try:
+        return head.evaluator.evaluate(recordings, head), {}
+    except UNREADABLE:
+        lost = {one.id: reason for one in recordings if (reason := _why_not(one, head))}
+        if not lost:
+            raise
+    rest = [one for one in recordings if one.id not in lost]
+    return (head.evaluator.evaluate(rest, head) if rest else None), lost
+
+
+def _why_not(one: Predicted, head: Head) -> str:
+    """Why a recording cannot be evaluated; "" where it can."""
+    try:
+        head.evaluator.evaluate([one], head)
+    except UNREADABLE as error:
+        return f"cannot be evaluated: {told(error)}"
+    return ""
 
 
 def publish(tested: Tested, names: Names) -> Tested:

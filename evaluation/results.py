@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from dataset.clips.resampling import steps_on_grid
+
 UNLABELLED = ("no label", "no reference")  # notes of windows that lack nothing but the truth
 
 
@@ -115,8 +117,11 @@ def _mean_rate(result: RecordingResult) -> float:
 
 
 def uniform(times: np.ndarray, values: np.ndarray, fs: float) -> tuple[np.ndarray, np.ndarray]:
-    """`values` (L,) at irregular `times` (s) put on an even grid of `fs` (Hz); untouched where already even to 5 %."""
-    grid = times[0] + np.arange(int(round((times[-1] - times[0]) * fs)) + 1) / fs
+    """`values` (L,) at irregular `times` (s) put on an even grid of `fs` (Hz); untouched where already even to 5 %.
+
+    ValueError where the clock jumps, so that most of the grid would be invented.
+    """
+    grid = times[0] + np.arange(int(round(steps_on_grid(times, fs))) + 1) / fs
     if len(grid) == len(times) and np.abs(grid - times).max() <= 0.05 / fs:
         return times, values
     return grid, np.interp(grid, times, values)

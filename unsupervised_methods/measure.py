@@ -126,8 +126,9 @@ def native_rows(
 ) -> tuple[list[Row], list[RecordingResult]]:
     """Rows under `exact`, whole recordings in real time, and the predictions they came from."""
     found, results = [], []
-    for sample in map(even, samples):
-        prediction, problem = _predict(method, sample.trace, sample.fs)
+    for stored in samples:
+        sample, problem = _evened(stored)
+        prediction, problem = (np.empty(0), problem) if problem else _predict(method, sample.trace, sample.fs)
         if problem:
             found.append(Row(sample.id, sample.subject, 0, 0.0, note=problem, info=sample.info))
             continue
@@ -168,6 +169,14 @@ def _label_part(method: Callable, sample: Sample, part: slice, fs: float, settin
     label = None if sample.label is None else sample.label[part]
     result = RecordingResult(sample.id, sample.subject, fs, prediction, label, info=sample.info)
     return rows([result], settings.preset, settings.estimator, settings.window_seconds)
+
+
+def _evened(sample: Sample) -> tuple[Sample, str]:
+    """The even sample and "", or `sample` as it is and why its clock allows none."""
+    try:
+        return even(sample), ""
+    except ValueError as error:
+        return sample, str(error)
 
 
 def _predict(method: Callable, trace: np.ndarray, fs: float) -> tuple[np.ndarray, str]:

@@ -16,6 +16,8 @@ BLOCK = 128  # frames read at once
 LARGEST_RATIO = 10_000  # of the two whole numbers whose ratio stands for that of two rates
 GAPS = 2  # an even grid may have so many times the samples that were recorded
 EVEN = 0.05  # of a sample: times that lie closer to an even grid are taken for it
+SPAN, SPARE = 4, 100  # a grid under frames has at most so many times as many and some more: the rest would be invented
+FINEST = 32  # times the rate of the frames that a grid under them may have
 
 
 # --- Videos ---------------------------------------------------------------------------------------------------------
@@ -27,9 +29,28 @@ def resample_grid(times: np.ndarray | None, count: int, fs: float, new_fs: float
     `times` (count,) of the stored frames; None: evenly at `fs`. Positions are fractions of frame numbers.
     """
     times = np.arange(count) / fs if times is None else np.maximum.accumulate(np.asarray(times, dtype=float))
-    new_count = int(math.floor((times[-1] - times[0]) * new_fs + 1e-6)) + 1
-    grid = times[0] + np.arange(new_count) / new_fs
+    grid = times[0] + np.arange(int(math.floor(steps_on_grid(times, new_fs) + 1e-6)) + 1) / new_fs
     return grid, np.interp(grid, times, np.arange(count, dtype=float))
+
+
+def steps_on_grid(times: np.ndarray, fs: float) -> float:
+    """Steps of 1 / `fs` from the first of `times` (L,) s to the last; every even grid under frames asks here first.
+
+    Times are claims of a file: ValueError where their span would ask for far more samples than were recorded.
+    """
+    if not np.isfinite(times).all():
+        raise ValueError(f"{np.count_nonzero(~np.isfinite(times))} of {len(times)} times are NaN or infinite.")
+    steps = np.diff(times)
+    usual = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
+    span, finer = float(times[-1] - times[0]), fs * usual
+    if finer > FINEST:
+        raise ValueError(f"what comes at {1 / usual:.6g} Hz cannot be read at {fs:g} Hz, only at up to {FINEST} times.")
+    if not 0 <= span * fs <= (SPAN * len(times) + SPARE) * max(1.0, finer):
+        raise ValueError(
+            f"{len(times)} times span {span:.6g} s, but most steps are of {usual:.3g} s: the clock jumps, or most of "
+            f"the recording is missing. Repair its times, or leave the recording out."
+        )
+    return span * fs
 
 
 def resampled(frames: np.ndarray, positions: np.ndarray) -> np.ndarray:

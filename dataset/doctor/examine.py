@@ -137,6 +137,11 @@ def _label_findings(entry: Entry, waves: Waves) -> Iterator[Finding]:
         yield Finding("label", "", "There is no pulse label." if signal is None else "The label has too few samples.")
         yield label.check_camera(waves.pulse, waves.fs, waves.problem)
         return
+    problem = label.clock_problem(signal, *waves.own)
+    if problem:
+        yield problem
+        yield label.check_camera(waves.pulse, waves.fs, waves.problem)
+        return
     yield label.check_length(signal, entry.times, len(entry.trace), entry.fs)
     _, values = uniform(*waves.own, waves.label_fs)
     yield label.check_shape(values, waves.label_fs)

@@ -9,6 +9,7 @@ import scipy.ndimage
 import scipy.signal
 
 from dataset.clips.labels import length_note
+from dataset.clips.resampling import steps_on_grid
 from dataset.doctor.finding import Finding, grade, percent, plural, worst
 from dataset.prepare.clock import Video, wave_problem
 from evaluation.evaluate import filtered
@@ -33,7 +34,26 @@ POS_BAND = (0.75, 3.0)  # Hz: what POS lets through, so the label gets the same 
 SNR_WEAK, SNR_LOOK = -5.0, -9.0  # dB: noise alone gives -7.5 +/- 1.7 at any rate
 SURE, DISAGREEMENT = 3.0, 10.0  # dB from which a camera pulse is certain; bpm from the label that it must not be off
 
+RATE_LOW, RATE_HIGH = 5.0, 10_000.0  # Hz that a pulse can be sampled at
+
 WEAK = "See what else is wrong here (light, motion, compression, a small face); without a cause, the skin shows little."
+
+
+def clock_problem(signal: Any, times: np.ndarray, values: np.ndarray) -> Finding | None:
+    """What makes the label's own clock useless: no plausible rate, or a jump; None where nothing does."""
+    fs = 1 / float(np.median(np.diff(times)))
+    if not RATE_LOW <= fs <= RATE_HIGH:
+        units = {1e3: "milliseconds", 1e6: "microseconds", 1e9: "nanoseconds"}
+        guess = next((f": are they {word}" for unit, word in units.items() if RATE_LOW <= fs * unit <= RATE_HIGH), "")
+        guess = f"{guess}?" if guess and signal.times is not None else "."
+        mend = "Give the label's times in seconds, or its samples per second."
+        text = f"By its own clock the label has {fs:.3g} samples per second{guess}"
+        return Finding("label clock", "bad", text, mend)
+    try:
+        steps_on_grid(times, fs)
+    except ValueError as error:
+        return Finding("label clock", "bad", f"The label's {error}", "Repair its times, or leave it out.")
+    return None
 
 
 def flat_share(values: np.ndarray, fs: float) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from dataset.clips.references import pulse_reference, reference_notes
+from dataset.store.entry import DamagedEntryError
 from evaluation import bland_altman, console, pictures, report, vitals
 from evaluation.evaluate import rows
 from evaluation.kinds.base import Head, Names, Predicted, save_outputs
@@ -172,7 +173,10 @@ def mean_rate(entries: Iterable[Any], settings: Settings) -> float | None:
     """Mean true heart rate (bpm) of recordings by their own reference; None when no rate is found."""
     found = []
     for entry in entries:
-        signal = pulse_reference(entry.signals)
+        try:
+            signal = pulse_reference(entry.signals)
+        except (ValueError, DamagedEntryError):  # it was trained on by another label, and has no rate to add
+            continue
         if signal is None:
             continue
         times, fs, count = _clock(entry, signal)
