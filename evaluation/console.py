@@ -34,8 +34,17 @@ def lines(table: Table, metrics: Iterable[str], method: str = "FFT", unsupervise
         score = table.scores[name]
         words = names.get(name, f"FFT {name} (FFT Label)" if method == "FFT" else f"PEAK {name} (Peak Label)")
         unit = " (dB)" if name == "SNR" else ""
-        printed.append(f"{words}: {score.value} +/- {score.standard_error}{unit}")
+        printed.append(f"{words}: {said(name, score)}{unit if math.isfinite(score.value) else ''}")
     return printed + excluded_lines(table)
+
+
+def said(name: str, score: Score) -> str:
+    """A score in rPPG-Toolbox's words: value +/- standard error; what is not defined is said, never printed as NaN."""
+    if not math.isfinite(score.value):
+        reason = "3 windows with different rates are needed" if name == "Pearson" else "no window has one"
+        return f"undefined ({reason}; n = {score.n})"
+    error = score.standard_error if math.isfinite(score.standard_error) else "undefined"
+    return f"{score.value} +/- {error}"
 
 
 def excluded_lines(table: Table) -> list[str]:

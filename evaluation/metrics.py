@@ -61,16 +61,16 @@ def mape(predicted: np.ndarray, true: np.ndarray, weights: np.ndarray | None = N
 
 @METRICS.register("Pearson")
 def pearson(predicted: np.ndarray, true: np.ndarray, weights: np.ndarray | None = None, **_: Any) -> Estimate:
-    """Correlation of predicted and true rates; NaN for fewer than two windows or a constant.
+    """Correlation of predicted and true rates; NaN for a constant or fewer than three windows (two lie on a line).
 
-    The standard error sqrt((1 - r^2) / (n - 2)) needs three windows.
+    The standard error is sqrt((1 - r^2) / (n - 2)).
     """
     predicted, true = np.asarray(predicted, dtype=float), np.asarray(true, dtype=float)
     weights = np.ones(len(true)) if weights is None else weights
     (mean_p, std_p, n), (mean_t, std_t, _n) = _moments(predicted, weights), _moments(true, weights)
     centred = (predicted - np.expand_dims(mean_p, -1)) * (true - np.expand_dims(mean_t, -1))
     with np.errstate(invalid="ignore", divide="ignore"):
-        flat = (std_p <= 1e-12 * np.abs(mean_p)) | (std_t <= 1e-12 * np.abs(mean_t)) | (n < 2)
+        flat = (std_p <= 1e-12 * np.abs(mean_p)) | (std_t <= 1e-12 * np.abs(mean_t)) | (n < 3)
         r = np.where(flat, np.nan, (weights * centred).sum(axis=-1) / n / (std_p * std_t))
         error = np.where(n > 2, np.sqrt(np.maximum(1 - r**2, 0) / (n - 2)), np.nan)
     return Estimate(r[()], error[()])

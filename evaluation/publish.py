@@ -12,7 +12,7 @@ from evaluation.kinds.base import Head, Names, Predicted
 from evaluation.kinds.pulse import Compared
 from evaluation.report import Section, incomplete, print_comparison, write_report
 from evaluation.tables import completeness
-from evaluation.vitals import vitals_table, write_vitals
+from evaluation.vitals import failures, vitals_table, write_vitals
 
 UNREADABLE = (ValueError, OSError, DamagedEntryError)  # of one recording: its labels, its clock, its files
 
@@ -64,6 +64,20 @@ class Tested:
         return [one for one in self.outcomes if one.judged]
 
     @property
+    def complete(self) -> dict[str, Any]:
+        """How many recordings were evaluated, of how many, and which failed why: the one judge of every mode.
+
+        The pulse decides where it is judged, by the methods that were asked for; otherwise any output counts.
+        """
+        if not self.main:
+            return completeness_of(self)
+        by_method = [completeness(found, self.failed) for found in self.main.found.asked]
+        lost = {item["recording"]: item for one in reversed(by_method) for item in one["failed"]}
+        total = by_method[0]["recordings"]
+        done = {"evaluated": total - len(lost), "recordings": total, "complete": not lost}
+        return {**done, "failed": list(lost.values())}
+
+    @property
     def pulse(self) -> Outcome | None:
         """The pulse; None for a method without."""
         return next((one for one in self.outcomes if isinstance(one.found, Compared)), None)
@@ -74,6 +88,36 @@ class Tested:
         return self.pulse if self.pulse and self.pulse.judged else None
 
 
+class IncompleteTestError(RuntimeError):
+    """Recordings are missing from a test though they may not, or none is left; the message names them."""
+
+    exit_code = 3
+
+    def __init__(self, complete: Mapping[str, Any]):
+        """Compose the message from what `completeness` says."""
+        done, total = complete["evaluated"], complete["recordings"]
+        lines = [f"  {item['recording']}: {item['reason']}" for item in complete["failed"]]
+        head = f"The test is incomplete: {done} of {total} recordings could be evaluated."
+        remedy = (
+            "Mend or remove these recordings, leave them out on purpose (a file list, EXCLUSION_LIST), or set "
+            "ALLOW_INCOMPLETE: True; every table then says INCOMPLETE."
+        )
+        if not done:
+            head = f"There is no result: not one of {total} recordings could be evaluated."
+            remedy = "Mend these recordings, or test others."
+        super().__init__("\n".join([head, *lines, remedy]))
+
+
+def require_complete(complete: Mapping[str, Any], allow: bool, written: bool = False) -> None:
+    """IncompleteTestError for a test that lacks recordings unless `allow`, and, once its report is written, for none.
+
+    The report of a test without any result has no number in it, and tells more than the error.
+    """
+    nothing = complete["recordings"] and not complete["evaluated"]
+    if nothing and written or not (complete["complete"] or allow or nothing):
+        raise IncompleteTestError(complete)
+
+
 def evaluate(
     recordings: Sequence[Predicted],
     heads: Sequence[Head],
@@ -82,14 +126,19 @@ def evaluate(
     notes: Sequence[str] = (),
     remarks: Sequence[str] = (),
     left_out: Sequence[tuple[str, str]] = (),
+    allow: bool | None = False,
 ) -> Tested:
-    """Judge every output of a method and publish; `notes` stand before what the kinds note, `remarks` behind."""
+    """Judge every output of a method and publish; `notes` stand before what the kinds note, `remarks` behind.
+
+    IncompleteTestError for what lacks recordings unless `allow` (ALLOW_INCOMPLETE); None: a later test is judged.
+    """
     found = [_found(recordings, head) for head in heads]
     outcomes = tuple(Outcome(head, one) for head, (one, _) in zip(heads, found, strict=True))
     failed = [*failed, *{name: reason for _, lost in found for name, reason in lost.items()}.items()]
     said = [note for one in outcomes if one.found is not None for note in one.head.evaluator.notes(one.found)]
     notes = (*notes, *said, *remarks)
-    return publish(Tested(names.folder / "report.md", outcomes, tuple(failed), notes, tuple(left_out)), names)
+    tested = Tested(names.folder / "report.md", outcomes, tuple(failed), notes, tuple(left_out))
+    return publish(tested, names, allow)
 
 
 def _found(recordings: Sequence[Predicted], head: Head) -> tuple[Any, dict[str, str]]:
@@ -113,16 +162,27 @@ def _why_not(one: Predicted, head: Head) -> str:
     return ""
 
 
-def publish(tested: Tested, names: Names) -> Tested:
-    """Print and write a test; of a pulse that cannot be judged, and has nothing beside it, the rates."""
+def publish(tested: Tested, names: Names, allow: bool | None = False) -> Tested:
+    """Print and write a test that is complete enough, see `evaluate`.
+
+    Of a pulse that cannot be judged, and has nothing beside it, the rates.
+    """
+    judged = allow is not None and bool(tested.judged or tested.pulse)  # else there is nothing to compare with
     others = [one for one in tested.outcomes if one is not tested.pulse]
     if tested.pulse and not tested.main and all(one.found is None for one in others):
         path = rates(tested.pulse.found, tested.failed, names, tested.left_out)
         for line in [line for one in others for line in one.lines]:
             print(line)
+        if judged:
+            require_complete(completeness_of_rates(tested), bool(allow), written=True)
         return replace(tested, path=path)
+    if judged:
+        require_complete(tested.complete, bool(allow))
     say(tested)
-    return replace(tested, path=write(tested, names))
+    path = write(tested, names)
+    if judged:
+        require_complete(tested.complete, bool(allow), written=True)
+    return replace(tested, path=path)
 
 
 def say(tested: Tested) -> None:
@@ -130,9 +190,8 @@ def say(tested: Tested) -> None:
     pulse = tested.main
     if pulse and len(tested.outcomes) > 1:
         print(*pulse.head.evaluator.box, sep="\n")
-    complete = completeness([pulse.found.own[-1]], tested.failed) if pulse else completeness_of(tested)
     ordered = [*([pulse] if pulse else []), *(one for one in tested.outcomes if one is not pulse)]
-    for line in [*filter(None, [incomplete(complete)]), *(line for one in ordered for line in one.lines)]:
+    for line in [*filter(None, [incomplete(tested.complete)]), *(line for one in ordered for line in one.lines)]:
         print(line)
 
 
@@ -144,8 +203,7 @@ def write(tested: Tested, names: Names) -> Path:
     path = write_report(
         names.folder, names.title, pulse.found.tables if pulse else {}, tested.failed,
         examples=pulse.found.examples if pulse else {}, correction=first.correction, notes=tested.notes,
-        sections=[one.section for one in others], complete=None if pulse else completeness_of(tested),
-        left_out=tested.left_out,
+        sections=[one.section for one in others], complete=tested.complete, left_out=tested.left_out,
         draws=[
             picture for one in others if one.found is not None
             for picture in one.head.evaluator.plots(one.found, one.head)
@@ -155,9 +213,9 @@ def write(tested: Tested, names: Names) -> Path:
         if one.judged:
             one.head.evaluator.agreement(one.found, one.head, names)
     if pulse:
-        print_comparison(pulse.found.tables, tested.failed, path)
+        print_comparison(pulse.found.tables, tested.failed, path, tested.complete)
     else:
-        _say_lost(completeness_of(tested), path)
+        _say_lost(tested.complete, path)
     return path
 
 
@@ -172,6 +230,15 @@ def completeness_of(tested: Tested) -> dict[str, Any]:
             lost |= {name: reason for name, reason in reasons.items() if name not in lost}
     lost = {**{name: reason for name, reason in lost.items() if name not in seen}, **dict(tested.failed)}
     seen -= set(lost)
+    reasons = [{"recording": name, "reason": reason} for name, reason in lost.items()]
+    return {"evaluated": len(seen), "recordings": len(seen) + len(lost), "complete": not lost, "failed": reasons}
+
+
+def completeness_of_rates(tested: Tested) -> dict[str, Any]:
+    """The same where nothing is known: a recording with a rate was measured."""
+    found = tested.pulse.found.every
+    lost = {**failures(found), **dict(tested.failed)}
+    seen = {row.id for one in found for row in one.rows} - set(lost)
     reasons = [{"recording": name, "reason": reason} for name, reason in lost.items()]
     return {"evaluated": len(seen), "recordings": len(seen) + len(lost), "complete": not lost, "failed": reasons}
 
@@ -193,9 +260,9 @@ def rates(
     return path
 
 
-def say_table(one: Any, head: Head, failed: Sequence[tuple[str, str]]) -> None:
+def say_table(one: Any, head: Head, complete: Mapping[str, Any]) -> None:
     """The lines of one classical method: what the numbers are, then rPPG-Toolbox's words."""
-    print(*filter(None, [incomplete(completeness([one], failed)), console.header(one)]), sep="\n")
+    print(*filter(None, [incomplete(complete), console.header(one)]), sep="\n")
     how = head.settings
     for line in console.lines(one, how.metrics, how.estimator, unsupervised=True):
         print(line)

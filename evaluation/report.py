@@ -91,10 +91,17 @@ def incomplete(complete: Mapping[str, Any]) -> str:
     return "" if complete["complete"] else f"INCOMPLETE {complete['evaluated']}/{complete['recordings']}"
 
 
-def print_comparison(results: Mapping[str, Sequence[Table]], failed: Iterable[tuple[Any, str]], report: Path) -> None:
-    """Print all methods under their first preset, `INCOMPLETE n/m` above when recordings are missing, and the path."""
-    first, lost = [found[0] for found in results.values()], tables.as_failed(failed)
-    complete = tables.completeness([table for found in results.values() for table in found], lost)
+def print_comparison(
+    results: Mapping[str, Sequence[Table]],
+    failed: Iterable[tuple[Any, str]],
+    report: Path,
+    complete: Mapping[str, Any] | None = None,
+) -> None:
+    """Print all methods under the first preset with errors, `INCOMPLETE n/m` above if that is so, and the path."""
+    by_preset = list(zip(*results.values(), strict=True))
+    first = next((same for same in by_preset if any(table.valid for table in same)), by_preset[0])
+    every, lost = [table for found in results.values() for table in found], tables.as_failed(failed)
+    complete = complete or tables.completeness(every, lost)
     print(f"\n{console.header(first[0]).split(': ', 1)[1]}")
     missing = [f"FAILED {item['recording']}: {item['reason']}" for item in complete["failed"]]
     print(*filter(None, [incomplete(complete), console.comparison(first), *missing]), sep="\n")

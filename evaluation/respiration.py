@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from evaluation import console
 from evaluation.bland_altman import Quantity
 from evaluation.metrics import computed
 from evaluation.presets import Preset
@@ -81,7 +82,7 @@ def _means(values: np.ndarray, block: int) -> np.ndarray:
 
 def lines(table: Table, method: str = "FFT") -> list[str]:
     """rPPG-Toolbox's lines for the metrics of `table`, word for word; `method` is INFERENCE.EVALUATION_METHOD."""
-    return [f"{_words(name, method)}: {score.value} +/- {score.standard_error}" for name, score in table.scores.items()]
+    return [f"{_words(name, method)}: {console.said(name, score)}" for name, score in table.scores.items()]
 
 
 def _words(name: str, method: str) -> str:

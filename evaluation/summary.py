@@ -188,7 +188,8 @@ def constant_mean(like: Table, rate: float | None = None) -> Table:
     mean = rate if rate_is_given else float(np.mean([row.hr_true for row in used])) if used else math.nan
     found = [replace(row, hr_pred=mean, snr=math.nan, macc=math.nan, quality=math.nan, note="") for row in used]
     names = [name for name in like.scores if name in OF_RATES]
-    title = f"constant mean ({'training' if rate_is_given else 'test'} rates, {mean:.1f} {like.preset.unit})"
+    rates = f"{mean:.1f} {like.preset.unit}" if math.isfinite(mean) else "none known"
+    title = f"constant mean ({'training' if rate_is_given else 'test'} rates, {rates})"
     return replace(
         like, method=title, rows=found, scores=summary(found, names), subjects=per_subject(found, names), baseline=True
     )

@@ -41,14 +41,16 @@ def completeness(
 ) -> dict[str, Any]:
     """How many recordings were evaluated, of how many, and which failed why.
 
-    A recording without one usable window in any table has failed, too, with its first note as the reason.
+    A recording without one usable window in any table has failed, too, with its first note as the reason; so has one
+    without a label where others have one.
     """
-    rows = [row for table in tables for row in table.rows]
-    seen = {row.id for row in rows if row.valid or row.note in UNLABELLED}
+    rows = [row for table in tables for row in table.rows if not table.baseline]
+    seen = {row.id for row in rows if row.valid}
+    seen = seen or {row.id for row in rows if row.note in UNLABELLED}
     lost = dict(failed)
-    for row in rows:
+    for row in sorted(rows, key=lambda row: row.note in UNLABELLED):  # a reason of its own comes first
         if row.id not in seen:
-            lost.setdefault(row.id, row.note)
+            lost.setdefault(row.id, f"{row.note}, as others have" if row.note in UNLABELLED else row.note)
     seen -= set(lost)
     total = len(seen) + len(lost) if total is None else total
     reasons = [{"recording": name, "reason": reason} for name, reason in lost.items()]

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +94,8 @@ def _trained(config: Any, trainer: Trainer, sections: Sequence[str]) -> Trained:
     return Trained(fitted, prepared, clips, notes)
 
 
-def train_once(config: Any) -> Tested | None:
-    """One training and its test; None in helper processes."""
+def train_once(config: Any, alone: bool = True) -> Tested | None:
+    """One training and its test; None in helper processes. Not `alone`: all folds are judged together, later."""
     settings, trainer = read_settings(config, "TEST"), make_trainer(config)
     trained = _trained(config, trainer, ("train", "valid", "test"))
     distributed.say("===Testing===")
@@ -105,7 +106,8 @@ def train_once(config: Any) -> Tested | None:
     heads = testing.with_training(
         testing.heads_of(trainer, settings), lambda: map(train.entry, train.recordings) if train.cache else ()
     )
-    return test(config, trainer, network, trained.prepared["test"], trained.clips["test"], heads, trained.notes)
+    prepared, clips = trained.prepared["test"], trained.clips["test"]
+    return test(config, trainer, network, prepared, clips, heads, trained.notes, alone)
 
 
 def cross_validate(config: Any) -> Tested | None:
@@ -118,13 +120,13 @@ def cross_validate(config: Any) -> Tested | None:
     pool = prepare(config, "train")
     folds = make_folds(subjects_of(pool), config.SPLIT.KIND, int(config.SPLIT.FOLDS), trainer.settings.validates)
     write_run_files(config, trainer)
-    done = walk(config, folds, train_once)
+    done = walk(config, folds, partial(train_once, alone=False))
     if not distributed.is_main():
         return None
     distributed.say(f"\n=== All {len(folds)} folds ===")
     tested = merged([(fold, tested) for fold, _, tested in done], pool)
     names = replace(names_of(config), title=f"{config.MODEL.NAME} on {config.TRAIN.DATA.DATASET}, {len(folds)} folds")
-    tested = publish.publish(tested, names)
+    tested = publish.publish(tested, names, bool(config.ALLOW_INCOMPLETE))
     add_fold_table(tested.path, done)
     return tested
 
@@ -213,8 +215,12 @@ def test(
     clips: Any,
     heads: Sequence[Head],
     notes: Sequence[str] = (),
+    alone: bool = True,
 ) -> Tested | None:
-    """Predict every clip once, save the outputs, then evaluate them; None in helper processes."""
+    """Predict every clip once, save the outputs, then evaluate them; None in helper processes.
+
+    What fails only now counts as what failed before: see `publish.evaluate`; of a fold that is not `alone`, later.
+    """
     trainer.use_data(config.TEST.DATA)
     distributed.say("Running model evaluation on the testing dataset!")
     predictions = trainer.predictions(network, clips)
@@ -227,7 +233,8 @@ def test(
     failed = [(recording.id, reason) for recording, reason in prepared.failed]
     remarks = [trainer.device_note] if trainer.device_note else []
     left_out = [(recording.id, reason) for recording, reason in prepared.excluded]
-    return publish.evaluate(recordings, heads, failed, names, notes, remarks, left_out)
+    allow = prepared.allow_incomplete if alone else None
+    return publish.evaluate(recordings, heads, failed, names, notes, remarks, left_out, allow)
 
 
 # ---------------------------------------------------------------------- files

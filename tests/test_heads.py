@@ -293,7 +293,7 @@ def test_heads_without_reference_are_named_and_not_evaluated(tmp_path, capsys):
     made = clips(range(20)) | {}
     for parts in made.values():
         parts["au"] = np.zeros((10, 1))
-    tested = publish.evaluate([predicted(entry(200, resp=belt), made)], heads[1:], [], names(tmp_path))
+    tested = publish.evaluate([predicted(entry(200, resp=belt), made)], heads[1:], [], names(tmp_path), allow=None)
     assert [one.head.name for one in tested.judged] == ["resp"]
     assert "au: not one recording has a reference" in capsys.readouterr().out
     assert "## Action units\n\nNot one recording" in tested.path.read_text()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dataset.prepare.listing import LEFT_OUT
+from evaluation import publish
 from evaluation.settings import read_settings
 from tests.evaluation_data import METRICS, beat, signal
 from unsupervised_methods import measure
@@ -39,7 +40,7 @@ class Prepared:
         self.recordings = [SimpleNamespace(id=name) for name in entries]
         self.failed = [(SimpleNamespace(id=name), reason) for name, reason in failed]
         self.excluded = [(SimpleNamespace(id=name), reason) for name, reason in excluded]
-        self.allow = allow
+        self.allow_incomplete = allow
 
     def entry(self, recording):
         """The entry, or the error that stands in its place."""
@@ -50,7 +51,7 @@ class Prepared:
 
     def check(self):
         """As the real one."""
-        if self.failed and (not self.allow or not self.recordings):
+        if self.failed and (not self.allow_incomplete or not self.recordings):
             raise IncompleteError(self)
 
 
@@ -307,12 +308,42 @@ def run_with(prepare, prepared, given):
     return run(given).parent / "metrics.json"
 
 
-def test_a_photo_gives_no_plot_and_no_example(tmp_path, prepare):
-    """A recording without pulse is excluded and named; a run with nothing valid still ends with a report."""
+def test_a_photo_gives_no_plot_and_no_example(tmp_path, prepare, capsys):
+    """A recording without pulse is named; a run with nothing valid ends with a report, and is no success."""
     still = entry("photo", trace=np.tile(COLOUR, (600, 1)))
     prepare(Prepared({"photo": still}, allow=True))
-    text = run(config(tmp_path, METHOD=["POS"])).read_text()
+    with pytest.raises(
+        publish.IncompleteTestError, match="not one of 1 recordings could be evaluated.\n  photo: the p"
+    ):
+        run(config(tmp_path, METHOD=["POS"]))
+    text, said = (tmp_path / "runs" / "x" / "report.md").read_text(), capsys.readouterr()
     assert "the prediction is constant" in text and not (tmp_path / "Made_exp").exists()
+    assert "INCOMPLETE 0/1" in said.out and "nan" not in said.out + said.err
+
+
+def test_what_fails_only_when_it_is_evaluated_counts_as_failed(tmp_path, prepare, capsys):
+    """No metrics are printed or written then; with ALLOW_INCOMPLETE they stand below INCOMPLETE."""
+    entries = {"a": entry("a"), "b": entry("b", 60), "photo": entry("photo", trace=np.tile(COLOUR, (600, 1)))}
+    prepare(Prepared(entries))
+    with pytest.raises(publish.IncompleteTestError, match="2 of 3 recordings.*\n  photo: ") as error:
+        run(config(tmp_path, METHOD=["POS"]))
+    assert error.value.exit_code == 3 and "MAE" not in capsys.readouterr().out
+    assert not (tmp_path / "runs" / "x" / "metrics.json").exists()
+    prepare(Prepared(entries, allow=True))
+    assert "INCOMPLETE 2/3" in run(config(tmp_path, METHOD=["POS"])).read_text()
+    said = capsys.readouterr().out
+    assert said.index("INCOMPLETE 2/3") < said.index("MAE") and "nan" not in said
+
+
+def test_labels_of_a_part_give_no_plain_error(tmp_path, prepare, capsys):
+    """Two of five recordings have a label: incomplete, and the three are named."""
+    entries = {name: entry(name, label=name in "ab") for name in "abcde"}
+    prepare(Prepared(entries))
+    with pytest.raises(
+        publish.IncompleteTestError, match="2 of 5 recordings.*\n  c: no (label|reference), as others have"
+    ):
+        run(config(tmp_path, METHOD=["POS"]))
+    assert "MAE" not in capsys.readouterr().out
 
 
 def test_a_labelled_recording_too_short_for_a_rate_is_failed(tmp_path, prepare):

@@ -41,7 +41,7 @@ def run(config: Any) -> Path:
     left_out = [(recording.id, reason) for recording, reason in prepared.excluded]
     names = _names(config)
     if labelled:
-        return _errors(names, methods, samples, failed, settings, left_out)
+        return _errors(names, methods, samples, failed, settings, left_out, bool(prepared.allow_incomplete))
     names = replace(names, title=f"Pulse of {names.id}")
     report, lost = _vitals(names, methods, samples, failed, settings, left_out)
     _move_failed(prepared, lost)
@@ -122,23 +122,31 @@ def _errors(
     failed: list[tuple[str, str]],
     settings: Settings,
     left_out: Sequence[tuple[str, str]],
+    allow: bool,
 ) -> Path:
-    """Errors of every method: console lines of the preset, the comparison, the report."""
+    """Errors of every method: console lines of the preset, the comparison, the report.
+
+    IncompleteTestError before any of them when a recording fails only now, unless `allow`; and when no error is left.
+    """
     results: dict[str, list[Table]] = {}
     predictions: dict[str, list[RecordingResult]] = {}
     head = Head("ppg", "pulse", next(iter(methods)), settings)
     for name, method in methods.items():
-        print(f"===Unsupervised Method ( {name} ) Predicting ===")
         results[name], predictions[name] = classical_tables(name, method, samples, settings)
-        print(f"Used Unsupervised Method: {name}")
-        publish.say_table(results[name][-1], head, failed)
     results[CONSTANT] = [constant_mean(one) for one in next(iter(results.values()))]
     drawn = {f"{name}_{names.id}": name for name in methods}
     found = Compared(results, _examples(results, predictions), drawn=drawn)
     notes = [*reference_notes(sample.reference for sample in samples), *_flag_notes(samples)]
     outcomes = (publish.Outcome(head, found),)
     tested = publish.Tested(names.folder, outcomes, tuple(failed), tuple(notes), tuple(left_out))
-    return publish.write(tested, names)
+    publish.require_complete(tested.complete, allow)
+    for name in methods:
+        print(f"===Unsupervised Method ( {name} ) Predicting ===")
+        print(f"Used Unsupervised Method: {name}")
+        publish.say_table(results[name][-1], head, tested.complete)
+    path = publish.write(tested, names)
+    publish.require_complete(tested.complete, allow, written=True)
+    return path
 
 
 def _examples(

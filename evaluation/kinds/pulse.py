@@ -48,6 +48,11 @@ class Compared:
         return next(iter(self.tables.values()))
 
     @property
+    def asked(self) -> list[list[Table]]:
+        """The tables of each method that the run is about: those that a recording must be in."""
+        return [self.tables[method] for method in self.drawn.values() or [next(iter(self.tables))]]
+
+    @property
     def every(self) -> list[Table]:
         """All tables."""
         return [one for found in self.tables.values() for one in found]
@@ -136,7 +141,7 @@ class Pulse(Wave):
 
     def lost(self, found: Compared) -> tuple[set[str], dict[str, str]]:
         """As the report counts them."""
-        return lost_of(found.every)
+        return lost_of(found.own)
 
     def save(self, recordings: Sequence[Predicted], head: Head, names: Names) -> Any:
         """rPPG-Toolbox's output pickle, under its name."""

@@ -56,9 +56,7 @@ class Rate(Kind):
     def lines(self, found: list[Table], head: Head) -> list[str]:
         """A line per metric."""
         one = found[0]
-        scores = [
-            f"{name} ({head.name}): {score.value} +/- {score.standard_error}" for name, score in one.scores.items()
-        ]
+        scores = [f"{name} ({head.name}): {console.said(name, score)}" for name, score in one.scores.items()]
         return [f"{head.name}: one rate per clip, n = {len(one.valid)} clips", *scores, *console.excluded_lines(one)]
 
     def section(self, found: list[Table], head: Head) -> report.Section:
