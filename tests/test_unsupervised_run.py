@@ -11,6 +11,7 @@ import pytest
 from dataset.prepare.listing import LEFT_OUT
 from evaluation import publish
 from evaluation.settings import read_settings
+from registry import METRICS as REGISTRY
 from tests.evaluation_data import METRICS, beat, signal
 from unsupervised_methods import measure
 from unsupervised_methods import run as mode
@@ -100,6 +101,7 @@ def prepare(monkeypatch, tmp_path):
 
     labels = node(align=align, transform=lambda label, kind: label * (2.0 if kind == "Standardized" else 1.0))
     monkeypatch.setattr(measure, "labels", labels)
+    REGISTRY.names()  # what needs the real configuration is imported before
     monkeypatch.setitem(sys.modules, "config", node(run_folder=lambda _: tmp_path / "runs" / "x"))
 
     def use(prepared):
