@@ -190,16 +190,19 @@ def test_a_failure_moves_nobody_to_another_part(config, raw):
 
 
 def test_failed_ones_are_tried_again_when_asked(config, raw):
-    """DO_PREPROCESS False leaves a failed recording alone; True tries it again."""
-    (raw / "s2_T1.npy").write_bytes(b"no array")
+    """A failed recording is left alone until its file changes; DO_PREPROCESS True tries it again as it is."""
+    np.save(raw / "s2_T1.npy", np.zeros((5, 7)))
     with pytest.raises(IncompleteError):
         ready(config)
-    write_video(raw, "s2_T1")
     READ.clear()
     with pytest.raises(IncompleteError):
         ready(config)
     assert not READ
-    assert len(ready(config, DO_PREPROCESS=True).recordings) == 8 and set(READ) == {"s2_T1"}
+    with pytest.raises(IncompleteError):
+        ready(config, DO_PREPROCESS=True)
+    assert set(READ) == {"s2_T1"}
+    write_video(raw, "s2_T1")
+    assert len(ready(config, DO_PREPROCESS=False).recordings) == 8
 
 
 def test_overwrite_remakes_each_entry_once(config):
@@ -367,12 +370,16 @@ def test_mode_preprocess_reports_every_section(config, raw, capsys):
     assert "Warning: VALID and TEST share" in capsys.readouterr().out
 
 
-def test_recordings_that_disappeared_are_missed(config, raw):
-    """A recording of the frozen listing whose files are gone before it was read is named."""
+def test_recordings_that_disappeared_leave_by_name(config, raw, capsys):
+    """A recording whose files are gone is named, in no table and no failure, whether it was read before or not."""
     ready(config, END=0.25)
-    (raw / "s10_T2.npy").unlink()
-    with pytest.raises(IncompleteError, match="s10_T2: its files are gone"):
-        ready(config, END=1.0)
+    for name in ("s1_T1", "s10_T2"):
+        (raw / f"{name}.npy").unlink()
+    capsys.readouterr()
+    prepared = ready(config, END=1.0)
+    assert "2 of 8 recordings are gone from the data set and leave all tables: s1_T1, s10_T2" in capsys.readouterr().out
+    assert prepared.total == 6 and not prepared.failed
+    assert "s1_T1" not in (prepared.cache.root / "manifest.csv").read_text()
 
 
 def test_a_part_that_was_never_preprocessed(config, raw):

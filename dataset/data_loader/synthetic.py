@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal
+from dataset.files.reading import require_file
 from dataset.files.video import Frame, iter_frames
 from dataset.files.writing import replacing
 from dataset.synthetic.render import Session, Truth
@@ -87,7 +88,7 @@ def _truth_path(recording: Recording) -> Path:
 
 
 def _load(recording: Recording) -> Truth:
-    return Truth.load(_truth_path(recording))
+    return Truth.load(require_file(_truth_path(recording)))
 
 
 def _write(path: Path, write: Any) -> None:

@@ -1,7 +1,7 @@
 """Files that others have written: opened only when they are ordinary files of a size that can be, errors name them.
 
 A pipe in place of a file would block for ever, a device never end, a link lead in circles. Imports nothing of the
-toolbox but `faults`, so that everything that reads may use it.
+toolbox but `faults` and `opened`, so that everything that reads may use it.
 """
 
 import json
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from dataset.faults import is_own
+from dataset.files.opened import note
 
 AGAIN = "Copy or download it again, or leave the recording out."
 LARGEST_TEXT = 1 << 24  # bytes of what is parsed as a whole: its parts take some thirty times as much in memory
@@ -31,6 +32,7 @@ def require_file(path: str | Path, largest: int | None = None, remedy: str = AGA
     or a larger file; each names it and ends with `remedy`.
     """
     path = Path(path)
+    note(path)
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -47,6 +49,7 @@ def require_file(path: str | Path, largest: int | None = None, remedy: str = AGA
 
 def is_there(path: str | Path) -> bool:
     """Whether anything has this name, be it a link to nothing: an optional file that cannot be read is not absent."""
+    note(path)
     return os.path.lexists(path)
 
 
@@ -61,6 +64,7 @@ def read_bytes(path: str | Path, largest: int, remedy: str = AGAIN) -> bytes:
 
 def read_text(path: str | Path, largest: int = LARGEST_TEXT, remedy: str = AGAIN) -> str:
     """The whole text in UTF-8, without a byte order mark; ValueError for other bytes, else as `require_file`."""
+    note(path, text=True)
     try:
         return read_bytes(path, largest, remedy).decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -73,6 +77,7 @@ def iter_lines(path: str | Path, remedy: str = AGAIN) -> Iterator[str]:
     ValueError, without the name of the file, for a line that is too long or for too many, else as `require_file`.
     """
     path = require_file(path, LARGEST_TABLE, remedy)
+    note(path, text=True)
     with path.open("rb") as file:
         if sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b"")) > MOST_LINES:
             raise ValueError(f"it has more than {MOST_LINES} lines")

@@ -118,24 +118,26 @@ def cut(array: np.ndarray, box: Box | None) -> np.ndarray:
 class Decoding:
     """The decoder in use, what it noticed (counts by name, such as `corrupt_frames`), and the files it was given.
 
-    Of a folder of images only the first is named.
+    Of a folder of images only the first is named. With `unseen`, files are not decoded: so many frames without time
+    and pixels stand for theirs, to learn what times a data set gives to them.
     """
 
     decoder: str = "pyav"
     notes: dict[str, int] = field(default_factory=dict)
     files: list[Path] = field(default_factory=list)
+    unseen: int | None = None
 
 
 _CURRENT: ContextVar[Decoding | None] = ContextVar("decoding", default=None)
 
 
 @contextlib.contextmanager
-def decoding(decoder: str = "pyav") -> Iterator[Decoding]:
+def decoding(decoder: str = "pyav", unseen: int | None = None) -> Iterator[Decoding]:
     """Within the block `iter_frames` uses `decoder`, whoever calls it, and enters what it notices into the value.
 
     Loaders call `iter_frames(path)` without knowing the settings of the run; this is how the setting reaches them.
     """
-    state = Decoding(decoder)
+    state = Decoding(decoder, unseen=unseen)
     token = _CURRENT.set(state)
     try:
         yield state
@@ -177,6 +179,8 @@ def iter_frames(path: str | Path, decoder: str | None = None, count: int | None 
     if not path.stat().st_size:
         raise VideoError(f"'{path}' is empty (0 bytes). {AGAIN}")
     _remember(path)
+    if state is not None and state.unseen is not None:
+        return (Frame() for _ in range(state.unseen))
     return _of_one_size(DECODERS[decoder](path, count), path)
 
 

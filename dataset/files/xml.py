@@ -7,6 +7,7 @@ from xml.parsers import expat
 
 import numpy as np
 
+from dataset.files.opened import note
 from dataset.files.reading import AGAIN, LARGEST_TABLE, require_file, told
 
 BLOCK = 1 << 16  # bytes parsed at once
@@ -23,6 +24,7 @@ def read_columns(path: Path, names: Sequence[str]) -> list[np.ndarray]:
     is missing; ValueError when it is no XML, has an entry with a value that is missing or no number, or no such entry.
     """
     columns = _Columns(names)
+    note(path, text=True)
     try:
         with require_file(path, LARGEST_TABLE).open("rb") as file:
             columns.read(file)

@@ -61,7 +61,7 @@ def _bare_chunks(cached: Path, data: Any) -> list[Path]:
 
 
 def listing_of(loader: BaseLoader, root: Path, cache: Cache, data: Any, name: str) -> list[Recording]:
-    """The frozen listing, with paths when the raw data are there."""
+    """The recordings that are there; those of the frozen listing where the raw data are not."""
     if has_raw(data, loader):
         recordings = list_recordings(loader, root, name)
         if not recordings:
@@ -71,8 +71,8 @@ def listing_of(loader: BaseLoader, root: Path, cache: Cache, data: Any, name: st
                 f"{elsewhere(loader, root)}"
             )
         cache.freeze(recordings)
-        by_id = {recording.id: recording for recording in recordings}
-        return [by_id.get(row["id"]) or _without_path(row, root) for row in cache.listing()]
+        cache.claim(root.resolve())
+        return list(recordings)
     if not cache.root.is_dir():
         raise FileNotFoundError(
             f"No preprocessed data for {name.upper()}.DATA ({data.DATASET}) in '{cache.root}', and "

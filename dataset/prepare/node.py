@@ -5,6 +5,7 @@ from typing import Any
 
 from dataset.data_loader.base import BaseLoader
 from dataset.face.crop import FaceCrop
+from dataset.prepare.origin import origin_of, place
 from dataset.store.cache import Cache, cache_folder
 from registry import DATASETS
 
@@ -30,11 +31,12 @@ def has_raw(data: Any, loader: BaseLoader | None = None) -> bool:
 
 
 def open_cache(data: Any, loader: BaseLoader) -> Cache:
-    """The cache of a DATA node."""
+    """The cache of a DATA node; one of raw data that are there is known by their files (see `origin`)."""
     settings = cache_settings(data, loader)
     above = data.get("CACHE_ROOT") or above_experiment(data)
     folder = cache_folder(above, data.DATASET, data.DATA_PATH or "", settings, loader.has_video)
-    return Cache(folder, settings)
+    origin = origin_of(Path(data.DATA_PATH or ""), loader)
+    return place(Cache(folder, settings, origin), loader, face_crop(data), has_raw(data, loader))
 
 
 def above_experiment(data: Any) -> Path:

@@ -63,6 +63,7 @@ class Prepared:
     clip_options: dict[str, Any] = field(default_factory=dict)
     types: tuple[str, ...] = ()
     allow_incomplete: bool = False
+    rendered: bool = False  # made by the toolbox, wholly or in part: no measurement of people
 
     @property
     def total(self) -> int:

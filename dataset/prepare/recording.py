@@ -5,7 +5,7 @@ Nothing here ever holds a whole video, and nothing imports torch: each worker is
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import cv2
@@ -14,6 +14,7 @@ import numpy as np
 from dataset import faults
 from dataset.data_loader.base import BaseLoader, Recording, Signal
 from dataset.face.crop import FaceCrop, FaceFinder
+from dataset.files.opened import Opened, noting
 from dataset.files.reading import AGAIN, told
 from dataset.files.video import VideoError, as_frame, decoding
 from dataset.prepare.checks import (
@@ -49,18 +50,38 @@ def preprocess_recording(loader: BaseLoader, recording: Recording, crop: FaceCro
     raises, and CacheError when the cache cannot be written.
     """
     with decoding(crop.decoder) as noticed, cache.write(recording, loader.has_video) as entry:
+        labels = read_labels(loader, recording)
+        entry.fs = loader.fs
+        with noting() as opened:
+            if loader.has_video:
+                flags = _store_faces(loader, recording, crop, labels.waves, entry)
+            else:
+                check_lengths(labels.waves, loader.signals, 2, f" of '{recording.path}'")
+                entry.signals, flags = labels.waves, signal_flags(labels.waves)
+            flags |= _store_streams(loader, recording, entry)
+        entry.targets = labels.targets
+        entry.info |= labels.info
+        entry.flags = {**flags, **lacking(loader, entry), **noticed.notes}
+        if cache.origin is not None:
+            entry.sources = cache.origin.taken(recording, opened, labels.opened, loader.has_video)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """All of a recording but its frames, and the files that it was read from."""
+
+    waves: dict[str, Signal]
+    targets: dict[str, float]
+    info: dict[str, Any]
+    opened: Opened
+
+
+def read_labels(loader: BaseLoader, recording: Recording) -> Labels:
+    """Signals, targets and what is said of a recording; ValueError for a signal that cannot be used."""
+    with noting() as opened:
         waves = loader.read_wave(recording)
         check_signals(waves, loader.signals, f" of '{recording.path}'")
-        entry.fs = loader.fs
-        if loader.has_video:
-            flags = _store_faces(loader, recording, crop, waves, entry)
-        else:
-            check_lengths(waves, loader.signals, 2, f" of '{recording.path}'")
-            entry.signals, flags = waves, signal_flags(waves)
-        flags |= _store_streams(loader, recording, entry)
-        entry.targets = dict(loader.read_targets(recording))
-        entry.info |= loader.describe(recording)
-        entry.flags = {**flags, **_lacking(loader, entry), **noticed.notes}
+        return Labels(waves, dict(loader.read_targets(recording)), loader.describe(recording), opened)
 
 
 def _store_faces(
@@ -93,12 +114,12 @@ def _store_streams(loader: BaseLoader, recording: Recording, entry: EntryWriter)
     return flags
 
 
-def _lacking(loader: BaseLoader, entry: EntryWriter) -> dict[str, Any]:
+def lacking(loader: BaseLoader, entry: EntryWriter) -> dict[str, Any]:
     """Declared streams and signals that the recording lacks; beside a video alone, its signals speak for themselves."""
-    lacking = [name for name in loader.streams if name not in entry.stream_names]
+    names = [name for name in loader.streams if name not in entry.stream_names]
     if loader.streams or not loader.has_video:
-        lacking = [*(name for name in loader.signals if name not in entry.signals), *lacking]
-    return {"lacking": lacking} if lacking else {}
+        names = [*(name for name in loader.signals if name not in entry.signals), *names]
+    return {"lacking": names} if names else {}
 
 
 @dataclass
@@ -133,7 +154,7 @@ def preprocess_all(
     outcome = Outcome({recording.id: Status("done") for recording in recordings}, len(recordings) - len(todo))
     for problem in filter(None, (cache.damage(recording.id) for recording in todo)):
         print(f"{problem} It is made again.")
-    jobs = _Preprocessing(cache, loader=loader, crop=crop, overwrite=overwrite, frame_trace=frame_trace)
+    jobs = Preprocessing(cache, loader=loader, crop=crop, overwrite=overwrite, frame_trace=frame_trace)
     with show_progress(desc="Preprocessing", total=len(todo), unit="recordings", keep=False, silent=not todo) as bar:
         for name, status in run_all(jobs, todo, workers):
             outcome.statuses[name] = status
@@ -158,8 +179,8 @@ def summary(outcome: Outcome) -> list[str]:
 
 
 @dataclass(frozen=True)
-class _Preprocessing(Jobs):
-    """One entry after the other."""
+class Preprocessing(Jobs):
+    """One entry after the other; `work` says what is done with each."""
 
     loader: BaseLoader = field(kw_only=True)
     crop: FaceCrop = field(kw_only=True)
@@ -169,13 +190,9 @@ class _Preprocessing(Jobs):
     def __call__(self, recording: Recording) -> tuple[str, Status]:
         """Preprocess one recording; a failure becomes a status. Raises CacheError (unwritable), ProgramFault (code)."""
         self.follow_parent()
-        with _one_thread():
+        with _one_thread(), noting() as opened:
             try:
-                if self.overwrite or not _is_done(self.cache, recording, frame_trace=False):
-                    preprocess_recording(self.loader, recording, self.crop, self.cache)
-                if self.frame_trace:
-                    add_frame_trace(self.loader, recording, self.crop, self.cache)
-                return recording.id, Status("done")
+                return recording.id, Status("done", self.work(recording))
             except CacheError:
                 raise
             except SkipRecording as reason:
@@ -183,8 +200,22 @@ class _Preprocessing(Jobs):
             except Exception as error:  # any fault of one recording must leave the others alone
                 faults.check(error, f"Recording {recording.id!r}")
                 status = Status("failed", _reason(error, recording))
-        self.cache.set_status(recording.id, status)
+        if self.cache.origin is not None:
+            status = replace(status, sources=self.cache.origin.tried(recording, opened))
+        self.enter(status, recording)
         return recording.id, status
+
+    def work(self, recording: Recording) -> str:
+        """Make the entry; nothing more is to be said of it."""
+        if self.overwrite or not _is_done(self.cache, recording, frame_trace=False):
+            preprocess_recording(self.loader, recording, self.crop, self.cache)
+        if self.frame_trace:
+            add_frame_trace(self.loader, recording, self.crop, self.cache)
+        return ""
+
+    def enter(self, status: Status, recording: Recording) -> None:
+        """Write down that the recording has no entry."""
+        self.cache.set_status(recording.id, status)
 
     def finished(self, name: str) -> bool:
         """Only where the entry alone tells it."""

@@ -5,7 +5,7 @@ Nothing torch is imported before clips are asked for.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,15 +25,19 @@ from dataset.prepare.listing import (
     unmatched,
 )
 from dataset.prepare.node import clip_options, face_crop, has_raw, make_loader, open_cache
+from dataset.prepare.origin import said_without_raw
 from dataset.prepare.prepared import IncompleteError, Prepared
 from dataset.prepare.recording import preprocess_all
+from dataset.prepare.renewal import differences, renew
 from dataset.prepare.splits import Overlap, SplitError, judge
-from dataset.store.cache import Cache, Found
+from dataset.store.cache import Cache, Found, Status
 from dataset.store.disk import CacheError
 from dataset.store.entry import DamagedEntryError
+from dataset.store.sources import Difference
 
 __all__ = ["IncompleteError", "Prepared", "face_crop", "judge_overlaps", "make_loader", "prepare"]
 
+DONE = Status("done")
 REMADE: set[tuple[Path, str]] = set()  # entries this process has overwritten: sections share them, once is enough
 
 
@@ -43,9 +47,10 @@ def prepare(
     """Make the section `data` (a DATA node) of `name` (train, valid, test, unsupervised) ready.
 
     A file list that exists is obeyed (rPPG-Toolbox's chunks, or recording ids). Otherwise BEGIN, END and the fold
-    choose subjects from the frozen listing; missing cache entries are made while DATA_PATH exists (DO_PREPROCESS True
-    also tries failed ones again and remakes damaged ones; `overwrite` remakes all); then the filters of the data set
-    apply. With `shard` (i, n) all this concerns the i-th of n shares of the recordings only.
+    choose subjects from the listing; while DATA_PATH exists, missing cache entries are made, and those whose files
+    have changed are made again (DO_PREPROCESS True also tries failed ones again and remakes damaged ones; `overwrite`
+    remakes all); then the filters of the data set apply. With `shard` (i, n) all this concerns the i-th of n shares of
+    the recordings only.
 
     Of each entry only entry.json is read, once; signals.npz is opened when clips are made, or with DO_PREPROCESS True.
     Raises FileNotFoundError when neither raw data nor cache exist, SplitError for an impossible split or list, and
@@ -111,24 +116,40 @@ def _preprocess(
 ) -> dict[str, Found]:
     """Make the entries that are missing, as DO_PREPROCESS says; what has become of those recordings."""
     if not has_raw(data, loader):
+        entries = [one.entry for one in found.values() if one.entry is not None]
+        if entries:
+            print(f"{name.upper()}.DATA: {said_without_raw(cache, entries)}")
         return {}
     again = {"missing", "failed"} if data.DO_PREPROCESS else {"missing"}
-    present = [recording for recording in chosen if "absent" not in recording.info]
+    present = list(chosen)
     anew = {r.id for r in present if overwrite and (cache.root, r.id) not in REMADE}
     pseudo = bool(data.PREPROCESS.USE_PSUEDO_PPG_LABEL)
-    todo = [r for r in present if r.id in anew or _lacks(found[r.id], again, pseudo)]
+    crop = replace(face_crop(data), device=config.get("DEVICE", "cpu"))
+    workers = config.get("DASK") or config.get("PREPROCESS_WORKERS", -1)
+    changed = differences([r for r in present if r.id not in anew], found, cache)
+    renewed = renew(
+        [r for r in present if r.id in changed and found[r.id].entry], changed, loader, crop, cache, workers, name
+    )
+    found = {**found, **cache.survey(renewed)}
+    untried = [r for r in present if renewed.get(r.id, DONE).state == "done"]
+    todo = [
+        r for r in untried if r.id in anew or _lacks(found[r.id], again, pseudo) or _may_work_now(r, found, changed)
+    ]
     if not todo:
         _complete(cache, {recording.id: found[recording.id] for recording in present})
-        return {}
+        return {name: found[name] for name in renewed}
     REMADE.update((cache.root, name) for name in anew)
     if not (data.DO_PREPROCESS or overwrite):
         print(
             f"{name.upper()}.DATA: {len(todo)} of {len(chosen)} recordings are not (wholly) in the cache; making them."
         )
-    crop = replace(face_crop(data), device=config.get("DEVICE", "cpu"))
-    workers = config.get("DASK") or config.get("PREPROCESS_WORKERS", -1)
     preprocess_all(loader, todo, crop, cache, workers, bool(anew), pseudo)
-    return cache.survey(recording.id for recording in todo)
+    return cache.survey([*renewed, *(recording.id for recording in todo)])
+
+
+def _may_work_now(recording: Recording, found: Mapping[str, Found], changed: Mapping[str, Difference]) -> bool:
+    """Whether a recording that failed, or was skipped, has other files than then."""
+    return found[recording.id].entry is None and recording.id in changed
 
 
 def _lacks(found: Found, again: Collection[str], pseudo: bool) -> bool:
@@ -171,23 +192,17 @@ def _sort_out(
         elif status.state == "skipped":
             prepared.excluded.append((recording, status.reason or "skipped"))
         else:
-            prepared.failed.append((recording, status.reason or _why_missing(has_raw(data, loader), data, recording)))
+            prepared.failed.append((recording, status.reason or _why_missing(has_raw(data, loader), data)))
 
 
-def _why_missing(raw: bool, data: Any, recording: Recording) -> str:
-    if not raw:
-        return f"not in the cache, and DATA_PATH '{data.DATA_PATH}' does not exist"
-    if "absent" not in recording.info:
-        return "not preprocessed"
-    return (
-        f"its files are gone from DATA_PATH '{data.DATA_PATH}'. Bring them back, or delete recordings.json in the "
-        f"cache: it is then made again"
-    )
+def _why_missing(raw: bool, data: Any) -> str:
+    return "not preprocessed" if raw else f"not in the cache, and DATA_PATH '{data.DATA_PATH}' does not exist"
 
 
 def _settle(prepared: Prepared, found: dict[str, Found], data: Any, loader: BaseLoader, config: Any) -> None:
     """Fill in what depends on the recordings, and refuse what is missing."""
     entries = [found[recording.id].entry for recording in prepared.recordings]
+    prepared.rendered = any(entry.rendered for entry in entries)
     prepared.allow_incomplete = bool(config.ALLOW_INCOMPLETE)
     prepared.types = tuple(data.PREPROCESS.DATA_TYPE)
     own = entries[0].fs if entries else 0.0

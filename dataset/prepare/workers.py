@@ -13,6 +13,7 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from dataset import faults
 from dataset.data_loader.base import Recording
+from dataset.files.opened import Opened
 from dataset.store.cache import Cache, Status
 from dataset.store.disk import CacheError
 
@@ -56,11 +57,12 @@ def _run_on_cluster(jobs: Jobs, todo: list[Recording], address: str) -> Iterator
     """Run `jobs` on the workers of a dask scheduler; all paths are absolute, as workers have folders of their own."""
     from dataset.prepare import cluster  # late: an optional package
 
-    cache = Cache(jobs.cache.root.absolute(), jobs.cache.settings)
+    cache = jobs.cache.absolute()
     todo = [replace(recording, path=recording.path.absolute()) for recording in todo]
+    by_id = {recording.id: recording for recording in todo}
     for name, answer in cluster.run(address, replace(jobs, cache=cache), todo, cache.root):
         if answer is None:
-            yield name, _died(cache, name, "on the cluster, more than once")
+            yield name, _died(cache, by_id[name], "on the cluster, more than once")
         elif answer[1].state == "done" and not _is_seen(cache, name):
             yield name, Status("failed", UNSEEN)
         else:
@@ -122,16 +124,18 @@ def _run_alone(jobs: Jobs, recording: Recording) -> tuple[str, Status] | Status:
     try:
         return executor.submit(jobs, recording).result()[1]
     except BrokenProcessPool as error:
-        return _died(jobs.cache, recording.id, _exit_code(error))
+        return _died(jobs.cache, recording, _exit_code(error))
     finally:
         executor.shutdown(wait=True, kill_workers=True)
 
 
-def _died(cache: Cache, name: str, how: str) -> Status:
-    """Enter that the process that read recording `name` died, and clear what it was writing."""
-    status = Status("failed", f"the process that read it died ({how}): a crash of the decoder, or killed for memory")
-    cache.abandon(name)
-    cache.set_status(name, status)
+def _died(cache: Cache, recording: Recording, how: str) -> Status:
+    """Enter that the process that read `recording` died, and clear what it was writing."""
+    sources = cache.origin.tried(recording, Opened()) if cache.origin else {}
+    reason = f"the process that read it died ({how}): a crash of the decoder, or killed for memory"
+    status = Status("failed", reason, sources)
+    cache.abandon(recording.id)
+    cache.set_status(recording.id, status)
     return status
 
 

@@ -2,6 +2,7 @@
 
     <CACHED_PATH>/faces-v1/<DATASET>_<last folder of DATA_PATH>_<hash of the settings>/
         recordings.json          id and subject of every recording, in order: what splits count over
+        .root.json               the folder of raw data that it was made from; another one gets a folder of its own
         .status/<id>.json        done, failed or skipped, with the reason
         manifest.csv             the same as a table, derived
         <id>/faces.npy           (T, H, W, 3) uint8 RGB, opened as a memory map
@@ -11,6 +12,8 @@
         <id>/entry.json          format, settings, frames per second, statistics, flags, targets, checksums
 
 A data set without video lies in `signals-v1/` instead: its entries have no faces, and its settings say nothing of any.
+entry.json also says which files an entry was made of (`dataset.store.sources`); where these are there, they are
+compared.
 An entry is written under `.writing/` and renamed when whole: a folder with an `entry.json` is a finished entry. It
 holds no time of day, host, process or absolute path, so the same input gives the same bytes.
 """
@@ -26,13 +29,13 @@ import re
 import shutil
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dataset.data_loader.base import Recording, natural_key
+from dataset.data_loader.base import Recording
 from dataset.files.names import cell, shown
 from dataset.files.reading import read_json, told
 from dataset.store import disk
@@ -41,17 +44,19 @@ from dataset.store.entry import (
     ENTRY,
     FORMAT,
     REMAKE,
+    SIGNALS,
     DamagedEntryError,
     Entry,
     read_about,
     read_entry,
     wrong_files,
 )
+from dataset.store.sources import Origin
 from dataset.store.streams import HEADER
-from dataset.store.writer import EntryWriter, as_plain
+from dataset.store.writer import EntryWriter, as_plain, entry_text
 
 WRITING, STATUS = ".writing", ".status"
-LISTING, MANIFEST = "recordings.json", "manifest.csv"
+LISTING, MANIFEST, ROOT = "recordings.json", "manifest.csv", ".root.json"
 STATES = ("done", "failed", "skipped", "missing")
 COLUMNS = ("id", "subject", "state", "reason", "frames", "fs", "flags")  # of the manifest
 
@@ -62,6 +67,7 @@ class Status:
 
     state: str
     reason: str = ""
+    sources: Mapping[str, Any] = field(default_factory=dict, compare=False)  # the files that a failed one was read from
 
     def __post_init__(self) -> None:
         """The reason names files, and can be printed and written whatever their names are."""
@@ -103,25 +109,31 @@ def safe_name(name: str) -> str:
 class Cache:
     """Entries of one data set made with one set of settings, under `root` (see `cache_folder`)."""
 
-    def __init__(self, root: str | Path, settings: dict[str, Any]):
-        """`settings` are plain values; everything that the stored frames depend on."""
+    def __init__(self, root: str | Path, settings: dict[str, Any], origin: Origin | None = None):
+        """`settings` are plain values; everything that the stored frames depend on. `origin`: the raw data."""
         self.root = Path(root)
+        self.origin = origin
         self.settings = json.loads(_json(settings))
+
+    def absolute(self) -> "Cache":
+        """The same for a process with another working directory."""
+        origin = self.origin and replace(self.origin, root=self.origin.root.absolute())
+        return Cache(self.root.absolute(), self.settings, origin)
 
     # --- the listing
 
     def freeze(self, recordings: Sequence[Recording]) -> None:
         """Remember id, subject and order of `recordings`; splits count over them, also when the raw data are gone.
 
-        A listing that was frozen before keeps what has disappeared; new recordings join it, and that is said aloud.
+        The listing follows the data: what is new joins it and what has gone leaves it, and both are said aloud. The
+        entries of those that went stay where they are.
         """
-        new = [{"id": recording.id, "subject": recording.subject} for recording in recordings]
+        rows = [{"id": recording.id, "subject": recording.subject} for recording in recordings]
         old = self.listing() if (self.root / LISTING).is_file() else []
-        rows = _merge(old, new)
         if rows == old:
             return
-        if old:
-            print(f"'{self.root}': the data set grew from {len(old)} to {len(rows)} recordings; splits change with it.")
+        for line in _changes([row["id"] for row in old], [row["id"] for row in rows]) if old else ():
+            print(f"'{self.root}': {line}")
         content = json.dumps({"format": FORMAT, "recordings": rows}, indent=1)
         self._replace(self.root / LISTING, content + "\n")
 
@@ -137,6 +149,20 @@ class Cache:
                 f"'{self.root / LISTING}' is not a listing of format {FORMAT}. Delete it; it is made again."
             )
         return rows
+
+    def owner(self) -> dict[str, Any]:
+        """`root`, the folder of raw data that the cache was made from, and whether it was `rendered`; {}: not known."""
+        try:
+            content = read_json(self.root / ROOT)
+        except (OSError, ValueError):
+            return {}
+        return content if isinstance(content.get("root"), str) else {}
+
+    def claim(self, root: Path) -> None:
+        """Write down that the cache is that of the raw data in `root`, unless it is another's."""
+        if not self.owner():
+            content = {"root": str(root), "rendered": bool(self.origin and self.origin.rendered)}
+            self._replace(self.root / ROOT, json.dumps(content, indent=1) + "\n")
 
     # --- states
 
@@ -213,7 +239,7 @@ class Cache:
         """The state that the status file of a recording without entry tells."""
         try:
             content = read_json(self._status_path(recording_id))
-            status = Status(str(content["state"]), str(content["reason"]))
+            status = Status(str(content["state"]), str(content["reason"]), dict(content.get("sources", {})))
         except (OSError, ValueError, KeyError, TypeError):
             return Status("missing")
         return status if status.state in ("failed", "skipped") else Status("missing")
@@ -315,6 +341,28 @@ class Cache:
         """Remove what a process that no longer runs has left of an unfinished entry; another run's stays."""
         disk.remove_abandoned(self.root / WRITING / safe_name(recording_id))
 
+    def replace_about(self, recording_id: str, content: Mapping[str, Any]) -> None:
+        """Let entry.json of a finished entry say `content`; its other files stay."""
+        self._replace(self.path(recording_id) / ENTRY, entry_text(content).encode(errors="backslashreplace"))
+
+    def replace_signals(self, recording_id: str, signals: bytes, content: Mapping[str, Any]) -> None:
+        """Give a finished entry other signals, and let entry.json say `content`; frames are linked, not copied."""
+        with disk.writing(self.root):
+            folder, lock = disk.own_folder(self.root / WRITING, safe_name(recording_id))
+            try:
+                for file in self.path(recording_id).glob("*.npy"):
+                    disk.link(file, folder / file.name)
+                disk.write(folder / SIGNALS, signals)
+                disk.write(folder / ENTRY, entry_text(content).encode(errors="backslashreplace"))
+                disk.move(folder, self.path(recording_id), self.root / WRITING)
+            finally:
+                os.close(lock)
+
+    def remove(self, recording_id: str) -> None:
+        """Take an entry away, which belongs to files that are no more."""
+        with disk.writing(self.root):
+            disk.remove(self.path(recording_id), self.root / WRITING)
+
     def write_frame_trace(self, recording_id: str, trace: np.ndarray) -> None:
         """Add the mean RGB (T, 3) of the whole frames to a finished entry."""
         content = io.BytesIO()
@@ -335,7 +383,8 @@ class Cache:
 
 
 def _status_file(recording_id: str, status: Status) -> str:
-    content = {"id": recording_id, "state": status.state, "reason": status.reason}
+    content: dict[str, Any] = {"id": recording_id, "state": status.state, "reason": status.reason}
+    content |= {"sources": status.sources} if status.sources else {}
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -376,13 +425,18 @@ def _difference(content: Mapping[str, Any], cache: Cache) -> str:
     return ", ".join(f"{key}: {theirs.get(key)!r} there, {ours.get(key)!r} here" for key in keys[:3]) or "another id"
 
 
-def _merge(old: list[dict[str, str]], new: list[dict[str, str]]) -> list[dict[str, str]]:
-    """The recordings of both listings; in the new order when it has them all."""
-    known = {row["id"] for row in new}
-    gone = [row for row in old if row["id"] not in known]
-    if not gone:
-        return new
-    return sorted([*gone, *new], key=lambda row: (natural_key(row["subject"]), natural_key(row["id"])))
+def _changes(old: list[str], new: list[str]) -> Iterator[str]:
+    """A sentence each for recordings that came and that went."""
+    before, after = set(old), set(new)
+    came, went = len(after - before), [name for name in old if name not in after]
+    if came:
+        yield f"{came} recordings are new in the data set, which had {len(old)}; splits change with it."
+    if went:
+        names = ", ".join(went[:10]) + (", ..." if len(went) > 10 else "")
+        yield (
+            f"{len(went)} of {len(old)} recordings are gone from the data set and leave all tables: {names}. Splits "
+            f"change with it; their entries stay here, unused until the files come back."
+        )
 
 
 def _file_checksum(path: Path) -> str:

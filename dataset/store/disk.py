@@ -102,6 +102,25 @@ def move(source: Path, target: Path, trash: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def remove(folder: Path, trash: Path) -> None:
+    """Take a folder away as a whole: half of it is never seen under its name."""
+    make_own(trash)
+    old = trash / f"{folder.name}.old"
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        os.replace(folder, old)
+        sync_folder(folder.parent)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def link(source: Path, target: Path) -> None:
+    """The same file under another name, or a copy where the file system knows no links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 def replace(path: Path, content: str | bytes, scratch: Path) -> Path:
     """Write a small file in the folder `scratch`, which is the cache's own, and rename it to `path`."""
     make_own(scratch)

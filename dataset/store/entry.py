@@ -53,6 +53,12 @@ class Entry:
     info: dict[str, Any] = field(default_factory=dict)
     targets: dict[str, float] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict, repr=False)  # checksum, and signals and streams by name
+    sources: Mapping[str, Any] = field(default_factory=dict, repr=False)  # see dataset.store.sources; {}: not known
+
+    @property
+    def rendered(self) -> bool:
+        """Whether it was made of rendered data."""
+        return bool(self.sources.get("rendered"))
 
     @property
     def signal_names(self) -> tuple[str, ...]:
@@ -221,6 +227,7 @@ def _read_entry(folder: Path, content: Mapping[str, Any]) -> Entry:
         info=dict(content["info"]),
         targets={name: math.nan if value is None else float(value) for name, value in _targets(content)},
         about={"checksum": content["checksums"][SIGNALS], "signals": signals, "streams": streams},
+        sources=dict(content.get("sources", {})),
     )
 
 

@@ -30,6 +30,7 @@ class EntryWriter:
         self.targets: dict[str, float] = {}
         self.flags: dict[str, Any] = {}
         self.info: dict[str, Any] = dict(recording.info)
+        self.sources: Mapping[str, Any] = {}  # the files it is made of, see dataset.store.sources
         self.fs: float | None = None  # frames per second where the frames have no times
         self.times: list[float | None] = []
         self._folder, self._recording, self._settings, self._video = folder, recording, settings, video
@@ -131,15 +132,9 @@ class EntryWriter:
             raise ValueError("neither a signal nor a frame was stored")
 
     def _signals_file(self) -> bytes:
-        arrays = self._face_arrays() if self._video else {}
-        for name, signal in sorted(self.signals.items()):
-            arrays[f"signal.{name}.values"] = _numbers(signal.values, name)
-            if signal.times is not None:
-                arrays[f"signal.{name}.times"] = _numbers(signal.times, name)
+        arrays = (self._face_arrays() if self._video else {}) | signal_arrays(self.signals)
         arrays |= {f"stream.{name}.times": times for name, (_, times) in self._clocks.items() if times is not None}
-        content = io.BytesIO()
-        np.savez(content, **arrays)
-        return content.getvalue()
+        return archive(arrays)
 
     def _face_arrays(self) -> dict[str, np.ndarray]:
         arrays = {"trace": np.array(self._trace, np.float64)}
@@ -155,13 +150,13 @@ class EntryWriter:
             "subject": self._recording.subject,
             "settings": self._settings,
             "fs": self._rate(),
-            "signals": {name: {"fs": signal.fs, "unit": signal.unit} for name, signal in self.signals.items()},
+            "signals": about_signals(self.signals),
             "flags": self.flags,
-            "info": {key: value for key, value in self.info.items() if _is_plain(value)},
+            "info": plain_info(self.info),
             "checksums": checksums,
             **self._where_there_is_any(),
         }
-        return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, default=as_plain) + "\n"
+        return entry_text(content)
 
     def _where_there_is_any(self) -> dict[str, Any]:
         """What entry.json says of faces, thermal frames, further streams and targets."""
@@ -176,6 +171,8 @@ class EntryWriter:
             }
         if self.targets:
             content["targets"] = checked_targets(self.targets)
+        if self.sources:
+            content["sources"] = self.sources
         return content
 
     def _rate(self) -> float:
@@ -191,6 +188,38 @@ class EntryWriter:
 
     def _stream_rates(self) -> list[float]:
         return [rate for rate, _ in self._clocks.values()]
+
+
+def entry_text(content: Mapping[str, Any]) -> str:
+    """What entry.json holds, as text: the same for the same content."""
+    return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, default=as_plain) + "\n"
+
+
+def archive(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """signals.npz of these arrays, in their order."""
+    content = io.BytesIO()
+    np.savez(content, **arrays)
+    return content.getvalue()
+
+
+def signal_arrays(signals: Mapping[str, Signal]) -> dict[str, np.ndarray]:
+    """The arrays by which signals.npz keeps signals; ValueError for one that holds no numbers."""
+    arrays = {}
+    for name, signal in sorted(signals.items()):
+        arrays[f"signal.{name}.values"] = _numbers(signal.values, name)
+        if signal.times is not None:
+            arrays[f"signal.{name}.times"] = _numbers(signal.times, name)
+    return arrays
+
+
+def about_signals(signals: Mapping[str, Signal]) -> dict[str, Any]:
+    """What entry.json says of signals."""
+    return {name: {"fs": signal.fs, "unit": signal.unit} for name, signal in signals.items()}
+
+
+def plain_info(info: Mapping[str, Any]) -> dict[str, Any]:
+    """What of `info` can be stored."""
+    return {key: value for key, value in info.items() if _is_plain(value)}
 
 
 def signal_rate(signal: Signal) -> float | None:
