@@ -233,8 +233,8 @@ def show_names() -> int:
         ("Face detectors (CROP_FACE.BACKEND)", DETECTORS),
         ("Modes (TOOLBOX_MODE)", MODES),
     ):
-        print(f"{title}: {', '.join(registry.names())}")
-        for module, package in registry.missing().items():
+        print(f"{title}: {', '.join(registry.listed())}")
+        for module, package in registry.absent().items():
             print(f"  {module} is not available: package {package!r} is not installed")
     return 0
 

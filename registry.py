@@ -1,11 +1,15 @@
 """Names a user writes in a YAML file, looked up: data sets, methods, detectors, metrics.
 
-A registry imports every module of its package on first use, so adding an entry is adding one file.
+Adding an entry is adding one file to the registry's package. Which file declares which name is read from the decorators
+in the source, so that a name can be listed, and its file alone imported, without importing the others.
 A module whose optional package is missing is left out, and the error that misses it names the package.
 """
 
+import ast
 import difflib
+import functools
 import importlib
+import importlib.util
 import os
 import pkgutil
 import sys
@@ -42,6 +46,7 @@ class Registry:
         self._entries: dict[str, Any] = {}
         self._missing: dict[str, str] = {}  # module -> the package it could not import
         self._loaded = False
+        self._source: dict[object, tuple[str, str]] | None = None  # of `_declared`, once it was read
 
     def register(self, name: str, *aliases: str) -> Callable[[Any], Any]:
         """Enter the decorated class or function as `name`; `aliases` find it, too, but are not listed."""
@@ -57,14 +62,16 @@ class Registry:
 
     def __getitem__(self, name: str) -> Any:
         """The entry called `name`; KeyError with the nearest known name otherwise."""
-        self._load()
-        if name not in self._entries:
+        if name not in self:
             raise KeyError(self.unknown(name))
         return self._entries[name][1]
 
     def __contains__(self, name: object) -> bool:
         """Whether `name` is an entry or an alias of one."""
-        self._load()
+        if not self._loaded and name in self._declared():
+            self._import(self._declared()[name][0])  # that module alone: others may take seconds
+        if name not in self._entries:
+            self._load()
         return name in self._entries
 
     def __iter__(self) -> Iterator[str]:
@@ -75,6 +82,31 @@ class Registry:
         """All public names, sorted, without aliases."""
         self._load()
         return sorted({name for name, _ in self._entries.values()}, key=str.lower)
+
+    def listed(self) -> list[str]:
+        """As `names`, from the source of the package: nothing of it is imported."""
+        absent = self.absent()
+        declared = {public for module, public in self._declared().values() if module not in absent}
+        return sorted(declared | {name for name, _ in self._entries.values()}, key=str.lower)
+
+    def absent(self) -> dict[str, str]:
+        """As `missing`, from the source of the package: modules that could not be imported, each with the reason."""
+        needed = {module: absent_package(module) for module in self._modules()}
+        return {module: package for module, package in needed.items() if package}
+
+    def _modules(self) -> list[str]:
+        package = importlib.import_module(self.package)
+        return [module.name for module in pkgutil.iter_modules(package.__path__, self.package + ".")]
+
+    def _declared(self) -> dict[object, tuple[str, str]]:
+        """Names and aliases in the calls of `register` -> (module, public name), without names that are computed."""
+        if self._source is None:
+            own = [name for name, value in globals().items() if value is self]
+            self._source = {}
+            for module in self._modules() if own else []:
+                for public, *aliases in _registrations(module, own[0]):
+                    self._source |= {name: (module, public) for name in (public, *aliases)}
+        return self._source
 
     def unknown(self, name: object) -> str:
         """The sentence for a `name` that is not here: nearest name, known names, missing packages."""
@@ -94,9 +126,8 @@ class Registry:
             return
         self._loaded = True  # before the imports: a module may look names up while it is imported
         try:
-            package = importlib.import_module(self.package)
-            for module in pkgutil.iter_modules(package.__path__, self.package + "."):
-                self._import(module.name)
+            for module in self._modules():
+                self._import(module)
         except BaseException:
             self._loaded = False  # half a registry must not pass for a whole one
             raise
@@ -125,6 +156,71 @@ OURS = {"config", "dataset", "evaluation", "neural_methods", "registry", "settin
 
 def _is_ours(module: str) -> bool:
     return module.split(".")[0] in OURS
+
+
+# --- What a module says of itself, read without importing it --------------------------------------------------------
+
+
+ROOT = Path(__file__).resolve().parent
+
+
+@functools.cache
+def _tree(module: str) -> ast.Module:
+    file = _file(module)
+    return ast.parse(file.read_text(encoding="utf-8")) if file else ast.Module([], [])
+
+
+def _file(module: str) -> Path | None:
+    """The source of a module of ours, or of one whose package was imported."""
+    if not _is_ours(module):
+        spec = importlib.util.find_spec(module)
+        return Path(spec.origin) if spec and spec.origin else None
+    path = ROOT.joinpath(*module.split("."))  # find_spec would import the packages above
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+
+
+def _registrations(module: str, registry: str) -> Iterator[list[str]]:
+    """Name and aliases of each call `registry.register("name", ...)` in the source of `module`."""
+    for node in ast.walk(_tree(module)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == f"{registry}.register":
+            names = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
+            if names and len(names) == len(node.args):
+                yield names
+
+
+@functools.cache
+def absent_package(module: str) -> str:
+    """The first package that importing `module` would miss, through all our modules that it imports; "": none."""
+    for name in _imported(_tree(module)):
+        if not _is_ours(name):
+            found = "" if _is_installed(name.split(".")[0]) else name.split(".")[0]
+        elif name != module and _file(name):
+            found = absent_package(name)
+        else:
+            found = ""
+        if found:
+            return found
+    return ""
+
+
+def _imported(tree: ast.Module) -> Iterator[str]:
+    """The modules that the top level of `tree` imports."""
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names if _is_ours(node.module))  # or no module
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ModuleNotFoundError, ValueError):  # ValueError: a module without a spec, as notebooks have
+        return module in sys.modules
+
+
+# --- Plug-ins -------------------------------------------------------------------------------------------------------
 
 
 def import_plugin(path: Path) -> list[str]:

@@ -80,6 +80,37 @@ def test_a_broken_module_of_our_own_is_an_error_each_time(package, text):
             things.names()
 
 
+@pytest.mark.parametrize("kind", ["DATASETS", "DETECTORS", "METHODS", "UNSUPERVISED", "METRICS", "KINDS", "MODES"])
+def test_what_is_listed_unseen_is_what_importing_registers(kind):
+    """The decorators in the source are the only list: names, aliases, and the module of each."""
+    found = getattr(registry, kind)
+    assert found.listed() == found.names()
+    assert found.absent() == found.missing()
+    below = _below(found.package)
+    own = {name: public for name, (public, entry) in found._entries.items() if entry.__module__ in below}
+    assert {name: public for name, (_, public) in found._declared().items()} == own
+
+
+def _below(package: str) -> set[str]:
+    return {name for name in sys.modules if f"{name}.".startswith(f"{package}.")}
+
+
+def test_a_name_imports_its_own_module_only(package):
+    """One network does not pay for what another one imports."""
+    things = package(a=ENTRY, slow="raise RuntimeError('imported')\n" + ENTRY.replace("'Tscan', 'TSCAN'", "'Slow'"))
+    assert things["Tscan"].__name__ == "A" and "TSCAN" in things
+    assert things.listed() == ["Slow", "Tscan"]
+    with pytest.raises(RuntimeError, match="imported"):
+        things["Slow"]
+
+
+def test_a_name_that_is_computed_is_found_by_importing(package):
+    """The source alone does not tell it."""
+    things = package(a=ENTRY, b=ENTRY.replace("'Tscan', 'TSCAN'", "'P' + 'OS'"))
+    assert things.listed() == ["Tscan"]
+    assert "POS" in things and things.listed() == ["POS", "Tscan"]
+
+
 def test_two_entries_of_one_name_are_refused():
     """Which of them runs would depend on file order."""
     things = Registry("thing", "tests")
