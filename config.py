@@ -23,6 +23,7 @@ from settings.checks import at_least, registered, run_checks
 from settings.files import ROOT
 from settings.layers import (
     Layer,
+    Override,
     data_base_layers,
     environment_layers,
     file_layers,
@@ -36,11 +37,12 @@ from settings.merging import declare, merge
 from settings.modes import mode_of, used_sections
 from settings.names import run_name
 from settings.roots import find_data
+from settings.short_keys import expand
 from settings.shown import changes
 from unsupervised_methods.schema import CLASSICAL
 
 __all__ = [
-    "DEFAULT_FILE", "DEFAULT_FILE_LIST", "SECTIONS", "ConfigError", "Loaded", "dump", "load_config", "read",
+    "DEFAULT_FILE", "DEFAULT_FILE_LIST", "SECTIONS", "ConfigError", "Loaded", "Override", "dump", "load_config", "read",
     "run_folder", "run_hash", "run_name", "schema", "shard", "used_sections",
 ]  # fmt: skip
 
@@ -152,16 +154,23 @@ def load_config(path: str | Path | None = None, overrides: Iterable[str] = ()) -
     return read(path, overrides).config
 
 
-def read(path: str | Path | None = None, overrides: Iterable[str] = (), *, new_paths: bool = False) -> Loaded:
+def read(path: str | Path | None = None, overrides: Iterable[Override] = (), *, new_paths: bool = False) -> Loaded:
     """As `load_config`, with the messages for the user.
 
+    An override is `KEY=VALUE`, read as YAML, or (key, value) to be taken as it is.
     `new_paths` True: a DATA_PATH given on the command line need not exist yet.
     """
     path = Path(path or DEFAULT_FILE)
     layers = [*file_layers(path), *local_layers(), *environment_layers(), *override_layers(overrides)]
     layers = [*data_base_layers(layers), *layers]
-    tree = extended_schema(layers)
-    loaded, defaults = Loaded(tree, file=str(path)), tree.clone()
+    loaded = Loaded(extended_schema(layers), file=str(path))
+    written_out = expand(loaded, layers)
+    if loaded.log:  # a short key may name a method or a data set, which has keys of its own: once more, with them
+        loaded.config = extended_schema(written_out)
+        loaded.log.clear()
+        written_out = expand(loaded, layers)
+    layers = written_out
+    defaults = loaded.config.clone()
     for layer in layers:
         if layer.file:
             loaded.log.append(f"=> Merging a config file from {layer.source}")
@@ -256,7 +265,10 @@ def _later() -> dict[str, Any]:
     tree = schema()
     keys = [key for owner in OWNERS for key in owner.later]
     sections = [key.replace("D.", f"{section}.DATA.", 1) for key in keys if key[:2] == "D." for section in SECTIONS]
-    return {key: value_of(tree, key) for key in [*sections, *(key for key in keys if key[:2] != "D.")]}
+    of_data = {key: DATASETS[name].OPTIONS[key] for name in DATASETS for key in DATASETS[name].LATER}
+    return {key: value_of(tree, key) for key in [*sections, *(key for key in keys if key[:2] != "D.")]} | {
+        f"{section}.DATA.{key}": value for key, value in of_data.items() for section in SECTIONS
+    }
 
 
 def dump(config: CfgNode) -> str:

@@ -26,7 +26,7 @@ EXAMPLES = """examples:
   python main.py                                               the synthetic demo: classical methods
   python main.py --config_file configs/demo/physnet.yaml       train and test PhysNet on synthetic faces
   python main.py --config_file X.yaml TRAIN.LR=1e-3 DEVICE=cpu any key of the file can be overridden
-  python main.py --video me.mp4                                the pulse in your own video
+  python main.py --video me.mp4                                the pulse in your own video, or in many: *.mp4 a/ b/
   python main.py --config_file X.yaml --doctor                 what is wrong with the recordings it reads?
   python main.py --list                                        names of data sets, methods and metrics
   python main.py --check configs/infer_configs/*.yaml          are these files right? Nothing is run
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
         if asked.list:
             return show_names()
         if asked.check:
-            return check_files(asked.check, overrides(asked))
+            return check_files(asked.check, [*overrides(asked), *asked.override])
         return run(asked)
     except KeyboardInterrupt:
         print(
@@ -58,12 +58,22 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """The arguments, with the KEY=VALUE that follow the files of --check where they belong."""
+    """The arguments, with the KEY=VALUE that follow the files of --check and --video where they belong."""
     asked = parser().parse_intermixed_args(arguments)
     if asked.check:
-        asked.override += [name for name in asked.check if "=" in name and not Path(name).exists()]
-        asked.check = [name for name in asked.check if name not in asked.override]
+        asked.check = _without_settings(asked.check, asked.override)
+    if asked.video:
+        asked.video = _without_settings(asked.video, asked.override)
+        if not asked.video:
+            parser().error("argument --video: name at least one video or folder")
     return asked
+
+
+def _without_settings(names: list[str], override: list[str]) -> list[str]:
+    """The `names` that are no KEY=VALUE; those join `override`."""
+    moved = [name for name in names if "=" in name and not Path(name).exists()]
+    override += moved
+    return [name for name in names if name not in moved]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -83,7 +93,7 @@ def parser() -> argparse.ArgumentParser:
     add("--show_config", action="store_true", help="print all settings of the run, not only those that differ")
     add("--check", nargs="+", metavar="FILE", help="load and check files (or folders of them) without running them")
     add("--plugin", action="append", default=[], metavar="PATH", help="a .py file or folder whose registrations count")
-    add("--video", metavar="FILE", help="use this video (or folder of videos) as the data")
+    add("--video", metavar="FILE", nargs="+", action="extend", help="use these videos, or folders of them, as the data")
     add("--synthesize", action="store_true", help="fill empty DATA_PATHs with a synthetic miniature in the real layout")
     add("--doctor", action="store_true", help="examine the recordings instead of running: a table and an HTML page")
     add("--preprocess", action="store_true", help="DO_PREPROCESS=True in every section")
@@ -106,7 +116,7 @@ def _key_value(text: str) -> str:
 
 
 def overrides(asked: argparse.Namespace) -> list[str]:
-    """All flags that stand for keys as KEY=VALUE; the ones written out come last and win."""
+    """All flags that stand for keys as KEY=VALUE; the ones written out come after them and win."""
     everywhere = {"DO_PREPROCESS": asked.preprocess or None, "CACHED_PATH": asked.cached_path}
     named = {
         "OVERWRITE": asked.overwrite or None,
@@ -118,14 +128,15 @@ def overrides(asked: argparse.Namespace) -> list[str]:
     }
     for key, value in everywhere.items():
         named |= {f"{section}.DATA.{key}": value for section in settings.SECTIONS}
-    return [f"{key}={value}" for key, value in named.items() if value is not None] + asked.override
+    return [f"{key}={value}" for key, value in named.items() if value is not None]
 
 
 def run(asked: argparse.Namespace) -> int:
     """Load, check, print and run one configuration."""
-    file, changed = asked.config_file, overrides(asked)
+    file, changed = asked.config_file, [*overrides(asked), *asked.override]
     if asked.video:
-        file, changed = video_run(file, asked.video, changed)
+        file, own = video_run(file, asked.video, changed)
+        changed = [*overrides(asked), *own, *asked.override]
     if file is None:
         print(f"No --config_file: running the synthetic demo {settings.DEFAULT_FILE}; its neighbours show other runs.")
     loaded = settings.read(file, changed, new_paths=asked.synthesize)
@@ -174,21 +185,32 @@ def show(loaded: settings.Loaded, everything: bool = False) -> None:
     sys.stdout.flush()
 
 
-def video_run(file: str | None, video: str, changed: list[str]) -> tuple[str, list[str]]:
-    """The file and overrides by which a run reads `video` and nothing else."""
-    if not Path(video).exists():
-        raise FileNotFoundError(f"--video {video}: no such file or folder.")
+def video_run(file: str | None, videos: list[str], changed: list[str]) -> tuple[str, list[settings.Override]]:
+    """The file and the settings by which a run reads `videos` and nothing else; `changed`: what else was asked for."""
     file = file or str(settings.DEFAULT_FILE.with_name("own_videos.yaml"))
+    root, names = _together(videos)
     mode = mode_of(settings.read(file, changed).config)
     if not mode.video:
         raise ValueError(f"--video measures, it cannot train: {file} has TOOLBOX_MODE {mode.name}. Use only_test.")
-    whole = {"DATASET": OWN_VIDEOS, "DATA_PATH": video, "BEGIN": 0.0, "END": 1.0, "FS": 0}
+    whole = {"DATASET": OWN_VIDEOS, "DATA_PATH": root, "VIDEOS": names, "BEGIN": 0.0, "END": 1.0, "FS": 0}
     whole |= {
         "EXP_DATA_NAME": "",
         "FILE_LIST_PATH": settings.DEFAULT_FILE_LIST,
-        "FOLD": "{FOLD_NAME: '', FOLD_PATH: '', SUBJECTS: []}",
+        "FOLD": {"FOLD_NAME": "", "FOLD_PATH": "", "SUBJECTS": []},
     }
-    return file, [*changed, *(f"{mode.video}.DATA.{key}={value}" for key, value in whole.items())]
+    return file, [(f"{mode.video}.DATA.{key}", value) for key, value in whole.items()]
+
+
+def _together(videos: list[str]) -> tuple[str, list[str]]:
+    """The folder that holds all `videos`, and their paths in it; one alone is the root itself, with no paths."""
+    missing = [video for video in videos if not Path(video).exists()]
+    if missing:
+        raise FileNotFoundError(f"--video {' '.join(missing)}: no such file or folder.")
+    places = list(dict.fromkeys(os.path.abspath(video) for video in videos))
+    if len(places) == 1:
+        return videos[0], []
+    root = os.path.commonpath([os.path.dirname(place) for place in places])
+    return root, [os.path.relpath(place, root) for place in places]
 
 
 def synthesize(config: Any) -> None:

@@ -10,7 +10,7 @@ import yaml
 
 from settings.files import ROOT, UniqueKeyLoader, near_files, read_yaml
 from settings.loaded import SECTIONS, ConfigError
-from settings.merging import decode
+from settings.merging import Exact, Written, decode
 
 
 @dataclass(frozen=True)
@@ -104,20 +104,29 @@ def everywhere(key: str, value: Any) -> dict[str, Any]:
 
 
 COMMAND_LINE = "command line"
+Override = str | tuple[str, Any]  # KEY=VALUE, or a key and what it is set to
 
 
-def override_layers(overrides: Iterable[str]) -> list[Layer]:
-    """One layer per `KEY=VALUE`; VALUE is read as it would be in a YAML file."""
+def override_layers(overrides: Iterable[Override]) -> list[Layer]:
+    """One layer per `KEY=VALUE`, whose VALUE is read as it would be in a YAML file, or per (key, value)."""
     layers = []
     for override in overrides:
-        key, equals, text = override.partition("=")
-        if not equals or not key.strip():
-            raise ConfigError(f"{COMMAND_LINE}: {override!r} is not KEY=VALUE, such as TRAIN.LR=1e-3")
-        values: Any = _yaml_value(text)
+        key, values = _split(override) if isinstance(override, str) else (override[0], _exact(override[1]))
         for part in reversed(key.strip().split(".")):
             values = {part: values}
         layers.append(Layer(COMMAND_LINE, values))
     return layers
+
+
+def _split(override: str) -> tuple[str, Any]:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"{COMMAND_LINE}: {override!r} is not KEY=VALUE, such as TRAIN.LR=1e-3")
+    return key, _yaml_value(text)
+
+
+def _exact(value: Any) -> Any:
+    return Exact(value) if isinstance(value, str) else value
 
 
 def _yaml_value(text: str) -> Any:
@@ -128,7 +137,9 @@ def _yaml_value(text: str) -> Any:
     except (yaml.YAMLError, ConfigError):
         return text
     # A number that was meant as a name (MODEL_FILE_NAME=2024) must stay text: decoding happens when the type is known.
-    return value if isinstance(value, (bool, list, dict)) or value is None else text
+    if isinstance(value, (bool, list)) or value is None:
+        return Written(text, value)
+    return value if isinstance(value, dict) else text
 
 
 def node_of(values: Any, *keys: str) -> dict[str, Any]:

@@ -11,6 +11,26 @@ from registry import did_you_mean
 from settings.loaded import ConfigError, Loaded
 
 
+class Exact(str):
+    """A text that means itself, whatever it looks like: the name of a file."""
+
+
+class Written(str):
+    """A VALUE of the command line that is `value` as YAML; a key that takes a text gets it as it was written."""
+
+    NOTHING = ("~", "null", "Null", "NULL")
+
+    def __new__(cls, text: str, value: Any):
+        """`text` with what it is as YAML."""
+        made = super().__new__(cls, text)
+        made.value = value
+        return made
+
+    def as_text(self) -> str | None:
+        """For a key that takes a text: `#1.mp4` and `on` are names, null is none."""
+        return None if self.strip() in self.NOTHING else str(self)
+
+
 def declare(node: CfgNode, options: Mapping[str, Any]) -> None:
     """Enter `options` (nested mappings of defaults) below `node`, as values of its own."""
     for key, value in options.items():
@@ -23,7 +43,9 @@ def declare(node: CfgNode, options: Mapping[str, Any]) -> None:
 
 def decode(value: Any) -> Any:
     """A text that is a Python literal as that literal (`9e-3`, `None`, `(0.9, 0.99)`); anything else unchanged."""
-    if not isinstance(value, str):
+    if isinstance(value, Written):
+        return decode(value.value)
+    if not isinstance(value, str) or isinstance(value, Exact):
         return value
     try:
         return literal_eval(value)
@@ -38,7 +60,7 @@ def merge(loaded: Loaded, node: CfgNode, values: Any, source: str, path: str = "
         if key not in node:
             raise ConfigError(_unknown_key(loaded, node, full, key, source))
         if isinstance(node[key], CfgNode):
-            if value is None:
+            if value is None or (isinstance(value, Written) and value.value is None):
                 continue
             if not isinstance(value, dict):
                 raise ConfigError(f"{source}: {full} is {value!r}, but it is a section: {_known(node[key])}.")
@@ -61,6 +83,10 @@ def _known(node: Iterable[str]) -> str:
 
 def _converted(value: Any, default: Any, key: str, source: str) -> Any:
     """`value` in the type of `default`; ConfigError when it cannot be."""
+    if isinstance(value, Written):
+        value = value.as_text() if isinstance(default, str) else value.value
+    if isinstance(value, Exact) and isinstance(default, str):
+        return str(value)
     found = decode(value)
     kind = type(default)
     if isinstance(default, str) and isinstance(value, str) and not (found is None or isinstance(found, str)):

@@ -7,6 +7,7 @@ from yacs.config import CfgNode
 
 import config
 from config import load_config, read
+from settings.loaded import value_of
 from settings.merging import merge
 from tests.config_tools import CLASSICAL, TRAINING, changed, refusal, write_yaml
 
@@ -267,6 +268,64 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path, write, monkeypatch):
 def test_an_override_without_key_or_value_is_refused(write, override):
     """With an example."""
     assert "is not KEY=VALUE, such as TRAIN.LR=1e-3" in refusal(write(CLASSICAL), override)
+
+
+@pytest.mark.parametrize(
+    ("override", "full"),
+    [
+        ("CROP_FACE.NO_FACE=full_frame", "UNSUPERVISED.DATA.PREPROCESS.CROP_FACE.NO_FACE"),
+        ("NO_FACE=full_frame", "UNSUPERVISED.DATA.PREPROCESS.CROP_FACE.NO_FACE"),
+        ("UNSUPERVISED.NO_FACE=full_frame", "UNSUPERVISED.DATA.PREPROCESS.CROP_FACE.NO_FACE"),
+        ("PREPROCESS.CROP_FACE={NO_FACE: full_frame}", "UNSUPERVISED.DATA.PREPROCESS.CROP_FACE.NO_FACE"),
+        ("METHOD=[GREEN]", "UNSUPERVISED.METHOD"),
+    ],
+)
+def test_a_short_key_means_the_only_one_of_the_run_that_ends_so(write, override, full):
+    """TRAIN, VALID and TEST have it, too, but classical methods do not read them; the log says what it stands for."""
+    loaded = read(write(CLASSICAL), [override])
+    assert value_of(loaded.config, full) in ("full_frame", ["GREEN"])
+    assert any(line.endswith(f"stands for {full}.") for line in loaded.log)
+
+
+def test_a_short_key_works_in_a_file_and_yields_to_the_command_line(write):
+    """The order of what wins stays."""
+    path = write({**CLASSICAL, "CROP_FACE": {"NO_FACE": "full_frame", "LARGE_BOX_COEF": 2.0}})
+    full = "UNSUPERVISED.DATA.PREPROCESS.CROP_FACE.NO_FACE"
+    assert value_of(load_config(path), full) == "full_frame"
+    crop = load_config(path, [f"{full}=search"]).UNSUPERVISED.DATA.PREPROCESS.CROP_FACE
+    assert (crop.NO_FACE, crop.LARGE_BOX_COEF) == ("search", 2.0)
+
+
+def test_a_short_data_set_brings_its_own_keys(write):
+    """Also when they are short themselves."""
+    loaded = load_config(write(CLASSICAL), ["DATASET=Synthetic", "SYNTHETIC.SUBJECTS=3"])
+    assert (loaded.UNSUPERVISED.DATA.DATASET, loaded.UNSUPERVISED.DATA.SYNTHETIC.SUBJECTS) == ("Synthetic", 3)
+
+
+def test_a_short_key_of_several_sections_names_them(write):
+    """Which of them was meant cannot be guessed."""
+    message = refusal(write(TRAINING), "CROP_FACE.NO_FACE=full_frame")
+    assert "CROP_FACE.NO_FACE may be TRAIN.DATA.PREPROCESS.CROP_FACE.NO_FACE or " in message
+    assert "TEST.DATA.PREPROCESS.CROP_FACE.NO_FACE" in message and "UNSUPERVISED" not in message
+
+
+def test_a_key_of_another_mode_stays_unknown(write):
+    """It would have no effect."""
+    assert "unknown key EPOCHS." in refusal(write(CLASSICAL), "EPOCHS=3")
+
+
+def test_a_key_set_twice_in_one_file_is_refused(write):
+    """In full and by its short name."""
+    assert "METHOD is set twice" in refusal(write({**CLASSICAL, "METHOD": ["POS"]}))
+
+
+@pytest.mark.parametrize("name", ["#1", "on", "[x]", "1e3"])
+def test_a_text_is_what_was_written(write, name):
+    """A comment, a switch, a list or a number to YAML; a name where a name is wanted."""
+    assert (
+        load_config(write(CLASSICAL), [f"UNSUPERVISED.DATA.FOLD.FOLD_NAME={name}"]).UNSUPERVISED.DATA.FOLD.FOLD_NAME
+        == name
+    )
 
 
 def test_overrides_read_as_in_a_file(write):

@@ -304,6 +304,56 @@ def test_video_replaces_the_data_of_a_test(tmp_path, ran):
     assert (data.DATASET, data.DATA_PATH, data.BEGIN, data.FS) == (main.OWN_VIDEOS, str(tmp_path), 0.0, 0)
 
 
+def made(folder: Path, *names: str) -> list[str]:
+    """Empty files of these names in `folder`; their paths."""
+    paths = [folder / name for name in names]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return [str(path) for path in paths]
+
+
+@pytest.mark.parametrize("again", [[], ["--video"]])
+def test_several_videos_and_folders_are_one_run(tmp_path, ran, again):
+    """As a shell makes them of *.mp4, with settings behind, or one --video each; one named twice is one."""
+    a, b, _ = made(tmp_path, "1/a.mp4", "2/b.mp4", "3/c/d.mp4")
+    videos = [a, *again, b, str(tmp_path / "3"), b]
+    assert main.main(["--video", *videos, "RESIZE.W=36"]) == 0
+    data = ran[0].UNSUPERVISED.DATA
+    assert (data.DATA_PATH, data.VIDEOS, data.PREPROCESS.RESIZE.W) == (str(tmp_path), ["1/a.mp4", "2/b.mp4", "3"], 36)
+    found = main.DATASETS["Folder"]({"VIDEOS": data.VIDEOS}).recordings(tmp_path)
+    assert [recording.id for recording in found] == ["1_a", "2_b", "3_c_d"]
+
+
+def test_settings_alone_are_no_videos(ran, capsys):
+    """A glob that matched nothing leaves --video with the settings behind it."""
+    with pytest.raises(SystemExit):
+        main.main(["--video", "SEED=3"])
+    assert "name at least one video or folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name", ["#1.mp4", "on", "[x]", "null", "None", "~", "a b: c.mp4", "'q'", "{x}", "1e3", "a=b.mp4"]
+)
+def test_a_video_may_have_any_name(tmp_path, ran, monkeypatch, name):
+    """It is no YAML."""
+    monkeypatch.chdir(tmp_path)
+    made(tmp_path, name, "other.mp4")
+    assert main.main(["--video", name]) == 0
+    assert ran[0].UNSUPERVISED.DATA.DATA_PATH == name
+    assert main.main(["--video", name, "other.mp4"]) == 0
+    assert ran[1].UNSUPERVISED.DATA.VIDEOS == [name, "other.mp4"]
+
+
+def test_what_is_written_after_video_wins_over_it(tmp_path, ran):
+    """Its FS, its list, its part of the recordings."""
+    (video,) = made(tmp_path, "me.mp4")
+    listed = tmp_path / "list.csv"
+    assert main.main(["--video", video, "FS=25", f"FILE_LIST_PATH={listed}", "END=0.5"]) == 0
+    data = ran[0].UNSUPERVISED.DATA
+    assert (data.FS, data.FILE_LIST_PATH, data.END) == (25, str(listed), 0.5)
+
+
 def test_video_cannot_train_and_must_exist(x, ran, capsys):
     """Both said before anything starts."""
     assert main.main(["--video", "nothing.mp4"]) == 1

@@ -95,6 +95,7 @@ class BaseLoader:
     side_files: tuple[str, ...] = ()  # files beside the recordings that it reads; see dataset/prepare/unused.py
     searches_below = False  # True: recordings may lie at any depth below DATA_PATH
     OPTIONS: dict[str, Any] = {}  # keys of this data set under its DATA node, with their defaults
+    LATER: tuple[str, ...] = ()  # keys of OPTIONS younger than the first runs, whose names they change only when set
     SHARED: dict[str, Any] = {}  # keys that every DATA node has: rPPG-Toolbox's files set them for any data set
     CHECKS: dict[str, Check] = {}  # of both, by key path below DATA
 

@@ -36,7 +36,8 @@ class FolderLoader(BaseLoader):
     """Recordings as they lie there; `FS` is needed for images only."""
 
     signals = ("ppg",)
-    OPTIONS = {"FS": 0}
+    OPTIONS = {"FS": 0, "VIDEOS": []}  # VIDEOS: only these files and folders below DATA_PATH; []: all
+    LATER = ("VIDEOS",)
     searches_below = True
     side_files = tuple(f"{{parent}}/{{stem}}{suffix}" for suffix in LABELS)
 
@@ -45,6 +46,11 @@ class FolderLoader(BaseLoader):
         super().__init__(options)
         self.fs = float(self.options.get("FS") or 0) or None
 
+    def identity(self) -> dict[str, Any]:
+        """FS, and VIDEOS where it selects some."""
+        chosen = [str(name) for name in self.options.get("VIDEOS") or ()]
+        return {"FS": self.options.get("FS", 0)} | ({"VIDEOS": chosen} if chosen else {})
+
     def recordings(self, root: Path) -> list[Recording]:
         """Every video file and image folder in natural order; FileNotFoundError when there is none."""
         root = Path(root)
@@ -52,11 +58,20 @@ class FolderLoader(BaseLoader):
             return [Recording(id=root.stem, subject=root.stem, path=root)]
         if not root.is_dir():
             raise FileNotFoundError(f"DATA_PATH '{root}' does not exist. Set it to a video or a folder of videos.")
-        found = sorted(_find(root), key=lambda path: _order(path.relative_to(root)))
+        found = sorted(self._chosen(root), key=lambda path: _order(path.relative_to(root)))
         require_some(found, root, "videos", f"files ending in {', '.join(VIDEOS)}, or folders of images")
         return [
             Recording(name, _subject(root, path), path) for path, name in zip(found, _names(found, root), strict=True)
         ]
+
+    def _chosen(self, root: Path) -> Iterator[Path]:
+        """What lies below `root`, or what VIDEOS names there; FileNotFoundError for a name that is not there."""
+        found = [root / name for name in self.options.get("VIDEOS") or ()]
+        for path in found:
+            if not path.exists():
+                raise FileNotFoundError(f"VIDEOS names '{path.relative_to(root)}', which '{root}' does not have.")
+        seen = chain.from_iterable([path] if path.is_file() or _images(path) else _find(path) for path in found)
+        return iter(dict.fromkeys(seen)) if found else _find(root)
 
     def read_video(self, recording: Recording) -> Iterator[Frame]:
         """Frames of the file, or of the images in natural order."""

@@ -7,10 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from time import monotonic, sleep
 
-from joblib import Parallel, delayed
-from joblib.externals.loky import get_reusable_executor
-from joblib.externals.loky.process_executor import BrokenProcessPool
-
 from dataset import faults
 from dataset.data_loader.base import Recording
 from dataset.files.opened import Opened
@@ -85,6 +81,9 @@ def _run(jobs: Jobs, todo: list[Recording], workers: int) -> Iterator[tuple[str,
     if workers == 1:
         yield from map(jobs, todo)
         return
+    from joblib import Parallel, delayed  # here: one recording, as with --video, needs no pool
+    from joblib.externals.loky.process_executor import BrokenProcessPool
+
     jobs = replace(jobs, parent=os.getpid())
     waiting = {recording.id: recording for recording in todo}
     while waiting:
@@ -120,6 +119,9 @@ def _follow(parent: int) -> None:
 
 
 def _run_alone(jobs: Jobs, recording: Recording) -> tuple[str, Status] | Status:
+    from joblib.externals.loky import get_reusable_executor
+    from joblib.externals.loky.process_executor import BrokenProcessPool
+
     executor = get_reusable_executor(max_workers=1, kill_workers=True, reuse=False)
     try:
         return executor.submit(jobs, recording).result()[1]
