@@ -40,6 +40,10 @@ incomplete, 130 interrupted.
 def main(arguments: list[str] | None = None) -> int:
     """Run what the command line asks for; return the exit code."""
     asked = parse(arguments)
+    if asked.debug:
+        from dataset import faults
+
+        os.environ[faults.DEBUG] = "1"
     try:
         for path in asked.plugin:
             import_plugin(Path(path))

@@ -5,12 +5,17 @@ would come out of every recording: it ends the run, and says where it arose and 
 Imports nothing of the toolbox, so that every reader may use it.
 """
 
+import inspect
+import os
 import platform
+import sys
 import sysconfig
 import traceback
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
+DEBUG = "RPPG_DEBUG"  # environment: show the traceback of what becomes a sentence (--debug), in workers, too
 KINDS = (TypeError, AttributeError, NameError, ImportError, NotImplementedError, SyntaxError)
 PACKAGES = ("av", "opencv-python-headless", "numpy", "scipy", "pandas", "h5py", "mat73", "joblib")  # that read data
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,6 +49,25 @@ def place(error: BaseException) -> str:
     """File and line of ours, or of a plug-in, from which `error` came; '' when it passed none."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_code(frame.filename)]
     return f"{_shown(Path(frames[-1].filename))}, line {frames[-1].lineno}" if frames else ""
+
+
+def plugin_place(error: BaseException) -> str:
+    """As `place`, where that line is not ours; '' for an error that arose in our lines."""
+    where = place(error)
+    return "" if not where or _is_ours(ROOT / where.rsplit(",", 1)[0]) else where
+
+
+def definition(thing: Callable) -> str:
+    """File and line of a function or method."""
+    function = inspect.unwrap(thing)
+    code = getattr(function, "__code__", None)
+    return f"{_shown(Path(code.co_filename))}, line {code.co_firstlineno}" if code else repr(thing)
+
+
+def show(error: BaseException) -> None:
+    """Print the traceback of an `error` that costs one recording, where it was asked for."""
+    if os.environ.get(DEBUG):
+        traceback.print_exception(error, file=sys.stderr)
 
 
 def versions() -> str:

@@ -11,6 +11,7 @@ named like a copy, `clip (1).mp4`, shows the person that `clip.mp4` shows, and i
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 

@@ -234,7 +234,9 @@ def _video_of(container: Any, path: Path) -> Any:
         but = ", only a picture that is attached to it" if container.streams.video else ""
         raise VideoError(f"'{path}' has no video stream{but}. {AGAIN}")
     if stream.codec_context is None:
-        raise VideoError(f"'{path}' is in a codec that FFmpeg does not know. {AGAIN}")
+        raise VideoError(
+            f"'{path}' is in a codec that FFmpeg does not know. Convert it to another, or leave the recording out."
+        )
     require_size(stream.codec_context.width, stream.codec_context.height, f"'{path}'")
     # For the decoder: what the stream states later, whatever its header says, is judged before it takes memory.
     stream.codec_context.options = {"max_pixels": str(_most_pixels(stream.codec_context))}

@@ -6,11 +6,32 @@ from typing import Any
 
 import numpy as np
 
-from dataset.data_loader.base import Signal
+from dataset import faults
+from dataset.data_loader.base import BaseLoader, Signal
 from dataset.prepare.clock import Video, check_clocks, check_frames, gap
 from dataset.store.writer import EntryWriter
 
 LARGEST = 1e30  # no sensor measures more; squares of it are still numbers
+
+
+def check_returned(loader: BaseLoader, waves: Any) -> None:
+    """ProgramFault, naming the line, where `read_wave` returned something else than Signals by their declared names."""
+    place = f"read_wave ({faults.definition(type(loader).read_wave)})"
+    example = f"such as {{{(*loader.signals, 'ppg')[0]!r}: Signal(values, times=seconds)}}"
+    if not isinstance(waves, dict):
+        raise faults.ProgramFault(f"{place} returned {type(waves).__name__}, but must return a dict, {example}.")
+    for name, signal in waves.items():
+        if not isinstance(signal, Signal):
+            kind = type(signal).__name__
+            raise faults.ProgramFault(f"{place} returned {kind} as {name!r}, but must return a Signal, {example}.")
+    known = (*loader.signals, *loader.optional_signals)
+    unknown = [name for name in waves if name not in known]
+    if unknown and not set(loader.signals) <= set(waves):
+        raise faults.ProgramFault(
+            f"{place} returned a signal called {unknown[0]!r}, which {type(loader).__name__} does not declare; "
+            f"declared: {', '.join(known) or 'none'}. Call it so, or add the name to `signals` or `optional_signals` "
+            f"of the class."
+        )
 
 
 def check_signals(waves: dict[str, Signal], needed: Sequence[str], place: str = "") -> None:

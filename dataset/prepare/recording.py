@@ -4,6 +4,7 @@ Nothing here ever holds a whole video, and nothing imports torch: each worker is
 """
 
 import contextlib
+import errno
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,6 +20,7 @@ from dataset.files.reading import AGAIN, told
 from dataset.files.video import VideoError, as_frame, decoding
 from dataset.prepare.checks import (
     check_lengths,
+    check_returned,
     check_signals,
     check_times,
     length_flags,
@@ -36,6 +38,12 @@ from dataset.store.streams import check_names
 from dataset.store.writer import EntryWriter
 
 ASSUMED_FS = 30.0  # frames per second where only the pace of looking for faces depends on it
+
+
+LESS = "Preprocess with fewer PREPROCESS_WORKERS, or leave the recording out."
+OWN_LINE = (
+    "If its file is damaged, copy it again or leave the recording out; otherwise mend that line. --debug shows more."
+)
 
 
 class SkipRecording(Exception):
@@ -80,6 +88,7 @@ def read_labels(loader: BaseLoader, recording: Recording) -> Labels:
     """Signals, targets and what is said of a recording; ValueError for a signal that cannot be used."""
     with noting() as opened:
         waves = loader.read_wave(recording)
+        check_returned(loader, waves)
         check_signals(waves, loader.signals, f" of '{recording.path}'")
         return Labels(waves, dict(loader.read_targets(recording)), loader.describe(recording), opened)
 
@@ -199,6 +208,7 @@ class Preprocessing(Jobs):
                 status = Status("skipped", str(reason))
             except Exception as error:  # any fault of one recording must leave the others alone
                 faults.check(error, f"Recording {recording.id!r}")
+                faults.show(error)
                 status = Status("failed", _reason(error, recording))
         if self.cache.origin is not None:
             status = replace(status, sources=self.cache.origin.tried(recording, opened))
@@ -264,14 +274,26 @@ def _one_thread() -> Iterator[None]:
         cv2.setNumThreads(before)
 
 
+def _remedy(error: OSError) -> str:
+    """What may help against an error of the system."""
+    if isinstance(error, PermissionError):
+        return "Allow it to be read, or leave the recording out."
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return "Too many files are open: preprocess with fewer PREPROCESS_WORKERS, or raise `ulimit -n`."
+    return AGAIN
+
+
 def _reason(error: Exception, recording: Recording) -> str:
     """One line; the kind of the error, the recording and the remedy where its words were not written for the user."""
     if isinstance(error, OSError) and error.strerror:
-        return f"'{error.filename or recording.path}' cannot be read: {error.strerror}. {AGAIN}"
+        return f"'{error.filename or recording.path}' cannot be read: {error.strerror}. {_remedy(error)}"
     if isinstance(error, MemoryError):
-        return f"'{recording.path}' needs more memory than there is: {told(error)}. {AGAIN}"
+        return f"'{recording.path}' needs more memory than there is: {told(error)}. {LESS}"
     text = " ".join(str(error).split())
+    own = faults.plugin_place(error)
     if isinstance(error, (ValueError, OSError)) and text:
-        return text
+        return f"'{recording.path}': {text} ({own})" if own and str(recording.path) not in text else text
+    if own:
+        return f"'{recording.path}': {type(error).__name__}: {text} ({own}). {OWN_LINE}"
     where = f" at {place}" if (place := faults.place(error)) else ""
     return f"'{recording.path}' cannot be read ({type(error).__name__}: {text}{where}). {AGAIN}"
