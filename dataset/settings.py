@@ -112,7 +112,10 @@ def crop_face_section() -> CfgNode:
 
 def detector(value: Any) -> str | None:
     """A registered face detector; rPPG-Toolbox takes every name with Y5F for YOLO5Face."""
-    return registered(DETECTORS)("Y5F" if "Y5F" in str(value) else value)
+    problem = registered(DETECTORS)("Y5F" if "Y5F" in str(value) else value)
+    if problem and value == "RF":
+        return f"{problem} RF, rPPG-Toolbox's RetinaFace, is not here: CF and Y5F are networks, too."
+    return problem
 
 
 CHECKS: dict[str, Check] = {

@@ -21,7 +21,7 @@ from dataset.files.writing import write_whole
 from dataset.files.zips import require_stored
 
 State = dict[str, torch.Tensor]
-PREFIX = "module."
+PREFIXES = ("module.", "_orig_mod.")  # of DataParallel and of torch.compile: never the name of a layer of ours
 PICKLE = b"\x80"  # the first byte of a pickle
 
 
@@ -30,7 +30,7 @@ class WeightsError(ValueError):
 
 
 def read_weights(path: str | Path) -> State:
-    """The tensors of a .pth or .safetensors file by plain name (without `module.`), on the CPU.
+    """The tensors of a .pth or .safetensors file by plain name (without `module.`, `_orig_mod.`), on the CPU.
 
     Raises FileNotFoundError, or WeightsError for a file that is damaged, holds code, or is no state dict.
     """
@@ -46,7 +46,23 @@ def read_weights(path: str | Path) -> State:
         raise WeightsError(
             f"'{path}' is not a state dict (name -> tensor), but {type(state).__name__}: export the weights alone."
         )
-    return {str(key).removeprefix(PREFIX): value for key, value in state.items()}
+    return {_plain(str(key)): value for key, value in state.items()}
+
+
+def _plain(key: str) -> str:
+    """A name without what wrappers put before it, however often, and before parts of it."""
+    while key.startswith(PREFIXES):
+        key = key.partition(".")[2]
+    return key.replace("._orig_mod.", ".")
+
+
+def fitted(state: State, own: Iterable[str]) -> State:
+    """`state` without a prefix that all its names have and none of `own`, the names of a network: `model.`, `net.`."""
+    own, found = set(own), state
+    while found and not own & found.keys():
+        heads = {key.partition(".")[0] for key in found}
+        found = {key.partition(".")[2]: value for key, value in found.items()} if len(heads) == 1 else {}
+    return found or state
 
 
 def _finite(value: torch.Tensor) -> bool:
@@ -111,7 +127,7 @@ def load_weights(
     methods, asked only when the weights do not fit, to name the one they belong to. Raises WeightsError.
     """
     path = Path(path)
-    state = read_weights(path)
+    state = fitted(read_weights(path), network.state_dict())
     sidecar = read_sidecar(path)
     if sidecar and expected:
         _check_sidecar(path, sidecar, expected)
@@ -173,7 +189,7 @@ def load_part(
     `rename` turns a name of the file into one of the module (None: left out), or maps beginnings of names to others.
     WeightsError, and nothing is changed, when less than `minimum` (0 to 1) of the module's entries can be loaded.
     """
-    state = _renamed(read_weights(path), rename)
+    state = fitted(_renamed(read_weights(path), rename), module.state_dict())
     report = LoadReport.of(module.state_dict(), state)
     if report.share < minimum:
         raise WeightsError(
@@ -189,6 +205,7 @@ def fill(network: nn.Module, state: State, patterns: Iterable[str], name: str) -
 
     `name` is what errors call the weights. WeightsError, and nothing is changed, when others are, or nothing fits.
     """
+    state = fitted(state, network.state_dict())
     report = LoadReport.of(network.state_dict(), state)
     patterns = list(patterns)
     wrong = [
@@ -209,7 +226,8 @@ def fill(network: nn.Module, state: State, patterns: Iterable[str], name: str) -
 def belongs_to(path: str | Path, method: str, network: nn.Module) -> bool:
     """Whether weights are those of `method`, as their sidecar says, or by the names of its entries without one."""
     owner = read_sidecar(path).get("method")
-    return owner == method if owner else read_weights(path).keys() == network.state_dict().keys()
+    own = network.state_dict().keys()
+    return owner == method if owner else fitted(read_weights(path), own).keys() == own
 
 
 def _renamed(state: State, rename: Callable[[str], str | None] | Mapping[str, str] | None) -> State:
@@ -249,7 +267,7 @@ def _refuse_broken(state: State, name: str) -> None:
 
 def write_weights(path: str | Path, network: nn.Module, info: Mapping[str, Any], prefix: bool = False) -> None:
     """Write the state dict and its sidecar so that a kill leaves the old or the new file; `prefix` adds `module.`."""
-    names = PREFIX if prefix else ""
+    names = PREFIXES[0] if prefix else ""
     state = {names + key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
     path = Path(path)
     write_atomically(path, _packed(state))

@@ -39,7 +39,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1}: " if mark else ""
-        raise ConfigError(f"{path}: {place}{error.problem} ({error.context or 'this is not YAML'}).") from None
+        said = f"{path}: {place}{error.problem} ({error.context or 'this is not YAML'})."
+        raise ConfigError(f"{said}{_yaml_remedy(str(error.problem), text, mark)}") from None
     except RecursionError:
         raise ConfigError(f"{path}: is nested too deeply to be meant.") from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:  # ValueError: a date or number that cannot be
@@ -47,6 +48,32 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: holds no settings (expected lines such as 'TOOLBOX_MODE: only_test').")
     return values
+
+
+def _yaml_remedy(problem: str, text: str, mark: yaml.Mark | None) -> str:
+    """A sentence on how to mend what YAML does not take; "" where nothing better is known than the place."""
+    line = text.splitlines()[mark.line] if mark and mark.line < len(text.splitlines()) else ""
+    if "\\t" in problem or "\t" in line[: len(line) - len(line.lstrip())]:
+        return " The line has a tab: YAML indents with spaces only. Replace each tab by spaces."
+    if "escape" in problem or "hexadecimal" in problem:
+        return (
+            " Between double quotes \\ has a meaning of its own: write a Windows path between single quotes, or with /."
+        )
+    return ""
+
+
+def _encoding_remedy(data: bytes) -> str:
+    """A sentence on what the bytes of a text that is no UTF-8 may be."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return " It looks like UTF-16: save it as UTF-8."
+    for name, encoding in (("GBK", "gb18030"), ("Latin-1", "cp1252")):
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if text.isprintable() or all(mark.isprintable() or mark in "\r\n\t" for mark in text):
+            return f" It may be {name}: save it as UTF-8."
+    return " Save it as UTF-8."
 
 
 def _text_of(path: Path) -> str:
@@ -60,7 +87,7 @@ def _text_of(path: Path) -> str:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from None
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is no text in UTF-8 ({error}).") from None
+        raise ConfigError(f"{path}: is no text in UTF-8 ({error}).{_encoding_remedy(error.object)}") from None
 
 
 def near_files(path: Path) -> str:

@@ -1,6 +1,7 @@
 """Values into the tree of keys: decoding, conversion to the type of the default, unknown keys."""
 
 import copy
+import re
 from ast import literal_eval
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -83,6 +84,7 @@ def _known(node: Iterable[str]) -> str:
 
 def _converted(value: Any, default: Any, key: str, source: str) -> Any:
     """`value` in the type of `default`; ConfigError when it cannot be."""
+    _refuse_control(value, key, source)
     if isinstance(value, Written):
         value = value.as_text() if isinstance(default, str) else value.value
     if isinstance(value, Exact) and isinstance(default, str):
@@ -99,7 +101,27 @@ def _converted(value: Any, default: Any, key: str, source: str) -> Any:
         return float(found)
     if key.endswith(".FS") and type(found) is float:
         return found
-    raise ConfigError(f"{source}: {key} is {value!r}, but must be {_TYPES[kind]}, such as {_example(default)}.")
+    example = repr([found]) if isinstance(found, str) and kind in (list, tuple) else _example(default)
+    raise ConfigError(f"{source}: {key} is {value!r}, but must be {_TYPES[kind]}, such as {example}.")
+
+
+def _refuse_control(value: Any, key: str, source: str) -> None:
+    """ConfigError for a text with a line break or tab in it: a Windows path in double quotes."""
+    for text in value if isinstance(value, (list, tuple)) else [value]:
+        if isinstance(text, str) and not isinstance(text, Exact) and CONTROL.search(text):
+            what = CONTROLS.get(CONTROL.search(text)[0], "a control character")
+            raise ConfigError(
+                f"{source}: {key} is {text!r}, with {what} in it: between double quotes YAML reads \\n, \\t and the "
+                f"like so. Write a path between single quotes or with /: "
+                f"'{CONTROL.sub(lambda found: SLASHED.get(found[0], '?'), text)}'."
+            )
+
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+CONTROLS = {"\n": "a line break", "\t": "a tab", "\r": "a carriage return"}
+SLASHED = {
+    "\n": "/n", "\t": "/t", "\r": "/r", "\a": "/a", "\b": "/b", "\f": "/f", "\v": "/v", "\0": "/0", "\x1b": "/e"
+}  # fmt: skip
 
 
 _TYPES = {

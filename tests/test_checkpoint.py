@@ -30,6 +30,26 @@ class Hostile:
         return print, ("code ran",)
 
 
+@pytest.mark.parametrize(
+    "prefix", ["module.module.", "_orig_mod.", "model.", "module._orig_mod.net.", "a.b.", "model.model."]
+)
+def test_whatever_all_names_begin_with_is_no_part_of_them(tmp_path, prefix):
+    """Wrappers of torch, of Lightning, of a class that holds the network."""
+    network = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Linear(3, 1))
+    torch.save({prefix + key: value for key, value in network.state_dict().items()}, tmp_path / "a.pth")
+    other = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Linear(3, 1))
+    load_weights(other, tmp_path / "a.pth")
+    assert all(torch.equal(value, network.state_dict()[key]) for key, value in other.state_dict().items())
+    assert load_part(other, tmp_path / "a.pth").share == 1
+
+
+def test_a_network_may_call_its_only_part_model(tmp_path):
+    """Its own names are left alone."""
+    network = torch.nn.ModuleDict({"model": torch.nn.Linear(2, 3)})
+    torch.save(network.state_dict(), tmp_path / "a.pth")
+    load_weights(network, tmp_path / "a.pth")
+
+
 def test_prefix_is_written_and_stripped(tmp_path):
     """A file with `module.` names loads into a plain network, and the other way round."""
     network = nn.Linear(2, 3)

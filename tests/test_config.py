@@ -73,7 +73,7 @@ def test_values_are_decoded_as_yacs_does_and_a_little_more(write, key, value, ex
         ("TRAIN__EPOCHS", 2.5, "must be a whole number, such as 50"),
         ("TRAIN__EPOCHS", True, "must be a whole number"),
         ("TRAIN__LR", "fast", "must be a number, such as 0.0001"),
-        ("TEST__METRICS", "MAE", "must be a list, such as ['name']"),
+        ("TEST__METRICS", "MAE", "must be a list, such as ['MAE']"),
         ("TRAIN__DATA__DATASET", ["PURE"], "must be a text, such as 'name'"),
         ("TRAIN__DATA__DO_PREPROCESS", 1, "must be True or False, such as False"),
         ("TRAIN__OPTIMIZER__BETAS", 0.9, "must be a list, such as (0.9, 0.999)"),
@@ -317,6 +317,38 @@ def test_a_key_of_another_mode_stays_unknown(write):
 def test_a_key_set_twice_in_one_file_is_refused(write):
     """In full and by its short name."""
     assert "METHOD is set twice" in refusal(write({**CLASSICAL, "METHOD": ["POS"]}))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('UNSUPERVISED:\n  DATA:\n    DATA_PATH: "E:\\new\\train"\n', "with a line break in it: .* 'E:/new/train'"),
+        ('UNSUPERVISED:\n  DATA:\n    DATA_PATH: "E:\\data"\n', "line 3: .*single quotes, or with /"),
+        ("UNSUPERVISED:\n\tDATA:\n", "line 2: .*The line has a tab: YAML indents with spaces"),
+        ("UNSUPERVISED:\n  METHOD: POS\n", r"must be a list, such as \['POS'\]"),
+        ("UNSUPERVISED: {DATA: {PREPROCESS: {CROP_FACE: {BACKEND: RF}}}}\n", "RetinaFace, is not here: CF and Y5F"),
+        ("# \u6570\u636e\n".encode("gbk"), "It may be GBK: save it as UTF-8"),
+        ("A: 1\n".encode("utf-16"), "It looks like UTF-16: save it as UTF-8"),
+    ],
+)
+def test_slips_of_the_pen_are_explained(tmp_path, text, said):
+    """What a text editor or a Windows path does to a file."""
+    path = tmp_path / "x.yaml"
+    head = "BASE: [base.yaml]\n"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    write_yaml(CLASSICAL, tmp_path / "base.yaml")
+    if isinstance(text, str) and "\t" not in text:
+        path.write_text(head + text)
+        said = said.replace("line 3", "line 4")
+    with pytest.raises(config.ConfigError, match=said):
+        load_config(path)
+
+
+def test_the_frame_size_may_stand_one_level_too_high(write):
+    """PREPROCESS.H is RESIZE.H."""
+    loaded = load_config(write(changed(CLASSICAL, UNSUPERVISED__DATA__PREPROCESS={"H": 36, "W": 40})))
+    size = loaded.UNSUPERVISED.DATA.PREPROCESS.RESIZE
+    assert (size.W, size.H) == (40, 36)
 
 
 @pytest.mark.parametrize("name", ["#1", "on", "[x]", "1e3"])
