@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from evaluation import heart_rate
-from evaluation.post_process import bandpass, detrend, integrate
+from evaluation.post_process import bandpass, detrend, in_band, integrate
 from evaluation.presets import METHODS, Preset
 from evaluation.results import UNLABELLED, RecordingResult, Row, frame_times, reference_wave, uniform
 
@@ -177,10 +177,16 @@ def filtered(wave: np.ndarray, fs: float, preset: Preset, differential: bool = F
         return wave, f"has only {len(wave)} samples here"
     if preset.band[1] >= fs / 2:
         return wave, f"has only {fs:.1f} samples per second, too few for the band up to {preset.band[1]:g} Hz"
-    clean = bandpass(detrend(wave, preset.strength(fs)), fs, preset.band, preset.filter_order)
+    clean = _clean(wave, fs, preset)
     if np.ptp(clean) <= FLAT * np.abs(wave).max():
         return clean, "is constant"
     return clean, ""
+
+
+def _clean(wave: np.ndarray, fs: float, preset: Preset) -> np.ndarray:
+    if preset.flat:
+        return in_band(wave, fs, preset.band, preset.filter_order)
+    return bandpass(detrend(wave, preset.detrend), fs, preset.band, preset.filter_order)
 
 
 def estimate(wave: np.ndarray, fs: float, preset: Preset, method: str) -> float:

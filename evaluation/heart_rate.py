@@ -25,7 +25,8 @@ def peak_heart_rate(ppg: np.ndarray, fs: float, refractory: float = 0.0) -> floa
     """Rate from the mean distance of the local maxima of `ppg` (L,); NaN with fewer than two.
 
     `refractory` (s) is the least distance between two beats: 0 counts every maximum, dicrotic
-    notches included, as rPPG-Toolbox does; 0.3 leaves notches out.
+    notches included, as rPPG-Toolbox does. A notch can come 0.3 s after its beat and later, so no fixed
+    distance keeps all notches out and fast beats in.
     """
     peaks, _ = scipy.signal.find_peaks(ppg, distance=max(1.0, refractory * fs) if refractory else None)
     if len(peaks) < 2:

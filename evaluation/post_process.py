@@ -9,6 +9,10 @@ import numpy as np
 import scipy.linalg
 import scipy.signal
 
+FLAT_WIDTH = 0.69  # |normalised frequency| of the band's edges in it: at order 4 they lose 0.44 dB
+FLAT_TREND = 8.0  # of the trend's filter at the band's lower edge, which loses 0.13 dB
+FLAT_PADDING = 1.2  # periods of the band's slowest wave that are mirrored to each side of a filtered wave
+
 
 def integrate(wave: np.ndarray) -> np.ndarray:
     """Cumulative sum of `wave` (L,) in its own precision: undoes DiffNormalized.
@@ -53,24 +57,64 @@ def bandpass(wave: np.ndarray, fs: float, band: tuple[float, float] = (0.6, 3.3)
     """
     b, a = butterworth(float(fs), (float(band[0]), float(band[1])), order)
     padding = 3 * len(b)
-    if len(wave) <= padding:
-        raise ValueError(
-            f"{len(wave)} samples are too few to band-pass (order {order}): more than {padding} are needed. "
-            f"Use a longer recording or window."
-        )
+    _check_length(len(wave), padding, order)
     return scipy.signal.filtfilt(b, a, wave, axis=0)
 
 
 @lru_cache(maxsize=64)
 def butterworth(fs: float, band: tuple[float, float], order: int) -> tuple[np.ndarray, np.ndarray]:
     """Coefficients (b, a) of the band-pass; ValueError when `band` (Hz) does not fit `fs` (Hz)."""
+    _check_band(fs, band)
+    return scipy.signal.butter(order, [band[0] / (fs / 2), band[1] / (fs / 2)], btype="bandpass")
+
+
+def _check_length(length: int, padding: int, order: int) -> None:
+    if length <= padding:
+        raise ValueError(
+            f"{length} samples are too few to band-pass (order {order}): more than {padding} are needed. "
+            f"Use a longer recording or window."
+        )
+
+
+def _check_band(fs: float, band: tuple[float, float]) -> None:
     low, high = band
     if not 0 < low < high < fs / 2:
         raise ValueError(
             f"The band {low:g}-{high:g} Hz does not fit a signal of {fs:g} samples per second: "
             f"it needs 0 < low < high < {fs / 2:g}. Check FS, or set INFERENCE.HR_BAND."
         )
-    return scipy.signal.butter(order, [low / (fs / 2), high / (fs / 2)], btype="bandpass")
+
+
+def in_band(wave: np.ndarray, fs: float, band: tuple[float, float], order: int = 4) -> np.ndarray:
+    """`wave` (L,) or (L, C) without line, slow trend and all that lies outside `band`, which stays as it is.
+
+    With order 4 the gain is flat within 1 dB over `band` (Hz) at any `fs` (Hz): the trend's strength and the filter's
+    edges follow from both, and the edges never reach fs/2. No delay. Raises ValueError as `bandpass` does.
+    """
+    _check_length(len(wave), 3 * (2 * order + 1), order)
+    sections = flat_sections(float(fs), (float(band[0]), float(band[1])), order)
+    clean = detrend(scipy.signal.detrend(np.asarray(wave, dtype=float), axis=0), trend_strength(fs, band))
+    padding = min(len(wave) - 1, int(FLAT_PADDING / band[0] * fs))
+    return scipy.signal.sosfiltfilt(sections, clean, axis=0, padlen=padding)
+
+
+def trend_strength(fs: float, band: tuple[float, float]) -> float:
+    """Strength of `detrend` that leaves `band` (Hz) of a wave at `fs` (Hz) alone: 500 for 0.6 Hz at 30 per second."""
+    return FLAT_TREND * (fs / (2 * np.pi * band[0])) ** 2
+
+
+@lru_cache(maxsize=64)
+def flat_sections(fs: float, band: tuple[float, float], order: int) -> np.ndarray:
+    """Second-order sections of the band-pass that holds `band` (Hz) well inside; order 4 loses 0.22 dB at its edges.
+
+    Worked out in the analogue domain, so both edges come out alike and lie below fs/2 however near the band comes.
+    """
+    _check_band(fs, band)
+    low, high = (np.tan(np.pi * edge / fs) for edge in band)
+    half = (high - low) / FLAT_WIDTH / 2
+    middle = np.sqrt(low * high + half**2)
+    edges = [np.arctan(middle + side * half) * fs / np.pi for side in (-1, 1)]
+    return scipy.signal.butter(order, edges, btype="bandpass", fs=fs, output="sos")
 
 
 def next_power_of_2(count: int) -> int:

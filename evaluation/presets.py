@@ -12,7 +12,7 @@ METHODS = ("FFT", "peak detection")  # what INFERENCE.EVALUATION_METHOD may say
 class Preset:
     """One way to evaluate.
 
-    `band` (Hz) of the filter and of the search; `detrend` strength at 30 samples per second; `reference`:
+    `band` (Hz) of the filter and of the search; `detrend` strength, at any rate as in rPPG-Toolbox; `reference`:
     "label" reads the true rate off the (transformed) training label at the prediction's rate, "native"
     off the recording's own reference signal inside the window's time span.
     """
@@ -22,7 +22,7 @@ class Preset:
     reference: str  # "label" | "native"
     filter_order: int = 1
     detrend: float = 100.0
-    detrend_per_second: bool = False  # keep the trend's cut-off in Hz when fs is not 30
+    flat: bool = False  # filter and detrending follow band and rate: all of the band passes, within 1 dB
     spectral_peak: bool = False  # the interpolated estimator instead of INFERENCE.EVALUATION_METHOD
     min_seconds: float = 0.0  # shorter windows are listed, not evaluated
     whole_label: bool = False  # a prediction shorter than its label leaves the label whole (CHROM)
@@ -33,17 +33,11 @@ class Preset:
         """The name of the estimator that runs when INFERENCE.EVALUATION_METHOD is `method`."""
         return "spectral peak" if self.spectral_peak else method
 
-    def strength(self, fs: float) -> float:
-        """Detrending strength at `fs` (Hz): the cut-off frequency is proportional to fs / sqrt(strength)."""
-        return self.detrend * (fs / 30.0) ** 2 if self.detrend_per_second else self.detrend
-
 
 PRESETS = {
     "toolbox": Preset("toolbox", (0.6, 3.3), "label", whole_label=True),
     "neurips2023": Preset("neurips2023", (0.75, 2.5), "label"),
-    "exact": Preset(
-        "exact", (0.6, 3.3), "native", filter_order=2, detrend_per_second=True, spectral_peak=True, min_seconds=5.0
-    ),
+    "exact": Preset("exact", (0.6, 3.3), "native", filter_order=4, flat=True, spectral_peak=True, min_seconds=5.0),
 }
 
 

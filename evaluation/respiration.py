@@ -1,4 +1,8 @@
-"""Respiration: the pulse's evaluation with a band for breaths, a slower trend, and rates in breaths per minute."""
+"""Respiration: the pulse's evaluation with a band for breaths and rates in breaths per minute.
+
+The trend that the preset `exact` takes away follows the band. That of `toolbox` stays at rPPG-Toolbox's strength of
+100, which takes away most breathing: all that is slower than 0.48 Hz at 30 samples per second.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -16,9 +20,6 @@ from evaluation.summary import Table
 
 BAND = (0.13, 0.5)  # Hz: 7.8 to 30 breaths per minute, as rPPG-Toolbox has it
 UNIT = "breaths/min"
-# The pulse's strength of 100 takes away all that is slower than 0.48 Hz at 30 samples per second, so most breathing.
-# This one cuts off at 0.05 Hz. The preset `toolbox` keeps 100, as rPPG-Toolbox does.
-TREND = 9000.0
 MIN_SECONDS = 10.0  # of a window: two breaths of 12 per minute
 HIGHEST_RATE = 25.0  # Hz: a breathing belt at 1000 Hz is averaged down to about this
 QUANTITY = Quantity("GT respiration rate", "predicted respiration rate", UNIT, (5.0, 35.0))
@@ -33,7 +34,7 @@ def _preset(pulse: Preset) -> Preset:
     preset = replace(pulse, band=BAND, unit=UNIT)
     if pulse.reference == "label":
         return preset
-    return replace(preset, detrend=TREND, min_seconds=max(MIN_SECONDS, pulse.min_seconds))
+    return replace(preset, min_seconds=max(MIN_SECONDS, pulse.min_seconds))
 
 
 def metrics(names: Iterable[str]) -> list[str]:

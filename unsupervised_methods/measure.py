@@ -1,5 +1,6 @@
 """From the mean colour of a face to rates: what every mode does with the classical methods."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -128,7 +129,9 @@ def native_rows(
     found, results = [], []
     for stored in samples:
         sample, problem = _evened(stored)
-        prediction, problem = (np.empty(0), problem) if problem else _predict(method, sample.trace, sample.fs)
+        prediction = np.empty(0)
+        if not problem:
+            prediction, problem = predict(method, sample.trace, sample.fs, settings.exact.band)
         if problem:
             found.append(Row(sample.id, sample.subject, 0, 0.0, note=problem, info=sample.info))
             continue
@@ -163,7 +166,7 @@ def label_rows(method: Callable, samples: Sequence[Sample], settings: Settings) 
 
 
 def _label_part(method: Callable, sample: Sample, part: slice, fs: float, settings: Settings) -> list[Row]:
-    prediction, problem = _predict(method, sample.trace[part], fs)
+    prediction, problem = predict(method, sample.trace[part], fs)
     if problem:
         return [Row(sample.id, sample.subject, 0, 0.0, note=problem, info=sample.info)]
     label = None if sample.label is None else sample.label[part]
@@ -179,9 +182,15 @@ def _evened(sample: Sample) -> tuple[Sample, str]:
         return sample, str(error)
 
 
-def _predict(method: Callable, trace: np.ndarray, fs: float) -> tuple[np.ndarray, str]:
-    """The pulse and "", or an empty array and why this recording has none."""
+def predict(
+    method: Callable, trace: np.ndarray, fs: float, band: tuple[float, float] | None = None
+) -> tuple[np.ndarray, str]:
+    """The pulse and "", or an empty array and why this recording has none.
+
+    `band` (Hz): the method leaves filtering to the evaluation, where it has a filter and takes that word.
+    """
+    known = {} if band is None or "band" not in inspect.signature(method).parameters else {"band": band}
     try:
-        return method(trace, fs), ""
+        return method(trace, fs, **known), ""
     except ValueError as error:
         return np.empty(0), str(error)

@@ -7,7 +7,7 @@ signals", IEE Proceedings F 140(6), 1993.
 
 import numpy as np
 
-from evaluation.post_process import bandpass, detrend
+from evaluation.post_process import bandpass, detrend, in_band
 from registry import UNSUPERVISED
 from unsupervised_methods.checks import checked, ratio
 
@@ -16,43 +16,67 @@ SWEEPS = 200  # Jacobi needs fewer than ten; the limit only guards against an en
 
 
 @UNSUPERVISED.register("ICA")
-def ica(rgb: np.ndarray, fs: float) -> np.ndarray:
+def ica(rgb: np.ndarray, fs: float, band: tuple[float, float] | None = None) -> np.ndarray:
     """Pulse (T,) up to its sign from mean skin colour `rgb` (T, 3) at `fs` (Hz), band-passed to 0.7-2.5 Hz.
 
-    Raises ValueError for fewer than 22 frames. Channels that move exactly alike give fewer sources.
+    With `band` (Hz) the colours are unmixed, and the source is chosen, by what they do inside it, and the source comes
+    unfiltered: drift and motion outside the band decide nothing. Raises ValueError for fewer than 22 frames, or 28 with
+    `band`. Channels that move exactly alike give fewer sources.
     """
-    rgb = checked(rgb, fs, "ICA", shortest=22)
-    moving = detrend(rgb)
+    rgb = checked(rgb, fs, "ICA", shortest=22 if band is None else 28)
+    if band is None:
+        return bandpass(most_periodic(jade(_scaled(detrend(rgb), rgb).T)), fs, (0.7, 2.5), order=3)
+    inside = in_band(rgb, fs, band)
+    first, second = unmixing(_scaled(inside, rgb).T)
+    mixed = ratio(rgb - rgb.mean(axis=0), _spread(inside, rgb))
+    return (first @ (second @ mixed.T))[chosen(first @ (second @ _scaled(inside, rgb).T))]
+
+
+def _scaled(moving: np.ndarray, rgb: np.ndarray) -> np.ndarray:
+    """`moving`, the detrended or filtered `rgb` (T, 3), centred and of unit spread in every channel that moves."""
+    return ratio(moving - moving.mean(axis=0), _spread(moving, rgb))
+
+
+def _spread(moving: np.ndarray, rgb: np.ndarray) -> np.ndarray:
     spread = moving.std(axis=0)
     spread[spread <= ROUNDING * np.abs(rgb).max(axis=0)] = (
         0.0  # a still channel must not become scaled-up rounding noise
     )
-    colours = ratio(moving - moving.mean(axis=0), np.broadcast_to(spread, rgb.shape))
-    return bandpass(most_periodic(jade(colours.T)), fs, (0.7, 2.5), order=3)
+    return np.broadcast_to(spread, rgb.shape)
 
 
 def most_periodic(sources: np.ndarray) -> np.ndarray:
     """The row of `sources` (n, T) whose normalised power spectrum has the highest single bin (DC left out)."""
+    return sources[chosen(sources)]
+
+
+def chosen(sources: np.ndarray) -> int:
+    """The number of that row."""
     length = sources.shape[1]
     power = np.abs(np.fft.rfft(sources, axis=1))[:, 1 : (length - 1) // 2 + 1] ** 2
-    share = ratio(power.max(axis=1), power.sum(axis=1))
-    return sources[share.argmax()]
+    return int(ratio(power.max(axis=1), power.sum(axis=1)).argmax())
 
 
 def jade(signals: np.ndarray) -> np.ndarray:
     """Independent sources (n, T) of real `signals` (n, T), up to order and sign."""
-    white = _whiten(signals)
-    matrices = _cumulant_matrices(white)
+    rotation, whitening = unmixing(signals)
+    return rotation @ (whitening @ signals)
+
+
+def unmixing(signals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The two matrices (n, n) by which `signals` (n, T) become independent: the second is applied first."""
+    whitening = _whitening(signals)
+    matrices = _cumulant_matrices(whitening @ signals)
     rotation = _joint_diagonaliser(matrices, threshold=0.01 / np.sqrt(signals.shape[1]))
-    return rotation.T @ white
+    return rotation.T, whitening
 
 
-def _whiten(signals: np.ndarray) -> np.ndarray:
-    """Decorrelated signals of unit power: the inverse square root of their second moments applied to them."""
+def _whitening(signals: np.ndarray) -> np.ndarray:
+    """What makes `signals` (n, T) decorrelated and of unit power: the inverse square root of their second moments."""
     values, vectors = np.linalg.eigh(signals @ signals.T / signals.shape[1])
     keep = values > values[-1] * 1e-12  # equal channels leave directions without power
     inverse = np.where(keep, 1 / np.sqrt(np.where(keep, values, 1.0)), 0.0)
-    return (vectors * inverse) @ vectors.T @ signals
+    return (vectors * inverse) @ vectors.T
 
 
 def _cumulant_matrices(white: np.ndarray) -> np.ndarray:

@@ -14,13 +14,17 @@ from unsupervised_methods.checks import checked, ratio, relative
 
 
 @UNSUPERVISED.register("POS")
-def pos(rgb: np.ndarray, fs: float) -> np.ndarray:
+def pos(rgb: np.ndarray, fs: float, band: tuple[float, float] | None = None) -> np.ndarray:
     """Pulse (T,) from mean skin colour `rgb` (T, 3) at `fs` (Hz), detrended and band-passed to 0.75-3 Hz.
 
-    Raises ValueError for less than one window of 1.6 s plus a frame.
+    With `band` (Hz) neither of the two; a window then holds 0.96 periods of its slowest wave, which so passes whole.
+    Raises ValueError for less than one window (1.6 s, without a band or from 0.6 Hz on) plus a frame.
     """
-    rgb = checked(rgb, fs, "POS", shortest=max(math.ceil(1.6 * fs) + 1, 10))
-    return bandpass(detrend(overlap_add(rgb, fs)), fs, (0.75, 3.0), order=1)
+    window = 1.6 if band is None else max(1.6, 0.96 / band[0])
+    rgb = checked(rgb, fs, "POS", shortest=max(math.ceil(window * fs) + 1, 10))
+    if band is None:
+        return bandpass(detrend(overlap_add(rgb, fs)), fs, (0.75, 3.0), order=1)
+    return overlap_add(np.vstack([rgb, rgb[-1:]]), fs, window)[:-1]  # the frame more gives the last sample its value
 
 
 def overlap_add(rgb: np.ndarray, fs: float, window: float = 1.6) -> np.ndarray:
