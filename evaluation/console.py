@@ -20,6 +20,8 @@ _NEURAL = {
         "MACC": "PEAK MACC (PEAK Label)",
     },
 }
+_OTHERS = {"FFT": "FFT {} (FFT Label)", "peak detection": "PEAK {} (Peak Label)"}
+_PATH = "Path {} (spectral peak Label)"
 _UNSUPERVISED = {"SNR": "FFT SNR (FFT Label)", "MACC": "MACC (avg)"}
 
 
@@ -28,11 +30,11 @@ def lines(table: Table, metrics: Iterable[str], method: str = "FFT", unsupervise
 
     `method` is INFERENCE.EVALUATION_METHOD; lines about windows that were left out follow at the end.
     """
-    names = {**_NEURAL[method], **(_UNSUPERVISED if unsupervised else {})}
+    names = {**_NEURAL.get(method, {}), **(_UNSUPERVISED if unsupervised else {})}
     printed = []
     for name in computed(metrics):
         score = table.scores[name]
-        words = names.get(name, f"FFT {name} (FFT Label)" if method == "FFT" else f"PEAK {name} (Peak Label)")
+        words = _PATH.format(name) if method == "path" else names.get(name, _OTHERS[method].format(name))
         unit = " (dB)" if name == "SNR" else ""
         printed.append(f"{words}: {said(name, score)}{unit if math.isfinite(score.value) else ''}")
     return printed + excluded_lines(table)

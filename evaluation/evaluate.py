@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from evaluation import heart_rate
+from evaluation.path import Course, follow
 from evaluation.post_process import bandpass, detrend, in_band, integrate
 from evaluation.presets import METHODS, Preset
 from evaluation.results import UNLABELLED, RecordingResult, Row, frame_times, reference_wave, uniform
@@ -35,22 +36,24 @@ def rows(
 ) -> list[Row]:
     """One row per window of every recording, in order; windows of fewer than 10 samples are left out and printed.
 
-    `method` is INFERENCE.EVALUATION_METHOD: "FFT" or "peak detection"; ValueError for another.
+    `method` is INFERENCE.EVALUATION_METHOD: "FFT", "peak detection" or "path"; ValueError for another.
     """
     if method not in METHODS:
         raise ValueError(f"INFERENCE.EVALUATION_METHOD is {method!r}; known: {', '.join(METHODS)}.")
     evaluate_window = _native_row if preset.reference == "native" else _label_row
+    followed = preset.follows(method)
     found = []
     for result in results:
         length, label = len(result.prediction), result.label
         whole = max(length, len(label)) if preset.whole_label and label is not None else length
-        count = len(found)
+        count, whole_course = len(found), _course(result, preset) if followed else ()
         for number, (start, size) in enumerate(windows(length, _rate(result, preset), window_seconds, whole)):
             if min(size, length - start) < SHORTEST:
                 _say_ignored(min(size, length - start))
                 continue
+            part = slice(start, start + size)
             try:
-                found.append(evaluate_window(result, number, slice(start, start + size), preset, method))
+                found.append(evaluate_window(result, number, part, preset, method, *whole_course))
             except ValueError as error:  # of this window's times or values: the others go on
                 found.append(Row(result.id, result.subject, number, 0.0, note=str(error), info=result.info))
         if len(found) == count:  # never silently missing from a table
@@ -93,8 +96,31 @@ def _label_row(result: RecordingResult, number: int, window: slice, preset: Pres
     return _with_truth(row, wave, truth, estimate(truth, fs, preset, method), fs, preset)
 
 
-def _native_row(result: RecordingResult, number: int, window: slice, preset: Preset, method: str) -> Row:
-    """Evaluate one window against the recording's own reference inside the window's time span."""
+def _course(result: RecordingResult, preset: Preset) -> tuple[Course | None, str]:
+    """The course of the predicted rate through the whole recording, on its clock, and why there is none."""
+    fs = _rate(result, preset)
+    prediction = np.asarray(result.prediction)
+    grid, prediction = uniform(frame_times(result), integrate(prediction) if result.differential else prediction, fs)
+    wave, problem = filtered(prediction, fs, preset)
+    if problem:
+        return None, problem
+    found = follow(wave, fs, preset.band)
+    return replace(found, times=found.times + grid[0]), ""
+
+
+def _native_row(
+    result: RecordingResult,
+    number: int,
+    window: slice,
+    preset: Preset,
+    method: str,
+    course: Course | None = None,
+    problem: str = "",
+) -> Row:
+    """Evaluate one window against the recording's own reference inside the window's time span.
+
+    `course` (or the `problem` in its place): the predicted rate is that of the course, not of the window by itself.
+    """
     times = frame_times(result)[window]
     row = Row(result.id, result.subject, number, float(times[0] - frame_times(result)[0]), info=result.info)
     row = replace(row, seconds=float(times[-1] - times[0]) * len(times) / (len(times) - 1))
@@ -104,10 +130,10 @@ def _native_row(result: RecordingResult, number: int, window: slice, preset: Pre
     prediction = np.asarray(result.prediction)[window]
     prediction = integrate(prediction) if result.differential else prediction
     grid, prediction = uniform(times, prediction, fs)
-    wave, problem = filtered(prediction, fs, preset)
-    if problem:
-        return replace(row, note=f"the prediction {problem}")
-    row = _with_rate(row, wave, fs, preset, method)
+    wave, other = filtered(prediction, fs, preset)
+    if problem or other:
+        return replace(row, note=f"the prediction {problem or other}")
+    row = _with_rate(row, wave, fs, preset, method, course and course.during(times[0], times[-1]))
     if result.reference is None:
         return replace(row, note=row.note or UNLABELLED[1])
     return _against_reference(row, result, wave, grid, fs, preset, method)
@@ -141,9 +167,9 @@ def reference_rate(
     return (math.nan, problem) if problem else (estimate(truth, fs, preset, method), "")
 
 
-def _with_rate(row: Row, wave: np.ndarray, fs: float, preset: Preset, method: str) -> Row:
-    """`row` with the predicted rate and its label-free quality."""
-    rate = estimate(wave, fs, preset, method)
+def _with_rate(row: Row, wave: np.ndarray, fs: float, preset: Preset, method: str, rate: float | None = None) -> Row:
+    """`row` with the predicted rate (`rate`, or that of the window by itself) and its label-free quality."""
+    rate = estimate(wave, fs, preset, method) if rate is None else rate
     if not math.isfinite(rate):
         return replace(row, note="no rate in the prediction: fewer than two peaks or no bin in the band")
     return replace(row, hr_pred=rate, quality=_snr(wave, rate, fs, preset))

@@ -51,10 +51,10 @@ def spectral_peak_heart_rate(ppg: np.ndarray, fs: float, band: tuple[float, floa
     if not len(tops):
         return 60.0 * float(freqs[inside[power[inside].argmax()]])
     top = tops[power[tops].argmax()]
-    return 60.0 * float(freqs[top] + _vertex(power[top - 1 : top + 2]) * freqs[1])
+    return 60.0 * float(freqs[top] + vertex(power[top - 1 : top + 2]) * freqs[1])
 
 
-def _vertex(power: np.ndarray) -> float:
+def vertex(power: np.ndarray) -> float:
     """Place of the parabola's top through three log powers, in bins from the middle one."""
     left, middle, right = np.log(np.maximum(power, np.finfo(float).tiny))
     bend = left - 2 * middle + right

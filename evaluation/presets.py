@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 from registry import did_you_mean
 
-METHODS = ("FFT", "peak detection")  # what INFERENCE.EVALUATION_METHOD may say
+PATH = "path"  # the estimator of evaluation/path.py, for the pulse under `exact`
+METHODS = ("FFT", "peak detection", PATH)  # what INFERENCE.EVALUATION_METHOD may say
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,21 @@ class Preset:
 
     def estimator(self, method: str) -> str:
         """The name of the estimator that runs when INFERENCE.EVALUATION_METHOD is `method`."""
+        if self.follows(method):
+            return PATH
         return "spectral peak" if self.spectral_peak else method
+
+    def follows(self, method: str) -> bool:
+        """Whether rates come from the best path through the recording; windows are read independently otherwise.
+
+        ValueError where rPPG-Toolbox's numbers are asked for by an estimator that it does not have.
+        """
+        if method == PATH and not self.spectral_peak:
+            raise ValueError(
+                f"INFERENCE.EVALUATION_METHOD is {PATH!r}, which rPPG-Toolbox does not have, and INFERENCE.PRESET is "
+                f"{self.name!r}. Set INFERENCE.PRESET: exact."
+            )
+        return method == PATH and self.unit == "bpm"
 
 
 PRESETS = {

@@ -87,7 +87,7 @@ def lines(table: Table, method: str = "FFT") -> list[str]:
 
 
 def _words(name: str, method: str) -> str:
-    if method == "FFT" or name == "SNR":
+    if method != "peak detection" or name == "SNR":
         return f"FFT {name} (FFT Label)"
     return f"{'Peak' if name == 'MAE' else 'PEAK'} {name} (Peak Label)"
 

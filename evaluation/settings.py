@@ -42,6 +42,7 @@ def read_settings(config: Any, section: str) -> Settings:
         raise ValueError(
             f"INFERENCE.EVALUATION_METHOD is {inference.EVALUATION_METHOD!r}; known: {', '.join(METHODS)}."
         )
+    preset(inference.PRESET).follows(inference.EVALUATION_METHOD)
     window, band, process = inference.EVALUATION_WINDOW, list(inference.HR_BAND), node.DATA.PREPROCESS
     return Settings(
         metrics=list(node.METRICS),

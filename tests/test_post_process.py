@@ -10,10 +10,13 @@ from evaluation.post_process import (
     bandpass,
     butterworth,
     detrend,
+    flat_sections,
+    in_band,
     integrate,
     next_power_of_2,
     periodogram,
     power_to_db,
+    trend_strength,
 )
 from tests.conftest import reference
 
@@ -118,3 +121,14 @@ def test_parity_of_strengths_coefficients_and_powers_of_two():
     assert np.allclose(a, arrays["butter_a_fs30"], rtol=1e-12, atol=0)
     misc = json.loads(reference("parity/postprocess.json").read_text())["misc"]
     assert {str(n): next_power_of_2(int(n)) for n in misc["next_power_of_2"]} == misc["next_power_of_2"]
+
+
+@pytest.mark.parametrize("shape", [(300,), (300, 3), (40, 2)])
+def test_the_flat_filter_is_scipys_run_both_ways(shape):
+    """Odd mirrored ends and settled states: scipy.signal.sosfiltfilt on the detrended wave, columns alone."""
+    values = np.random.default_rng(4).normal(size=shape).cumsum(axis=0) + 50
+    band = (0.6, 3.3)
+    trendless = detrend(values - values.mean(axis=0), trend_strength(30.0, band))
+    padding = min(len(values) - 1, 60)
+    expected = scipy.signal.sosfiltfilt(flat_sections(30.0, band, 4)[0], trendless, axis=0, padlen=padding)
+    assert np.allclose(in_band(values, 30.0, band), expected, atol=1e-9)

@@ -212,6 +212,7 @@ def test_settings_are_checked_first(tmp_path):
         ({"METHOD": ["PSO"]}, "Did you mean 'POS'"),
         ({"METRICS": ["MAEE"]}, "UNSUPERVISED.METRICS holds 'MAEE'"),
         ({"EVALUATION_METHOD": "peak"}, "INFERENCE.EVALUATION_METHOD is 'peak'"),
+        ({"EVALUATION_METHOD": "path"}, "Set INFERENCE.PRESET: exact"),
         ({"PRESET": "x"}, "INFERENCE.PRESET"),
     ):
         with pytest.raises((ValueError, KeyError), match=words):
