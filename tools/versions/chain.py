@@ -39,6 +39,7 @@ class StepError(Exception):
 def main() -> int:
     """All steps, with their times."""
     folder, begin = Path(sys.argv[1]).absolute(), time.monotonic()
+    av.logging.set_level(av.logging.ERROR)  # encoders have much to say of settings that do not matter here
     print(f"{versions()}, {'with' if importlib.util.find_spec('torch') else 'without'} torch", flush=True)
     try:
         for title in sys.argv[2:] or STEPS:

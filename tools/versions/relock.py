@@ -13,7 +13,10 @@ from pathlib import Path
 from tools.versions import environment
 from tools.versions.interpreters import interpreters
 
-HEAD = "# Versions tested together with Python {version}; renewed by `make relock` on {date}.\n"
+HEAD = (
+    "# Versions that go together with Python {version}; docs/versions.md says what was run with them. "
+    "Renewed by `make relock` on {date}.\n"
+)
 
 
 def main() -> None:
