@@ -124,7 +124,7 @@ def test_helper_processes_write_no_settings(x, ran, monkeypatch, tmp_path):
     assert not list(tmp_path.rglob("config.yaml"))
 
 
-@pytest.mark.parametrize("name", MODES)
+@pytest.mark.parametrize("name", list(MODES))
 def test_every_mode_has_a_function_that_exists(name):
     """The entries name real functions."""
     assert callable(MODES[name].function())
