@@ -7,6 +7,7 @@ import pytest
 from dataset.face.crop import FaceCrop
 from dataset.files.wave_table import read_label
 from dataset.prepare.recording import preprocess_all
+from dataset.prepare.unused import unused
 from dataset.store.cache import Cache
 from registry import DATASETS
 from tests.conftest import reference
@@ -147,3 +148,14 @@ def test_the_sample_clips_are_all_accounted_for(tmp_path, loader):
     statuses = preprocess_all(loader, recordings, FaceCrop(size=(72, 72)), cache, 2)
     assert [name for name, status in statuses.items() if status.state != "done"] == ["no_face"]
     assert "No face" in statuses["no_face"].reason
+
+
+def test_what_was_not_asked_for_is_not_called_unused(tmp_path):
+    """Of a folder whose other videos nobody named, and of where runs write, there is nothing to say."""
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).touch()
+    (tmp_path / "runs").mkdir()
+    some, every = (DATASETS["Folder"]({"VIDEOS": names}) for names in (["a.mp4"], []))
+    assert unused(some, tmp_path, some.recordings(tmp_path)) == []
+    assert unused(every, tmp_path, every.recordings(tmp_path)[:1])[0].endswith("folder.py.")
+    assert len(unused(every, tmp_path, every.recordings(tmp_path)[:1])) == 1

@@ -99,6 +99,11 @@ class BaseLoader:
     SHARED: dict[str, Any] = {}  # keys that every DATA node has: rPPG-Toolbox's files set them for any data set
     CHECKS: dict[str, Check] = {}  # of both, by key path below DATA
 
+    @property
+    def chosen(self) -> bool:
+        """Whether the user has named what of DATA_PATH is read: what else lies there is then no loss."""
+        return False
+
     def __init__(self, options: dict[str, Any] | None = None):
         """`options`: the values of OPTIONS, and DATA_AUG, DATA_MODE and DECODER of the DATA node.
 

@@ -52,6 +52,11 @@ class FolderLoader(BaseLoader):
         chosen = [str(name) for name in self.options.get("VIDEOS") or ()]
         return {"FS": self.options.get("FS", 0)} | ({"VIDEOS": chosen} if chosen else {})
 
+    @property
+    def chosen(self) -> bool:
+        """Where VIDEOS names some."""
+        return bool(self.options.get("VIDEOS"))
+
     def recordings(self, root: Path) -> list[Recording]:
         """Every video file and image folder in natural order; FileNotFoundError when there is none."""
         root = Path(root)

@@ -23,6 +23,7 @@ from registry import DATASETS
 ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".001", ".z01")
 UNENDED = (".part", ".crdownload", ".download", ".filepart", ".partial", ".tmp")  # downloads
 UNREAD = (".gif", ".h264", ".264", ".hevc", ".265", ".h265", ".rm", ".swf", ".y4m", ".heic", ".raw", ".dng", ".ogg")
+OUTPUTS = ("runs", "PreprocessedData")  # where runs write unless told otherwise
 LOOKED_AT = 30  # folders in which recordings are looked for, of one kind
 SAMPLE = 3  # recordings whose files are compared
 OWN = "dataset.data_loader."  # plug-ins are not asked about folders that were not meant for them
@@ -61,7 +62,7 @@ def refuse_doubles(recordings: Sequence[Recording], root: Path) -> None:
 def unused(loader: BaseLoader, root: Path, recordings: Sequence[Recording]) -> list[str]:
     """Sentences, one a kind, about what in `root` is no recording and not read with one; [] where all is used."""
     root = Path(root)
-    if loader.generated or not root.is_dir():
+    if loader.generated or loader.chosen or not root.is_dir():
         return []
     rest = _Rest(loader, root, list(recordings))
     return [f"Not used of '{root}', {sentence}" for sentence in rest.sentences()]
@@ -105,6 +106,7 @@ class _Rest:
         """One for each kind, in an order in which the first that fits is the likeliest."""
         if not self.left:
             return
+        self._take(lambda path: path.is_dir() and path.name in OUTPUTS)
         copies = self._take(copy_of)
         yield from _say(self._names(copies), "named like copies", "Rename one that has no original, remove the others")
         shut = self._take(lambda path: path.is_dir() and not os.access(path, os.R_OK | os.X_OK))
