@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import config as settings
-from registry import DATASETS, DETECTORS, METHODS, METRICS, MODES, UNSUPERVISED, import_plugin
+from registry import DATASETS, DETECTORS, KINDS, METHODS, METRICS, MODES, UNSUPERVISED, import_plugin
 from settings.modes import Mode, mode_of
 
 DOCTOR = Mode("doctor", (), run="dataset.doctor.run:run")  # --doctor: of the data of any mode
@@ -257,6 +257,7 @@ def show_names() -> int:
         ("Classical methods (UNSUPERVISED.METHOD)", UNSUPERVISED),
         ("Metrics (METRICS)", METRICS),
         ("Face detectors (CROP_FACE.BACKEND)", DETECTORS),
+        ("Kinds of output (heads of a method)", KINDS),
         ("Modes (TOOLBOX_MODE)", MODES),
     ):
         print(f"{title}: {', '.join(registry.listed())}")

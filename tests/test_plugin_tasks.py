@@ -66,6 +66,15 @@ def configure(folder, method, mode="train_and_test", epochs=2, name="mine.yaml")
     return "--config_file", name
 
 
+def arguments_of(folder):
+    """A classical run on the records."""
+    text = (
+        "TOOLBOX_MODE: unsupervised_method\nUNSUPERVISED: {METHOD: [POS], DATA: {DATASET: RECORDS, DATA_PATH: raw}}\n"
+    )
+    (folder / "classical.yaml").write_text(text)
+    return "--config_file", "classical.yaml", "UNSUPERVISED.DATA.CACHED_PATH=cache"
+
+
 def write_records(folder):
     """Sixteen people whose pulse in the PPG is the stronger, the higher their pressure."""
     folder.mkdir()
@@ -223,6 +232,8 @@ def test_what_the_data_do_not_have_is_refused_before_anything_is_made(made, tmp_
     said = main(folder, *configure(folder, "Fusion"), code=1)
     assert "RECORDS" in said and "video" in said
     assert not (folder / "cache").exists() or not list((folder / "cache").glob("**/entry.json"))
+    classical = main(folder, *arguments_of(folder), code=1)
+    assert "RECORDS" in classical and "has no video" in classical and not (folder / "cache").exists()
     source = (folder / "mine" / "pressure.py").read_text()
     (folder / "mine" / "pressure.py").write_text(source.replace('"regression"', '"regresion"'))
     said = main(folder, *configure(folder, "Pressure"), code=1)

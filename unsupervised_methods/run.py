@@ -16,7 +16,7 @@ from evaluation.results import RecordingResult
 from evaluation.settings import Settings, read_settings
 from evaluation.summary import Table, constant_mean
 from evaluation.vitals import failures
-from registry import UNSUPERVISED
+from registry import DATASETS, UNSUPERVISED
 from unsupervised_methods.measure import Sample, classical_tables, read_sample
 
 DRAWN = 4  # methods in the picture of an example wave
@@ -30,6 +30,7 @@ def run(config: Any) -> Path:
     rates of the others are written.
     """
     methods, settings = chosen_methods(config), read_settings(config, "UNSUPERVISED")
+    _require_video(config.UNSUPERVISED.DATA.DATASET)
     prepared = _prepare(config)
     samples = read_samples(prepared, config.UNSUPERVISED.DATA)
     labelled = any(sample.label is not None or sample.reference is not None for sample in samples)
@@ -47,6 +48,15 @@ def run(config: Any) -> Path:
     _move_failed(prepared, lost)
     prepared.check()
     return report
+
+
+def _require_video(dataset: str) -> None:
+    """ValueError, before anything is made, for a data set without pictures."""
+    if dataset in DATASETS and not DATASETS[dataset].has_video:
+        raise ValueError(
+            f"UNSUPERVISED.DATA.DATASET is {dataset}, which has no video: classical methods measure the colour of "
+            f"faces. Name a data set with video."
+        )
 
 
 def chosen_methods(config: Any) -> dict[str, Callable]:
