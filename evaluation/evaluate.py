@@ -98,14 +98,21 @@ def _label_row(result: RecordingResult, number: int, window: slice, preset: Pres
 
 def _course(result: RecordingResult, preset: Preset) -> tuple[Course | None, str]:
     """The course of the predicted rate through the whole recording, on its clock, and why there is none."""
-    fs = _rate(result, preset)
-    prediction = np.asarray(result.prediction)
-    grid, prediction = uniform(frame_times(result), integrate(prediction) if result.differential else prediction, fs)
-    wave, problem = filtered(prediction, fs, preset)
+    grid, wave, fs, problem = whole_wave(result, preset)
     if problem:
         return None, problem
     found = follow(wave, fs, preset.band)
     return replace(found, times=found.times + grid[0]), ""
+
+
+def whole_wave(result: RecordingResult, preset: Preset) -> tuple[np.ndarray, np.ndarray, float, str]:
+    """Times (s) and filtered prediction (L,) of a whole recording, their rate (Hz), and what is wrong ("": nothing)."""
+    fs, prediction = _rate(result, preset), np.asarray(result.prediction)
+    grid, prediction = uniform(frame_times(result), integrate(prediction) if result.differential else prediction, fs)
+    if len(grid) < preset.min_seconds * fs - 1:
+        return grid, prediction, fs, f"lasts {len(grid) / fs:.1f} s; {preset.min_seconds:g} s are needed for a rate"
+    wave, problem = filtered(prediction, fs, preset)
+    return grid, wave, fs, problem
 
 
 def _native_row(

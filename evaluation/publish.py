@@ -12,7 +12,7 @@ from evaluation.kinds.base import Head, Names, Predicted
 from evaluation.kinds.pulse import Compared
 from evaluation.report import Section, incomplete, print_comparison, write_report
 from evaluation.tables import completeness
-from evaluation.vitals import failures, vitals_table, write_vitals
+from evaluation.vitals import answer_lines, failures, write_vitals
 
 UNREADABLE = (ValueError, OSError, DamagedEntryError)  # of one recording: its labels, its clock, its files
 
@@ -253,9 +253,10 @@ def rates(
 ) -> Path:
     """Videos without labels: write and print rates instead of errors."""
     path = write_vitals(
-        names.folder, names.title, found.every, failed, flags=found.flags, examples=found.examples, left_out=left_out
+        names.folder, names.title, found.every, failed, flags=found.flags, examples=found.examples, left_out=left_out,
+        answers=found.answers,
     )  # fmt: skip
-    print(vitals_table(found.every, failed, found.flags))
+    print(answer_lines(found.answers, found.every, failed))
     print(f"Report: {path}")
     return path
 

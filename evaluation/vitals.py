@@ -1,4 +1,4 @@
-"""Recordings without labels: no errors, but each one's rate by every method, with a quality that needs no label."""
+"""Recordings without labels: one answer each, and below it the rate by every method with a quality without label."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,6 +7,7 @@ from typing import Any
 
 from dataset.files.names import escaped
 from evaluation import console, figures, pictures, tables
+from evaluation.consensus import LEVEL, Answer
 from evaluation.results import UNLABELLED, RecordingResult
 from evaluation.summary import Table
 
@@ -68,6 +69,43 @@ def vitals_table(results: Sequence[Table], failed: Sequence[tuple[str, str]], fl
     return "\n".join([text, *[f"FAILED {name}: {reason}" for name, reason in lost.items()]])
 
 
+def answer_lines(answers: Sequence[Answer], results: Sequence[Table], failed: Sequence[tuple[str, str]] = ()) -> str:
+    """Text for the screen: a line per recording, with its rate or why it has none, then what failed."""
+    lost = {**failures(results), **dict(failed)}
+    said = [f"{escaped(one.id)}: {in_words(one)}" for one in answers if one.id not in lost]
+    return "\n".join([*said, *[f"FAILED {name}: {reason}" for name, reason in lost.items()]])
+
+
+def in_words(one: Answer) -> str:
+    """The answer as a sentence."""
+    if not one.reliable:
+        low = f" (confidence {one.confidence:.2f}, {LEVEL:.2f} needed)" if one.votes and one.confidence < LEVEL else ""
+        return f"no reliable pulse{low}: {one.reason}."
+    low, high = one.interval
+    return f"{one.rate:.1f} bpm ({low:.1f} to {high:.1f}), confidence {one.confidence:.2f}"
+
+
+def answer_content(one: Answer) -> dict[str, Any]:
+    """The answer for vitals.json; what was not measured, or is not reliable, is null."""
+    known = one.reliable
+    return {
+        "recording": one.id,
+        "heart_rate_bpm": one.rate if known else None,
+        "interval_bpm": list(one.interval) if known else None,
+        "confidence": one.confidence,
+        "reliable": known,
+        "reason": one.reason,
+        "respiratory_rate_bpm": None,
+        "hrv": None,
+        "method": " + ".join(one.votes),
+        "votes_bpm": dict(one.votes),
+        "band_hz": list(one.band),
+        "window_s": None if one.course is None else one.course.window,
+        "fps": one.fps,
+        "region": one.region,
+    }
+
+
 def with_doubts(results: Sequence[Table], flags: Mapping[str, str]) -> dict[str, str]:
     """`flags` of every recording, and a word of warning where no rate deserves trust.
 
@@ -104,20 +142,27 @@ def write_vitals(
     flags: Mapping[str, str] | None = None,
     examples: Mapping[str, RecordingResult] | None = None,
     left_out: Sequence[tuple[str, str]] = (),
+    answers: Sequence[Answer] = (),
 ) -> Path:
-    """Write vitals.csv, report.md and an example picture to `folder`; returns the path of report.md.
+    """Write vitals.json, vitals.csv, report.md and an example picture to `folder`; returns the path of report.md.
 
     `results`: one table per method. `flags`: recording -> what is unusual about it (a face part of the time).
     `left_out`: (id, reason) of recordings that nobody wanted rated.
     """
     folder, lost, flags = Path(folder), tables.as_failed(failed), dict(flags or {})
+    missing = {**failures(results), **dict(lost)}
+    content = {
+        "recordings": [answer_content(one) for one in answers if one.id not in missing],
+        "failed": [{"recording": name, "reason": reason} for name, reason in missing.items()],
+    }
+    tables.write_text(folder / "vitals.json", tables.json_text(content))
     tables.write_text(folder / "vitals.csv", csv_of(results, lost, flags))
     drawn = ""
     if examples and figures.attempt(
         "waveform.png", pictures.waveform, folder / "waveform.png", dict(examples), results[0].preset
     ):
         drawn = "\n![Filtered wave and its spectrum](waveform.png)\n"
-    text = _markdown(title, results, lost, flags, left_out) + drawn
+    text = _markdown(title, results, lost, flags, left_out, answers) + drawn
     return tables.write_text(folder / "report.md", text)
 
 
@@ -127,6 +172,7 @@ def _markdown(
     failed: list[tuple[str, str]],
     flags: Mapping[str, str],
     left_out: Sequence[tuple[str, str]],
+    answers: Sequence[Answer],
 ) -> str:
     lost = {**failures(results), **dict(failed)}
     total = len({row.id for table in results for row in table.rows} | set(lost))
@@ -134,10 +180,19 @@ def _markdown(
     head += f"{escaped(tables.left_out_line(left_out))}\n\n" if left_out else ""
     low, high = results[0].preset.band if results else (0.0, 0.0)
     estimator = results[0].estimator if results else "none"
+    said = f"```\n{answer_lines(answers, results, failed)}\n```\n\n{_EXPLAINED}\n\n" if answers else ""
     return (
-        f"{head}Rates in beats per minute. No reference, so no errors. Band {low:g}-{high:g} Hz, {estimator}. "
+        f"{head}{said}## Every method\n\n"
+        f"Rates in beats per minute. No reference, so no errors. Band {low:g}-{high:g} Hz, {estimator}. "
         "`best dB`: power at the strongest method's predicted rate and its double over the rest of the band. "
         "Low values, or methods that disagree, mean: do not trust the rate.\n\n"
         f"```\n{vitals_table(results, failed, flags)}\n```\n\n"
-        "All windows are in `vitals.csv`. Research software, not a medical device.\n"
+        "The answers are in `vitals.json`, all windows in `vitals.csv`. Research software, not a medical device.\n"
     )
+
+
+_EXPLAINED = (
+    "Rate: median of the best path through windows of 10 s. In brackets the middle 90 % of the rates along it, "
+    "widened by what one window leaves open. Confidence, from 0 to 1: the share of the band's power at the rate and "
+    "its double, times the share of windows in which the voters agree."
+)

@@ -78,7 +78,9 @@ def config(folder, **changes):
     given = {"METHOD": ["POS", "CHROM"], "METRICS": [*METRICS, "BA"], "EVALUATION_METHOD": "FFT", "PRESET": "toolbox",
              "HR_BAND": [], "USE_SMALLER_WINDOW": False, "WINDOW_SIZE": 10, "FS": 30, "DO_CHUNK": False,
              "CHUNK_LENGTH": 180, "LABEL_TYPE": "Raw", "RESAMPLE_FS": 0.0, **changes}  # fmt: skip
-    process = node(DO_CHUNK=given["DO_CHUNK"], CHUNK_LENGTH=given["CHUNK_LENGTH"], LABEL_TYPE=given["LABEL_TYPE"])
+    crop = node(DO_CROP_FACE=True, USE_LARGE_FACE_BOX=True, LARGE_BOX_COEF=1.5)
+    process = node(DO_CHUNK=given["DO_CHUNK"], CHUNK_LENGTH=given["CHUNK_LENGTH"], LABEL_TYPE=given["LABEL_TYPE"],
+                   CROP_FACE=crop)  # fmt: skip
     data = node(DATASET="Made", FS=given["FS"], EXP_DATA_NAME="Made_exp", LABEL_ALIGN="auto", PREPROCESS=process,
                 RESAMPLE_FS=given["RESAMPLE_FS"])  # fmt: skip
     window = node(USE_SMALLER_WINDOW=given["USE_SMALLER_WINDOW"], WINDOW_SIZE=given["WINDOW_SIZE"])
@@ -193,8 +195,31 @@ def test_videos_without_labels(tmp_path, prepare, capsys):
         lines = {(line["recording"], line["method"]): line for line in csv.DictReader(file)}
     assert float(lines["ok", "POS"]["rate_bpm"]) == pytest.approx(60, abs=0.5)
     assert lines["part", "CHROM"]["flags"] == "face in 43 % of the looked-at frames"
+    assert (
+        said.startswith("ok: 60.")
+        and "part: no reliable pulse: a face" in said
+        and "a face in 43% of the video only" in said
+    )
+    content = json.loads((tmp_path / "runs" / "x" / "vitals.json").read_text())
+    assert [one["recording"] for one in content["recordings"]] == ["ok", "part"]
+    assert content["recordings"][0]["heart_rate_bpm"] == pytest.approx(60, abs=1)
+    assert content["recordings"][0]["region"] == "face box x 1.5" and content["recordings"][1]["reliable"] is False
+    assert [one["recording"] for one in content["failed"]] == ["short", "noface"]
     prepare(Prepared({"ok": entries["ok"]}))
     assert run(config(tmp_path)).name == "report.md"
+
+
+def test_a_doubtful_pulse_is_refused_and_costs_no_other_answer(tmp_path, prepare, capsys):
+    """Everything is written first, then the run ends with exit code 3; with ALLOW_INCOMPLETE it does not."""
+    still = COLOUR + 0.1 * np.random.default_rng(0).normal(size=(600, 3))
+    entries = {"ok": entry("ok", 60, label=False), "wall": entry("wall", label=False, trace=still)}
+    prepare(Prepared(entries))
+    with pytest.raises(mode.NoPulseError, match="1 of 2 recordings have no reliable pulse: wall") as error:
+        run(config(tmp_path))
+    said = capsys.readouterr().out
+    assert error.value.exit_code == 3 and "ok: 60." in said and "wall: no reliable pulse (confidence 0." in said
+    prepare(Prepared(entries, allow=True))
+    assert "wall: no reliable pulse" in run(config(tmp_path)).read_text()
 
 
 def test_unlabelled_without_any_rate_still_writes_the_report(tmp_path, prepare):

@@ -25,8 +25,8 @@ FLAG_WORDS = {
 class Sample:
     """What is read of one recording, once: mean colours (T, 3) of its faces, its clock, its label and its reference.
 
-    `label` (T,) is the label at the frames, None without; `flags` says what is unusual about the recording, `info` what
-    the data set says of it.
+    `label` (T,) is the label at the frames, None without; `flags` says what is unusual about the recording, `coverage`
+    in what share of the looked-at frames there was a face, `info` what the data set says of it.
     """
 
     id: str
@@ -37,6 +37,7 @@ class Sample:
     label: np.ndarray | None = None
     reference: Any = None
     flags: str = ""
+    coverage: float | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -61,7 +62,8 @@ def read_sample(entry: Any, label_type: str, align: str, resample_fs: float) -> 
     trace, fs, times = resampled_trace(entry, resample_fs)
     signal = pulse_reference(entry.signals)
     label = None if signal is None else _label(signal, times, len(trace), label_type, align)
-    return Sample(entry.id, entry.subject, trace, fs, times, label, signal, describe_flags(entry.flags), entry.info)
+    flags, coverage = describe_flags(entry.flags), entry.flags.get("face_coverage")
+    return Sample(entry.id, entry.subject, trace, fs, times, label, signal, flags, coverage, entry.info)
 
 
 def sample_beside(entry: Any, frames: int, labelled: bool, align: str, resample_fs: float = 0.0) -> Sample:
@@ -75,9 +77,9 @@ def sample_beside(entry: Any, frames: int, labelled: bool, align: str, resample_
     length = min(len(trace), frames)
     times = None if times is None else np.asarray(times, dtype=float)[:length]
     label = None if label is None else label[:length]
-    flags = describe_flags(entry.flags)
+    flags, coverage = describe_flags(entry.flags), entry.flags.get("face_coverage")
     return Sample(
-        entry.id, entry.subject, trace[:length], fs, times, label, signal, flags, entry.info
+        entry.id, entry.subject, trace[:length], fs, times, label, signal, flags, coverage, entry.info
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from dataset.clips.references import reference_notes
 from evaluation import pictures, publish
 from evaluation.kinds.base import Head, Names
-from evaluation.kinds.pulse import CONSTANT, Compared
+from evaluation.kinds.pulse import CONSTANT, Compared, answers
 from evaluation.presets import Preset
 from evaluation.results import RecordingResult
 from evaluation.settings import Settings, read_settings
@@ -19,6 +19,7 @@ from evaluation.vitals import failures
 from registry import DATASETS, UNSUPERVISED
 from unsupervised_methods.measure import Sample, classical_tables, read_sample
 
+NAMED = 10  # recordings without a pulse that the last line names
 DRAWN = 4  # methods in the picture of an example wave
 
 
@@ -44,9 +45,12 @@ def run(config: Any) -> Path:
     if labelled:
         return _errors(names, methods, samples, failed, settings, left_out, bool(prepared.allow_incomplete))
     names = replace(names, title=f"Pulse of {names.id}")
-    report, lost = _vitals(names, methods, samples, failed, settings, left_out)
+    region = described(config.UNSUPERVISED.DATA.PREPROCESS)
+    report, lost, doubtful = _vitals(names, methods, samples, failed, settings, left_out, region)
     _move_failed(prepared, lost)
     prepared.check()
+    if doubtful and not prepared.allow_incomplete:
+        raise NoPulseError(doubtful, len(prepared.recordings))
     return report
 
 
@@ -57,6 +61,25 @@ def _require_video(dataset: str) -> None:
             f"UNSUPERVISED.DATA.DATASET is {dataset}, which has no video: classical methods measure the colour of "
             f"faces. Name a data set with video."
         )
+
+
+class NoPulseError(RuntimeError):
+    """Recordings whose pulse is too uncertain for a number; raised when everything is written."""
+
+    exit_code = 3
+
+    def __init__(self, recordings: Sequence[str], total: int):
+        """Name the `recordings`, of `total`."""
+        named = ", ".join(recordings[:NAMED]) + (f" and {len(recordings) - NAMED} more" if recordings[NAMED:] else "")
+        super().__init__(f"{len(recordings)} of {total} recordings have no reliable pulse: {named}. Why is said above.")
+
+
+def described(process: Any) -> str:
+    """The region whose colour is measured, in words."""
+    crop = process.CROP_FACE
+    if not crop.DO_CROP_FACE:
+        return "whole picture"
+    return f"face box x {crop.LARGE_BOX_COEF:g}" if crop.USE_LARGE_FACE_BOX else "face box"
 
 
 def chosen_methods(config: Any) -> dict[str, Callable]:
@@ -182,8 +205,12 @@ def _vitals(
     failed: list[tuple[str, str]],
     settings: Settings,
     left_out: Sequence[tuple[str, str]],
-) -> tuple[Path, dict[str, str]]:
-    """Every recording's rate by every method, on screen and in files; the report, and recordings without any rate."""
+    region: str,
+) -> tuple[Path, dict[str, str], list[str]]:
+    """Every recording's answer on screen, its rate by every method in files.
+
+    Returns the report, recordings without any rate and why, and those without a reliable pulse.
+    """
     only_exact = replace(settings, preset=settings.exact, metrics=[])
     measured = {name: classical_tables(name, method, samples, only_exact) for name, method in methods.items()}
     tables = {name: made for name, (made, _) in measured.items()}
@@ -191,8 +218,13 @@ def _vitals(
     lost = failures([one for made in tables.values() for one in made])
     first = next(iter(methods))
     rated = sorted((one for one in measured[first][1] if one.id not in lost), key=lambda one: one.id in flags)
-    found = Compared(tables, {first: rated[0]} if rated else {}, judged=False, flags=flags)
-    return publish.rates(found, failed, names, left_out), lost
+    given = answers({name: results for name, (_, results) in measured.items()}, samples, settings)
+    found = Compared(
+        tables, {first: rated[0]} if rated else {}, judged=False, flags=flags,
+        answers=tuple(replace(one, region=region) for one in given),
+    )  # fmt: skip
+    doubtful = [one.id for one in given if not one.reliable and one.id not in lost]
+    return publish.rates(found, failed, names, left_out), lost, doubtful
 
 
 def _prepare(config: Any) -> Any:

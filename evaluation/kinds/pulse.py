@@ -12,6 +12,7 @@ import numpy as np
 from dataset.clips.references import pulse_reference, reference_notes
 from dataset.store.entry import DamagedEntryError
 from evaluation import bland_altman, console, pictures, report, vitals
+from evaluation.consensus import VOTERS, Answer, answer
 from evaluation.evaluate import rows
 from evaluation.kinds.base import Head, Names, Predicted, save_outputs
 from evaluation.kinds.wave import Wave, draw_agreement, lost_of
@@ -32,6 +33,7 @@ class Compared:
 
     judged  whether anything is known of the true rates; otherwise the tables hold rates alone
     flags   what is unusual about recordings, in words
+    answers one per recording, where nothing is known of the true rates
     drawn   Bland-Altman plots: how their files' names start -> the method; {}: the first method, named after the run
     """
 
@@ -39,6 +41,7 @@ class Compared:
     examples: Mapping[str, RecordingResult] = field(default_factory=dict)
     judged: bool = True
     flags: Mapping[str, str] = field(default_factory=dict)
+    answers: tuple[Answer, ...] = ()
     notes: tuple[str, ...] = ()
     drawn: Mapping[str, str] = field(default_factory=dict)
 
@@ -171,7 +174,32 @@ def _rates(results: Sequence[RecordingResult], samples: Sequence[Sample], head: 
     how = replace(head.settings, preset=head.settings.exact, metrics=[])
     own = evaluate(head.method, results, [how.exact], how.estimator, how.window_seconds, ())
     flags = {sample.id: sample.flags for sample in samples if sample.flags}
-    return Compared({head.method: own} | _classical(samples, how), {head.method: results[0]}, judged=False, flags=flags)
+    return Compared(
+        {head.method: own} | _classical(samples, how), {head.method: results[0]}, judged=False, flags=flags,
+        answers=answers({head.method: results}, samples, how),
+    )  # fmt: skip
+
+
+def answers(
+    by_method: Mapping[str, Sequence[RecordingResult]], samples: Sequence[Sample], how: Settings
+) -> tuple[Answer, ...]:
+    """An answer per recording by the voters among the methods; where none of them is, all methods vote.
+
+    A voter that has nothing to say of a recording leaves it without a number.
+    """
+    voters = [name for name in VOTERS if name in by_method] or list(by_method)
+    found: dict[str, dict[str, RecordingResult]] = {}
+    for name in voters:
+        for result in by_method[name]:
+            found.setdefault(result.id, {})[name] = result
+    faces = {sample.id: sample.coverage for sample in samples}
+    silent = f"not all of {', '.join(voters)} can be computed from its colours; vitals.csv says why"
+    return tuple(
+        answer(found[id], how.exact, faces.get(id))
+        if len(found.get(id, ())) == len(voters)
+        else Answer(id, reason=silent, band=how.exact.band)
+        for id in faces or found
+    )
 
 
 def mean_rate(entries: Iterable[Any], settings: Settings) -> float | None:

@@ -1,0 +1,116 @@
+"""One answer for a recording: the voters' common rate with an interval and a confidence, or why there is none.
+
+The voters' spectra are averaged and one path is laid through the mean; its median is the rate. The confidence is the
+share of the band's power that lies at the rate and its double (the median over the windows), times the share of windows
+in which a voter's own path runs within 5 bpm of the common one. Below `LEVEL` there is no number. How often the rate is
+right at each level, and how often something without a pulse reaches it, is measured: docs/own_videos.md.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from evaluation.evaluate import whole_wave
+from evaluation.path import Course, Spectra, course, spectra
+from evaluation.presets import Preset
+from evaluation.results import RecordingResult
+
+VOTERS = ("POS", "CHROM", "LGI")  # the other classical methods are shown; they do not vote
+LEVEL = 0.4  # confidence below which there is no number
+NEAR = 5.0  # bpm between two rates that agree
+MOST = 2 / 3  # share of the voters' windows; with fewer that agree it is said that they do not
+LEAST_FACE = 0.8  # share of the looked-at frames with a face
+INTERVAL = (5, 95)  # percentiles of the rates along the path
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is said of one recording.
+
+    rate        bpm, the median along the common path; also where it is not reliable
+    interval    bpm: the middle 90 % of the rates along the path, widened by what one window leaves open
+    confidence  0 to 1                      reason  why there is no reliable pulse; "" where there is
+    votes       each voter's own rate       course  the common path; None where no voter had a wave
+    fps         samples per second          region  of the face, in words
+    """
+
+    id: str
+    rate: float = math.nan
+    interval: tuple[float, float] = (math.nan, math.nan)
+    confidence: float = 0.0
+    reason: str = ""
+    votes: Mapping[str, float] = field(default_factory=dict)
+    course: Course | None = None
+    band: tuple[float, float] = (math.nan, math.nan)
+    fps: float = math.nan
+    region: str = ""
+
+    @property
+    def reliable(self) -> bool:
+        """Whether the rate may be believed."""
+        return not self.reason
+
+
+def answer(voters: Mapping[str, RecordingResult], preset: Preset, coverage: float | None = None) -> Answer:
+    """The answer of `voters` (name -> what it found in one recording) in the band of `preset`.
+
+    `coverage`: share of the looked-at frames with a face, where faces were looked for.
+    """
+    first = next(iter(voters.values()))
+    found, problems = {}, []
+    for name, result in voters.items():
+        _, wave, fs, problem = whole_wave(result, preset)
+        if problem:
+            problems.append(f"the wave of {name} {problem}")
+        else:
+            found[name] = spectra(wave, fs, preset.band)
+    empty = Answer(first.id, band=preset.band, fps=float(first.fs))
+    if problems:
+        return replace(empty, reason=problems[0])
+    common, own, agreement = joint(found)
+    share = power_share(common)
+    votes = {name: one.rate for name, one in own.items()}
+    return replace(
+        empty, rate=common.rate, interval=_interval(common, share), confidence=agreement * share, votes=votes,
+        course=common, reason=_reason(agreement, share, votes, coverage),
+    )  # fmt: skip
+
+
+def joint(found: Mapping[str, Spectra]) -> tuple[Course, dict[str, Course], float]:
+    """The path through the mean of the voters' spectra, each voter's own, and the part of these beside it."""
+    every = list(found.values())
+    quality = np.median([one.quality for one in every], axis=0)
+    common = course(replace(every[0], power=np.mean([one.power for one in every], axis=0), quality=quality))
+    own = {name: course(one) for name, one in found.items()}
+    near = [np.abs(one.rates - common.rates) <= NEAR for one in own.values()]
+    return common, own, float(np.mean(near))
+
+
+def power_share(found: Course) -> float:
+    """Share (0 to 1) of the band's power at the rate and its double, median over the windows; 0 without any power."""
+    decibels = float(np.median(found.quality))
+    return 1.0 / (1.0 + 10.0 ** (-decibels / 10.0)) if math.isfinite(decibels) else 0.0
+
+
+def _interval(found: Course, share: float) -> tuple[float, float]:
+    """The middle 90 % of the rates, wider by half a resolved step (1/window) times the share that is no pulse."""
+    low, high = np.percentile(found.rates, INTERVAL)
+    open_to = 30.0 / found.window * (1.0 - share)
+    return float(low - open_to), float(high + open_to)
+
+
+def _reason(agreement: float, share: float, votes: Mapping[str, float], coverage: float | None) -> str:
+    """Why there is no number, and what to change; "" where there is one."""
+    if coverage is not None and coverage < LEAST_FACE:
+        return f"a face in {coverage:.0%} of the video only. Keep it in the picture, or cut the video"
+    if agreement * share >= LEVEL:
+        return ""
+    if agreement < MOST:
+        said = ", ".join(f"{name} {rate:.0f}" for name, rate in votes.items())
+        return f"the methods disagree ({said} bpm). Hold still, in steady light, and record for longer"
+    return (
+        f"the rate holds {share:.0%} of what changes the colour, the rest is noise. "
+        "More light, a larger face, less compression; hold still"
+    )
