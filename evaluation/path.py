@@ -129,11 +129,21 @@ def spectra(wave: np.ndarray, fs: float, band: tuple[float, float]) -> Spectra:
     for block in np.split(starts, range(BLOCK, len(starts), BLOCK)):
         clips = np.asarray(wave, dtype=float)[block[:, None] + np.arange(size)]
         whole = np.abs(np.fft.rfft((clips - clips.mean(axis=1, keepdims=True)) * taper, n_fft, axis=1)) ** 2
-        highest = whole[:, inside].max(axis=1, keepdims=True)
-        power.append(np.divide(whole[:, inside], highest, out=np.zeros_like(whole[:, inside]), where=highest > 0))
+        own = _without_slopes(whole[:, inside])
+        highest = own.max(axis=1, keepdims=True)
+        power.append(np.divide(own, highest, out=np.zeros_like(own), where=highest > 0))
         quality.append(_quality(whole, inside, max(HARMONIC_HALF_WIDTH, fs / size) / freqs[1]))
     times = (starts + (size - 1) / 2) / fs
     return Spectra(times, 60.0 * freqs[inside], np.concatenate(power), np.concatenate(quality), size / fs)
+
+
+def _without_slopes(power: np.ndarray) -> np.ndarray:
+    """`power` (N, M), level where it only falls from an edge: that is the flank of something outside the band."""
+    for flipped in (power, power[:, ::-1]):
+        falling = np.cumprod(np.diff(flipped, axis=1) < 0, axis=1).astype(bool)
+        foot = np.take_along_axis(flipped, falling.sum(axis=1, keepdims=True), axis=1)
+        flipped[:, :-1] = np.where(falling, foot, flipped[:, :-1])
+    return power
 
 
 def _quality(power: np.ndarray, inside: np.ndarray, half: float) -> np.ndarray:

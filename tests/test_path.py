@@ -115,3 +115,12 @@ def test_the_path_is_no_estimator_of_rppg_toolboxs_presets():
         rows([recording()], preset("toolbox"), "path")
     assert replace(EXACT, unit="breaths/min").estimator("path") == "spectral peak"
     assert EXACT.estimator("FFT") == "spectral peak" and EXACT.estimator("path") == "path"
+
+
+def test_the_flank_of_something_outside_the_band_is_no_peak():
+    """A strong line just below the band leaks into it; the spectrum that only falls from the edge counts as level."""
+    at = np.arange(900) / 30.0
+    wave = 6 * np.sin(2 * np.pi * 0.52 * at) + np.sin(2 * np.pi * 1.4 * at)
+    assert np.abs(follow(wave, 30.0, BAND).rates - 84).max() < 1
+    above = 6 * np.sin(2 * np.pi * 3.42 * at) + np.sin(2 * np.pi * 1.4 * at)
+    assert np.abs(follow(above, 30.0, BAND).rates - 84).max() < 1
