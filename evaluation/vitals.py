@@ -100,7 +100,7 @@ def answer_content(one: Answer) -> dict[str, Any]:
         "method": " + ".join(one.votes),
         "votes_bpm": dict(one.votes),
         "band_hz": list(one.band),
-        "window_s": None if one.course is None else one.course.window,
+        "window_s": None if one.course is None else round(one.course.window, 3),
         "fps": one.fps,
         "region": one.region,
     }
