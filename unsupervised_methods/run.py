@@ -9,6 +9,7 @@ import numpy as np
 
 from dataset.clips.references import reference_notes
 from evaluation import pictures, publish
+from evaluation.consensus import VOTERS
 from evaluation.kinds.base import Head, Names
 from evaluation.kinds.pulse import CONSTANT, Compared, answers
 from evaluation.presets import Preset
@@ -216,14 +217,15 @@ def _vitals(
     tables = {name: made for name, (made, _) in measured.items()}
     flags = {sample.id: sample.flags for sample in samples if sample.flags}
     lost = failures([one for made in tables.values() for one in made])
-    first = next(iter(methods))
-    rated = sorted((one for one in measured[first][1] if one.id not in lost), key=lambda one: one.id in flags)
     given = answers({name: results for name, (_, results) in measured.items()}, samples, settings)
+    doubtful = [one.id for one in given if not one.reliable and one.id not in lost]
+    shown = next((name for name in VOTERS if name in measured), next(iter(methods)))
+    rated = [one for one in measured[shown][1] if one.id not in lost]
+    rated.sort(key=lambda one: (one.id in doubtful, one.id in flags))
     found = Compared(
-        tables, {first: rated[0]} if rated else {}, judged=False, flags=flags,
+        tables, {shown: rated[0]} if rated else {}, judged=False, flags=flags,
         answers=tuple(replace(one, region=region) for one in given),
     )  # fmt: skip
-    doubtful = [one.id for one in given if not one.reliable and one.id not in lost]
     return publish.rates(found, failed, names, left_out), lost, doubtful
 
 
