@@ -19,7 +19,7 @@ DENSE, FEW = 5000, 500  # of more points than that the density is estimated from
 
 
 class Agreement(NamedTuple):
-    """Mean difference (label - prediction), its sample standard deviation and the 95 % limits, all in bpm."""
+    """Mean difference (prediction - label), its sample standard deviation and the 95 % limits, all in bpm."""
 
     bias: float
     spread: float
@@ -33,7 +33,7 @@ def agreement(label: np.ndarray, prediction: np.ndarray, correction: bool = Fals
     `correction` widens the limits by sqrt(2), as rPPG-Toolbox always does: right only when each value is itself
     the mean of two measurements, too wide for independent observations.
     """
-    difference = np.asarray(label, dtype=float) - np.asarray(prediction, dtype=float)
+    difference = np.asarray(prediction, dtype=float) - np.asarray(label, dtype=float)
     spread = float(difference.std(ddof=1)) if len(difference) > 1 else np.nan
     reach = 1.96 * spread * (np.sqrt(2.0) if correction else 1.0)
     bias = float(difference.mean()) if len(difference) else np.nan
@@ -90,7 +90,6 @@ def _write(folder: Path, name: str, size: tuple[float, float], dpi: int, draw: C
         figures.save(figure, Path(folder) / f"{name}.pdf", dpi),
         figures.save(figure, Path(folder) / f"{name}.png"),
     ]
-    print(f"Saved {name}.pdf to {folder}.")
     return files
 
 
@@ -107,7 +106,7 @@ def draw_scatter(
     outside = int(((np.minimum(x, y) < low) | (np.maximum(x, y) > high)).sum())
     if outside:
         axes.text(0.02, 0.95, f"{outside} of {len(x)} points outside", transform=axes.transAxes, fontsize=8)
-    spread = f"points moved at random, by {JITTER:.0%} of the range"
+    spread = f"points moved at random, by {JITTER:.0%} of the range; brighter: denser"
     axes.text(0.98, 0.02, spread, transform=axes.transAxes, fontsize=8, ha="right")
     axes.grid()
 
@@ -117,17 +116,16 @@ def draw_difference(
 ) -> None:
     """The difference plot of rates (n,) on matplotlib `axes`, exact points, mean and limits as lines."""
     label, prediction = np.asarray(label, dtype=float), np.asarray(prediction, dtype=float)
-    middle, difference = (label + prediction) / 2, label - prediction
+    middle, difference = (label + prediction) / 2, prediction - label
     axes.scatter(middle, difference, c=density(middle, difference), s=30)
     found = agreement(label, prediction, correction)
-    limits = "95 % limits x sqrt(2)" if correction else "95 % limits"
+    limits = "95 % limits, as of means of two (x sqrt(2))" if correction else "95 % limits"
     axes.axhline(found.bias, color="black", label=f"mean {found.bias:.2f} {quantity.unit}")
     if np.isfinite(found.spread):
         axes.axhline(found.high, color="tab:red", linestyle="--", label=f"{limits} {found.low:.2f} to {found.high:.2f}")
         axes.axhline(found.low, color="tab:red", linestyle="--")
-    compared = f"{quantity.prediction} and {quantity.truth} [{quantity.unit}]"
-    axes.set_xlabel(f"Average of {compared}")
-    axes.set_ylabel(f"Difference between {compared}")
+    axes.set_xlabel(f"Average of {quantity.prediction} and {quantity.truth} [{quantity.unit}]")
+    axes.set_ylabel(f"{quantity.prediction} - {quantity.truth} [{quantity.unit}]")
     axes.legend(fontsize=8)
     axes.grid()
 

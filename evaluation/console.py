@@ -6,7 +6,7 @@ The words are kept where they are wrong (a peak SNR that says FFT); `metrics.jso
 import math
 from collections.abc import Iterable, Sequence
 
-from evaluation.metrics import computed
+from evaluation.metrics import computed, unit_of
 from evaluation.summary import Score, Table
 
 _NEURAL = {
@@ -63,11 +63,20 @@ def header(table: Table) -> str:
     """One line that says what the numbers are: preset, band, window, estimator, n."""
     low, high = table.preset.band
     window = f"{table.window_seconds:g} s windows" if table.window_seconds else "whole recordings"
-    subjects = len({row.subject for row in table.valid})
     return (
         f"{table.method}: preset {table.preset.name}, band {low:g}-{high:g} Hz, {window}, {table.estimator}, "
-        f"n = {len(table.valid)} windows of {subjects} subjects"
+        f"n = {extent(table)}"
     )
+
+
+def extent(table: Table) -> str:
+    """How much a table is of: `12 windows of 1 subject`."""
+    return f"{counted(len(table.valid), 'window')} of {counted(len({row.subject for row in table.valid}), 'subject')}"
+
+
+def counted(count: int, what: str) -> str:
+    """`1 window`, `2 windows`."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def comparison(tables: Sequence[Table]) -> str:
@@ -82,7 +91,8 @@ def comparison(tables: Sequence[Table]) -> str:
         ]
         for table in tables
     ]
-    return text_table(["method", *names, "n", "excluded"], cells)
+    heads = [f"{name} [{unit}]" if (unit := unit_of(name, tables[0].preset.unit)) else name for name in names]
+    return text_table(["method", *heads, "n", "excluded"], cells)
 
 
 def _cell(score: Score | None) -> str:

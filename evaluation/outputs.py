@@ -2,6 +2,7 @@
 
     {"predictions": {recording: {clip: tensor (L, 1) or (L,)}}, "labels": the same, "label_type": str, "fs": int}
 
+Where recordings differ in their rate, `fs`, which rPPG-Toolbox reads, is that of the first; `fs_of` has that of each.
 torch is imported when one of the functions is called, not before.
 """
 
@@ -23,18 +24,25 @@ KEYS = ("predictions", "labels", "label_type", "fs")
 Clips = Mapping[str, Mapping[int, Any]]
 
 
-def write_outputs(path: Path, predictions: Clips, labels: Clips, label_type: str, fs: float) -> Path:
+def write_outputs(
+    path: Path, predictions: Clips, labels: Clips, label_type: str, fs: float | Mapping[str, float]
+) -> Path:
     """Write the pickle at `path` (a whole file or none) with CPU tensors, and print where it is.
 
-    `predictions` and `labels`: recording -> {clip number: tensor or array (L, 1) or (L,)}.
+    `predictions` and `labels`: recording -> {clip number: tensor or array (L, 1) or (L,)}. `fs` in Hz: of all, or
+    by recording.
     """
     path = Path(path)
+    rates = dict(fs) if isinstance(fs, Mapping) else {}
+    first = float(next(iter(rates.values())) if rates else fs)
     content = {
         "predictions": _tensors(predictions),
         "labels": _tensors(labels),
         "label_type": str(label_type),
-        "fs": int(fs) if float(fs).is_integer() else float(fs),
+        "fs": int(first) if first.is_integer() else first,
     }
+    if len(set(rates.values())) > 1:
+        content["fs_of"] = {name: float(rate) for name, rate in rates.items()}
     with replacing(path) as unfinished, unfinished.open("wb") as file:
         pickle.dump(content, file, pickle.HIGHEST_PROTOCOL)
     print("Saving outputs to:", path)
@@ -73,7 +81,8 @@ def read_outputs(path: Path) -> dict[str, Any]:
         raise ValueError(f"'{path}' is no output pickle of a test run: {', '.join(missing)} missing.")
     try:
         waves = {key: {str(name): _arrays(parts) for name, parts in content[key].items()} for key in KEYS[:2]}
-        return {**waves, "label_type": str(content["label_type"]), "fs": float(content["fs"])}
+        rates = {str(name): float(rate) for name, rate in content.get("fs_of", {}).items()}
+        return {**waves, "label_type": str(content["label_type"]), "fs": float(content["fs"]), "fs_of": rates}
     except (TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise ValueError(f"'{path}' is no output pickle of a test run: {' '.join(str(error).split())}.") from error
 
@@ -93,7 +102,7 @@ def results(path: Path, subject_of: Mapping[str, str] | None = None) -> list[Rec
             RecordingResult(
                 id=name,
                 subject=(subject_of or {}).get(name, name),
-                fs=content["fs"],
+                fs=content["fs_of"].get(name, content["fs"]),
                 prediction=np.concatenate(list(parts.values())),
                 label=None if labels is None else np.concatenate(list(labels.values())),
                 label_type=content["label_type"],

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dataset.files.names import natural_key
 from evaluation import figures
 from evaluation.bland_altman import draw_difference
 from evaluation.evaluate import aligned_waves
@@ -64,7 +65,7 @@ def _example(left: Any, right: Any, method: str, result: RecordingResult, preset
 
 def errors(path: Path, tables: Sequence[Table]) -> Path:
     """Error of every window (predicted - true, bpm) over its recording, one colour per method."""
-    names = list(dict.fromkeys(row.id for table in tables for row in table.rows))
+    names = sorted({row.id for table in tables for row in table.rows}, key=natural_key)
     place = {name: k for k, name in enumerate(names)}
     figure = figures.new_figure(max(6.0, min(16.0, 3 + 0.3 * len(names))), 4.5, layout="constrained")
     axes = figure.add_subplot()
@@ -79,7 +80,7 @@ def errors(path: Path, tables: Sequence[Table]) -> Path:
     if len(names) <= NAMED:
         axes.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
     else:
-        axes.set_xlabel("recording (order of per_recording.csv)")
+        axes.set_xlabel("recording, in natural order")
     axes.grid(axis="y", alpha=0.4)
     figure.legend(fontsize=8, ncols=3, loc="outside upper center")  # inside it would hide points
     return figures.save(figure, path)
@@ -115,7 +116,7 @@ def agreement(path: Path, tables: Sequence[Table], correction: bool) -> Path:
         draw_difference(panel, true, np.array([row.hr_pred for row in table.valid]), correction)
         panel.set_title(table.method, fontsize=9)
         panel.set_xlabel("mean of both rates [bpm]", fontsize=8)
-        panel.set_ylabel("true - predicted [bpm]", fontsize=8)
+        panel.set_ylabel("predicted - true [bpm]", fontsize=8)
         panel.tick_params(labelbottom=True)  # shared axes name their ticks in the last row only, which may be empty
     for panel in axes[len(shown) :]:
         panel.set_visible(False)

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dataset.files.names import escaped
+from dataset.files.names import escaped, natural_key
 from evaluation import console, figures, pictures, tables
 from evaluation.metrics import unit_of
 from evaluation.presets import PRESETS, Preset
 from evaluation.results import RecordingResult
 from evaluation.summary import Score, Table
 
+NAMED = 8  # recordings named below a picture
 LISTED = 20  # windows and recordings named in report.md; the CSV files name all
 EXPLAINED = {
     "exact": "the true rate is read off the recording's own reference signal inside each window's time span; "
@@ -118,15 +119,27 @@ def _draw(
     if examples:
         preset = every[0].preset if every else PRESETS["exact"]
         if figures.attempt("waveform.png", pictures.waveform, folder / "waveform.png", examples, preset):
-            drawn["waveform.png"] = "Predicted and reference wave (filtered), and their spectra; a typical recording"
+            ids = ", ".join(dict.fromkeys(result.id for result in examples.values()))
+            drawn["waveform.png"] = (
+                f"Predicted and reference wave (filtered), and their spectra, of {ids}, a typical recording, by "
+                f"{', '.join(examples)}"
+            )
     for name, draw, arguments, caption in (
         ("methods.png", pictures.methods, (), "Mean absolute error by method; grey: baselines"),
         ("errors.png", pictures.errors, (), "Error of every window by recording (scale linear up to 5 bpm)"),
         ("bland_altman.png", pictures.agreement, (correction,), "Agreement: difference over mean of both rates"),
     ):
         if first and figures.attempt(name, draw, folder / name, first, *arguments):
-            drawn[name] = f"{caption}. Preset {first[0].preset.name}."
+            drawn[name] = f"{caption}. {_subject_of(first)}"
     return drawn
+
+
+def _subject_of(first: Sequence[Table]) -> str:
+    """What a picture of these tables shows: methods, recordings, preset."""
+    ids = sorted({row.id for table in first for row in table.valid}, key=natural_key)
+    named = ", ".join(ids) if len(ids) <= NAMED else f"{len(ids)} recordings, {ids[0]} to {ids[-1]}"
+    methods = ", ".join(table.method for table in first if not table.baseline)
+    return f"Methods: {methods}. Recordings: {named}. Preset {first[0].preset.name}."
 
 
 def _markdown(
@@ -145,7 +158,8 @@ def _markdown(
         parts += section.markdown
     if drawn:
         parts.append("## Pictures")
-        parts += [f"![{caption}]({name})\n\n*{caption}*" for name, caption in drawn.items()]
+        said = {name: escaped(caption) for name, caption in drawn.items()}
+        parts += [f"![{caption}]({name})\n\n*{caption}*" for name, caption in said.items()]
     parts += _left_out(every, complete)
     parts.append(_FILES if every or not sections else _files_of(sections))
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -270,15 +284,20 @@ def some(lines: list[str], where: str) -> str:
 def _files_of(sections: Sequence[Section]) -> str:
     """The end of a report without a pulse."""
     lines = [f"- `{name}`" for section in sections for name in section.files]
-    return "\n".join(["## Files", "", "- `metrics.json`: every number of this page", *lines, "", _DISCLAIMER])
+    return "\n".join(
+        ["## Files", "", "- `metrics.json`: every number of this page", *lines, RUN_FILES, "", _DISCLAIMER]
+    )
 
 
 _DISCLAIMER = "Research software, not a medical device."
+RUN_FILES = """- `config.yaml`: all settings
+- `environment.json`: the path of the data, the date, the versions of the libraries, the machine"""
 _FILES = f"""## Files
 
 - `metrics.json`: every table with preset, band, window, estimator, n, standard errors and intervals
 - `per_recording.csv`: one line per recording, method and preset, failed recordings with the reason
 - `per_window.csv`: one line per window; `quality_db` needs no reference (power at the predicted rate over the rest)
+{RUN_FILES}
 
 Rates are in beats per minute. SNR: power at the true rate and its double over the rest of the band; above 0 dB the
 pulse is stronger than everything else. MACC: how alike the waves are, from 0 to 1. Compare with the constant mean,

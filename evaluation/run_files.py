@@ -3,10 +3,11 @@
 import json
 import os
 import platform
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from config import dump, run_folder
+from config import dump, run_folder, used_sections
 from evaluation.tables import write_text
 
 
@@ -17,8 +18,20 @@ def write_run_files(config: Any, **computed_on: Any) -> Path:
     """
     folder = Path(run_folder(config))
     write_text(folder / "config.yaml", dump(config))
-    write_text(folder / "environment.json", json.dumps({**environment(), **computed_on}, indent=1))
+    known = {"date": datetime.now(timezone.utc).isoformat(timespec="seconds"), "data": data_of(config)}
+    write_text(folder / "environment.json", json.dumps({**known, **environment(), **computed_on}, indent=1))
     return folder
+
+
+def data_of(config: Any) -> dict[str, Any]:
+    """What each section of the run reads, and from where."""
+    return {
+        section: {
+            "dataset": config[section].DATA.DATASET,
+            "path": os.path.abspath(config[section].DATA.DATA_PATH or ""),
+        }
+        for section in used_sections(config)
+    }
 
 
 def environment() -> dict[str, Any]:

@@ -113,7 +113,9 @@ def test_every_run_leaves_its_settings_and_its_machine(tmp_path, ran, mode):
     assert main.main(["--config_file", str(path)]) == 1
     folder = config.run_folder(ran[0])
     assert config.load_config(folder / "config.yaml") == ran[0]
-    assert {"python", "numpy", "opencv", "cores"} <= set(json.loads((folder / "environment.json").read_text()))
+    left = json.loads((folder / "environment.json").read_text())
+    assert {"python", "numpy", "opencv", "cores", "date"} <= set(left)
+    assert [one["dataset"] for one in left["data"].values()] == ["PURE"] * len(left["data"]) and left["data"]
     assert sorted(file.name for file in folder.iterdir()) == ["config.yaml", "environment.json"]
 
 
@@ -145,8 +147,9 @@ def test_the_flags_of_rppg_toolbox_do_what_they_say(x, ran):
 def test_without_a_file_the_demo_runs_and_says_so(ran, capsys):
     """The first thing a newcomer types does something useful."""
     assert main.main([]) == 0
-    assert ran[0].UNSUPERVISED.DATA.DATASET == "Synthetic"
-    assert "No --config_file: running the synthetic demo" in capsys.readouterr().out
+    assert [one.UNSUPERVISED.DATA.SYNTHETIC.PRESET for one in ran] == ["easy", "standard"]
+    said = capsys.readouterr().out
+    assert said.index("people who sit still") < said.index("people who move")
 
 
 @pytest.mark.parametrize(

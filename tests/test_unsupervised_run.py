@@ -10,8 +10,8 @@ import pytest
 
 from dataset.prepare.listing import LEFT_OUT
 from evaluation import publish
+from evaluation.outputs import results
 from evaluation.settings import read_settings
-from registry import METRICS as REGISTRY
 from tests.evaluation_data import METRICS, beat, signal
 from unsupervised_methods import measure
 from unsupervised_methods import run as mode
@@ -85,7 +85,10 @@ def config(folder, **changes):
                 RESAMPLE_FS=given["RESAMPLE_FS"])  # fmt: skip
     window = node(USE_SMALLER_WINDOW=given["USE_SMALLER_WINDOW"], WINDOW_SIZE=given["WINDOW_SIZE"])
     return node(
-        UNSUPERVISED=node(METHOD=given["METHOD"], METRICS=given["METRICS"], DATA=data),
+        UNSUPERVISED=node(
+            METHOD=given["METHOD"], METRICS=given["METRICS"], DATA=data,
+            OUTPUT_SAVE_DIR=str(given.get("OUTPUT_SAVE_DIR", folder / "Made_exp" / "saved_outputs")),
+        ),
         INFERENCE=node(EVALUATION_METHOD=given["EVALUATION_METHOD"], PRESET=given["PRESET"], HR_BAND=given["HR_BAND"],
                        EVALUATION_WINDOW=window, BLAND_ALTMAN_CORRECTION=True),
         LOG=node(PATH=str(folder)), OVERWRITE=False,
@@ -103,8 +106,7 @@ def prepare(monkeypatch, tmp_path):
 
     labels = node(align=align, transform=lambda label, kind: label * (2.0 if kind == "Standardized" else 1.0))
     monkeypatch.setattr(measure, "labels", labels)
-    REGISTRY.names()  # what needs the real configuration is imported before
-    monkeypatch.setitem(sys.modules, "config", node(run_folder=lambda _: tmp_path / "runs" / "x"))
+    monkeypatch.setattr("config.run_folder", lambda _: tmp_path / "runs" / "x")
 
     def use(prepared):
         def fake(data, name, given, overwrite):
@@ -118,6 +120,30 @@ def prepare(monkeypatch, tmp_path):
     return use
 
 
+@pytest.mark.parametrize("label", [True, False])
+def test_the_waves_of_all_methods_and_recordings_are_written(tmp_path, prepare, label, capsys):
+    """A table each, and where OUTPUT_SAVE_DIR was set a pickle each, in which a recording keeps its own rate."""
+    prepare(Prepared({"a": entry("a", 60, label=label), "b/c": entry("b/c", 75, fs=25.0, label=label)}))
+    run(config(tmp_path, OUTPUT_SAVE_DIR=tmp_path / "mine"))
+    names = sorted(path.name for path in (tmp_path / "mine").iterdir())
+    assert len(names) == 4 and names[:3] == ["CHROM_Made_outputs.pickle", "POS_Made_outputs.pickle", "a.csv"]
+    table = np.genfromtxt(tmp_path / "mine" / "a.csv", delimiter=",", names=True)
+    assert table.dtype.names == ("time_s", "POS", "CHROM", *(["label"] if label else []))
+    assert len(table) == 600 and table["time_s"][-1] == pytest.approx(599 / 30)
+    found = {one.id: one for one in results(tmp_path / "mine" / "POS_Made_outputs.pickle")}
+    assert (found["a"].fs, found["b/c"].fs) == (30, 25)
+    assert np.allclose(found["a"].prediction, table["POS"], rtol=1e-5, atol=1e-7)
+    assert np.isfinite(found["a"].label).all() == label
+    assert f"Waves of 2 recordings: {tmp_path / 'mine'}" in capsys.readouterr().out
+
+
+def test_without_a_folder_of_ones_own_waves_need_no_torch(tmp_path, prepare):
+    """Tables only, in the folder that is derived."""
+    prepare(Prepared({"a": entry("a", 60)}))
+    run(config(tmp_path))
+    assert [path.name for path in (tmp_path / "Made_exp" / "saved_outputs").iterdir()] == ["a.csv"]
+
+
 def test_a_labelled_data_set(tmp_path, prepare, capsys):
     """rPPG-Toolbox's lines on the screen, its plots in its folder, one report with both methods and a baseline."""
     prepare(Prepared({"a": entry("a", 60), "b": entry("b", 75), "c": entry("c", 93, times=False)}))
@@ -126,7 +152,9 @@ def test_a_labelled_data_set(tmp_path, prepare, capsys):
     start = said.index("===Unsupervised Method ( POS ) Predicting ===")
     assert said[start + 1] == "Used Unsupervised Method: POS" and said[start + 3].startswith("FFT MAE (FFT Label): 0.")
     assert sum(line.startswith("MACC (avg): ") for line in said) == 2
-    names = {path.name for path in (tmp_path / "Made_exp" / "bland_altman_plots").iterdir()}
+    plots = tmp_path / "Made_exp" / "bland_altman_plots"
+    assert [line for line in said if "Bland" in line] == [f"Bland-Altman plots (2 methods): {plots}"]
+    names = {path.name for path in plots.iterdir()}
     assert "POS_Made_FFT_BlandAltman_ScatterPlot.pdf" in names and len(names) == 8
     tables = json.loads((report.parent / "metrics.json").read_text())["tables"]
     assert [(one["preset"], one["method"][:13]) for one in tables] == [
@@ -157,7 +185,7 @@ def test_preset_exact_alone_and_no_plots(tmp_path, prepare, capsys):
     given = config(tmp_path, PRESET="exact", METRICS=["MAE"], USE_SMALLER_WINDOW=True, METHOD=["GREEN"], FS=0)
     content = json.loads((run(given).parent / "metrics.json").read_text())
     assert [(one["preset"], one["n"], one["window_s"]) for one in content["tables"]] == [("exact", 4, 10.0)] * 2
-    assert not (tmp_path / "Made_exp").exists() and "10 s windows" in capsys.readouterr().out
+    assert not (tmp_path / "Made_exp" / "bland_altman_plots").exists() and "10 s windows" in capsys.readouterr().out
 
 
 def test_missing_recordings_stop_labelled_data_before_any_number(tmp_path, prepare, capsys):
@@ -345,7 +373,7 @@ def test_a_photo_gives_no_plot_and_no_example(tmp_path, prepare, capsys):
     ):
         run(config(tmp_path, METHOD=["POS"]))
     text, said = (tmp_path / "runs" / "x" / "report.md").read_text(), capsys.readouterr()
-    assert "the prediction is constant" in text and not (tmp_path / "Made_exp").exists()
+    assert "the prediction is constant" in text and not (tmp_path / "Made_exp" / "bland_altman_plots").exists()
     assert "INCOMPLETE 0/1" in said.out and "nan" not in said.out + said.err
 
 

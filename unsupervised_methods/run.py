@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from evaluation.summary import Table, constant_mean
 from evaluation.vitals import failures
 from registry import DATASETS, UNSUPERVISED
 from unsupervised_methods.measure import Sample, classical_tables, read_sample
+from unsupervised_methods.waves import Predictions, write_waves
 
 NAMED = 10  # recordings without a pulse that the last line names
 DRAWN = 4  # methods in the picture of an example wave
@@ -43,11 +45,13 @@ def run(config: Any) -> Path:
     failed = [(recording.id, reason) for recording, reason in prepared.failed]
     left_out = [(recording.id, reason) for recording, reason in prepared.excluded]
     names = _names(config)
+    keep = partial(write_waves, config, samples=samples)
     if labelled:
-        return _errors(names, methods, samples, failed, settings, left_out, bool(prepared.allow_incomplete))
+        allow = bool(prepared.allow_incomplete)
+        return _errors(names, methods, samples, failed, settings, left_out, allow, keep)
     names = replace(names, title=f"Pulse of {names.id}")
     region = described(config.UNSUPERVISED.DATA.PREPROCESS)
-    report, lost, doubtful = _vitals(names, methods, samples, failed, settings, left_out, region)
+    report, lost, doubtful = _vitals(names, methods, samples, failed, settings, left_out, region, keep)
     _move_failed(prepared, lost)
     prepared.check()
     if doubtful and not prepared.allow_incomplete:
@@ -157,6 +161,7 @@ def _errors(
     settings: Settings,
     left_out: Sequence[tuple[str, str]],
     allow: bool,
+    keep: Callable[[Predictions], Any],
 ) -> Path:
     """Errors of every method: console lines of the preset, the comparison, the report.
 
@@ -167,6 +172,7 @@ def _errors(
     head = Head("ppg", "pulse", next(iter(methods)), settings)
     for name, method in methods.items():
         results[name], predictions[name] = classical_tables(name, method, samples, settings)
+    keep(predictions)
     results[CONSTANT] = [constant_mean(one) for one in next(iter(results.values()))]
     drawn = {f"{name}_{names.id}": name for name in methods}
     found = Compared(results, _examples(results, predictions), drawn=drawn)
@@ -207,6 +213,7 @@ def _vitals(
     settings: Settings,
     left_out: Sequence[tuple[str, str]],
     region: str,
+    keep: Callable[[Predictions], Any],
 ) -> tuple[Path, dict[str, str], list[str]]:
     """Every recording's answer on screen, its rate by every method in files.
 
@@ -215,6 +222,7 @@ def _vitals(
     only_exact = replace(settings, preset=settings.exact, metrics=[])
     measured = {name: classical_tables(name, method, samples, only_exact) for name, method in methods.items()}
     tables = {name: made for name, (made, _) in measured.items()}
+    keep({name: results for name, (_, results) in measured.items()})
     flags = {sample.id: sample.flags for sample in samples if sample.flags}
     lost = failures([one for made in tables.values() for one in made])
     given = answers({name: results for name, (_, results) in measured.items()}, samples, settings)

@@ -20,7 +20,7 @@ def unsupervised_section() -> CfgNode:
     node = CfgNode()
     node.METHOD = []  # names in the order they run; `--list` shows them
     node.METRICS = []  # as TEST.METRICS
-    node.OUTPUT_SAVE_DIR = ""  # '': <LOG.PATH>/<EXP_DATA_NAME>/saved_outputs
+    node.OUTPUT_SAVE_DIR = ""  # waves as CSV, where set as pickles, too; '': <LOG.PATH>/<EXP_DATA_NAME>/saved_outputs
     return node
 
 

@@ -281,4 +281,4 @@ def save_outputs(recordings: Sequence[Predicted], name: str, path: Path, label_t
     truth = {
         one.id: {number: np.atleast_1d(one.label_or_nan(number, name)) for number in one.clips} for one in recordings
     }
-    return write_outputs(path, values, truth, label_type, recordings[0].fs)
+    return write_outputs(path, values, truth, label_type, {one.id: one.fs for one in recordings})

@@ -11,7 +11,7 @@ import numpy as np
 
 from dataset.clips.references import pulse_reference, reference_notes
 from dataset.store.entry import DamagedEntryError
-from evaluation import bland_altman, console, pictures, report, vitals
+from evaluation import console, pictures, report, vitals
 from evaluation.consensus import VOTERS, Answer, answer
 from evaluation.evaluate import rows
 from evaluation.kinds.base import Head, Names, Predicted, save_outputs
@@ -117,8 +117,8 @@ class Pulse(Wave):
 
     def agreement(self, found: Compared, head: Head, names: Names) -> None:
         """Bland-Altman plots of the last preset, of each method that `drawn` names or of the first."""
-        for id, method in (found.drawn or {names.id: next(iter(found.tables))}).items():
-            draw_agreement(found.tables[method][-1], id, head, names, bland_altman.PULSE)
+        drawn = found.drawn or {names.id: next(iter(found.tables))}
+        draw_agreement({id: found.tables[method][-1] for id, method in drawn.items()}, head, names)
 
     def merge(self, parts: Sequence[Compared], head: Head) -> Compared:
         """The tables of all folds; the picture is that of the fold in the middle."""

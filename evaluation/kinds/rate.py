@@ -75,7 +75,7 @@ class Rate(Kind):
 
     def agreement(self, found: list[Table], head: Head, names: Names) -> None:
         """Bland-Altman plots of the clips' rates."""
-        draw_agreement(found[0], f"{names.id}_{head.name}", head, names, QUANTITY)
+        draw_agreement({f"{names.id}_{head.name}": found[0]}, head, names, QUANTITY)
 
     def summary(self, found: list[Table]) -> dict[str, Any]:
         """The scores."""

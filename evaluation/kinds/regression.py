@@ -354,7 +354,7 @@ def draw(one: Table, path: Path) -> Path:
     left.set(xlim=quantity.visible, ylim=quantity.visible, aspect="equal")
     left.set(xlabel=_head(f"reference {one.target}", one.unit), ylabel=_head(f"predicted {one.target}", one.unit))
     left.grid(alpha=0.4)
-    bland_altman.draw_difference(right, predicted, true, False, quantity)  # in this order: predicted - reference
+    bland_altman.draw_difference(right, true, predicted, False, quantity)
     right.set_xlabel(_head("mean of both", one.unit))
     right.set_ylabel(_head("predicted - reference", one.unit))
     return figures.save(figure, path)

@@ -1,7 +1,8 @@
 """Waves: one value a frame, judged by the rates in windows of the prediction and of the recording's own signal."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,7 @@ class Wave(Kind):
 
     def agreement(self, found: list[Table], head: Head, names: Names) -> None:
         """Bland-Altman plots of the rates under the last preset, named after the run and the output."""
-        draw_agreement(found[-1], f"{names.id}_{head.name}", head, names, self.quantity)
+        draw_agreement({f"{names.id}_{head.name}": found[-1]}, head, names, self.quantity)
 
     def summary(self, found: list[Table]) -> dict[str, Any]:
         """The scores under the first preset."""
@@ -167,13 +168,26 @@ def _csv(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> str:
     return tables.csv_text(list(new.values()), [{new[name]: value for name, value in row.items()} for row in rows])
 
 
-def draw_agreement(one: Table, id: str, head: Head, names: Names, quantity: bland_altman.Quantity) -> None:
-    """rPPG-Toolbox's Bland-Altman files of the rates of a table, where METRICS asks for them."""
+def draw_agreement(
+    found: Mapping[str, Table], head: Head, names: Names, quantity: bland_altman.Quantity = bland_altman.PULSE
+) -> None:
+    """rPPG-Toolbox's Bland-Altman files of the rates of tables by the start of their names; a line says where.
+
+    Nothing unless METRICS asks for them.
+    """
+    if any(map(is_plot, head.settings.metrics)):
+        drawn = [id for id, one in found.items() if _agreement_of(one, id, head, names, quantity)]
+        if drawn:
+            ends = f"{drawn[0]}_*" if len(drawn) == 1 else f"{len(drawn)} methods"
+            print(f"Bland-Altman plots ({ends}): {names.plots}")
+
+
+def _agreement_of(one: Table, id: str, head: Head, names: Names, quantity: bland_altman.Quantity) -> list[Path]:
     how = head.settings
-    if not one.valid or not any(map(is_plot, how.metrics)):
-        return
+    if not one.valid:
+        return []
     true, predicted = (np.array([getattr(row, key) for row in one.valid]) for key in ("hr_true", "hr_pred"))
-    bland_altman.plots(true, predicted, names.plots, id, how.estimator, how.correction, quantity)
+    return bland_altman.plots(true, predicted, names.plots, id, how.estimator, how.correction, quantity)
 
 
 def lost_of(found: Sequence[Table]) -> tuple[set[str], dict[str, str]]:
