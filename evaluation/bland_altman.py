@@ -119,14 +119,17 @@ def draw_difference(
     middle, difference = (label + prediction) / 2, prediction - label
     axes.scatter(middle, difference, c=density(middle, difference), s=30)
     found = agreement(label, prediction, correction)
-    limits = "95 % limits, as of means of two (x sqrt(2))" if correction else "95 % limits"
     axes.axhline(found.bias, color="black", label=f"mean {found.bias:.2f} {quantity.unit}")
     if np.isfinite(found.spread):
-        axes.axhline(found.high, color="tab:red", linestyle="--", label=f"{limits} {found.low:.2f} to {found.high:.2f}")
+        axes.axhline(
+            found.high, color="tab:red", linestyle="--", label=f"95 % limits {found.low:.2f} to {found.high:.2f}"
+        )
         axes.axhline(found.low, color="tab:red", linestyle="--")
     axes.set_xlabel(f"Average of {quantity.prediction} and {quantity.truth} [{quantity.unit}]")
     axes.set_ylabel(f"{quantity.prediction} - {quantity.truth} [{quantity.unit}]")
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=7)
+    wide = "; limits x sqrt(2), as rPPG-Toolbox" if correction and np.isfinite(found.spread) else ""
+    axes.text(0.02, 0.02, f"brighter: denser{wide}", transform=axes.transAxes, fontsize=6)
     axes.grid()
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from dataset.files.names import natural_key
 from evaluation import figures
 from evaluation.bland_altman import draw_difference
+from evaluation.console import extent
 from evaluation.evaluate import aligned_waves
 from evaluation.post_process import next_power_of_2, periodogram
 from evaluation.presets import Preset
@@ -114,7 +115,7 @@ def agreement(path: Path, tables: Sequence[Table], correction: bool) -> Path:
     for panel, table in zip(axes, shown, strict=False):
         true = np.array([row.hr_true for row in table.valid])
         draw_difference(panel, true, np.array([row.hr_pred for row in table.valid]), correction)
-        panel.set_title(table.method, fontsize=9)
+        panel.set_title(f"{table.method}: {extent(table)}", fontsize=9)
         panel.set_xlabel("mean of both rates [bpm]", fontsize=8)
         panel.set_ylabel("predicted - true [bpm]", fontsize=8)
         panel.tick_params(labelbottom=True)  # shared axes name their ticks in the last row only, which may be empty

@@ -13,6 +13,8 @@ from evaluation.presets import PRESETS, Preset
 from evaluation.results import RecordingResult
 from evaluation.summary import Score, Table
 
+AGREEMENT = "Agreement: difference over mean of both rates"
+WIDE = "; limits wider by sqrt(2), as rPPG-Toolbox draws them (INFERENCE.BLAND_ALTMAN_CORRECTION)"
 NAMED = 8  # recordings named below a picture
 LISTED = 20  # windows and recordings named in report.md; the CSV files name all
 EXPLAINED = {
@@ -127,7 +129,12 @@ def _draw(
     for name, draw, arguments, caption in (
         ("methods.png", pictures.methods, (), "Mean absolute error by method; grey: baselines"),
         ("errors.png", pictures.errors, (), "Error of every window by recording (scale linear up to 5 bpm)"),
-        ("bland_altman.png", pictures.agreement, (correction,), "Agreement: difference over mean of both rates"),
+        (
+            "bland_altman.png",
+            pictures.agreement,
+            (correction,),
+            f"Agreement: difference over mean of both rates{WIDE if correction else ''}",
+        ),
     ):
         if first and figures.attempt(name, draw, folder / name, first, *arguments):
             drawn[name] = f"{caption}. {_subject_of(first)}"

@@ -120,6 +120,21 @@ def prepare(monkeypatch, tmp_path):
     return use
 
 
+def test_a_grey_video_is_named_before_colours_are_compared(tmp_path, prepare, capsys):
+    """Methods that compare colours give no number; the brightness still beats."""
+    one = entry("night", 72)
+    one.trace = np.repeat(one.trace[:, 1:2], 3, axis=1)
+    prepare(Prepared({"night": one, "day": entry("day", 75)}))
+    report = run(config(tmp_path, METHOD=["GREEN", "POS"]))
+    said = capsys.readouterr().out
+    assert said.startswith("Warning: grey or infrared, all three channels are equal: night (1 of 2).")
+    with (report.parent / "per_recording.csv").open() as file:
+        rows = {(row["recording"], row["method"]): row for row in csv.DictReader(file) if row["preset"] == "exact"}
+    assert abs(float(rows["night", "GREEN"]["error"])) < 1 and abs(float(rows["day", "POS"]["error"])) < 1
+    assert "the picture is grey or infrared" in rows["night", "POS"]["note"] and not rows["night", "POS"]["hr_pred"]
+    assert "night: grey or infrared" in report.read_text()
+
+
 @pytest.mark.parametrize("label", [True, False])
 def test_the_waves_of_all_methods_and_recordings_are_written(tmp_path, prepare, label, capsys):
     """A table each, and where OUTPUT_SAVE_DIR was set a pickle each, in which a recording keeps its own rate."""

@@ -2,6 +2,15 @@
 
 import numpy as np
 
+GREY = 5e-4  # of the mean level: channels that never differ by more are copies of one; a pulse alone moves them apart
+
+
+def is_grey(rgb: np.ndarray) -> bool:
+    """Whether the channels of mean colours (T, 3) are one: a grey or infrared picture."""
+    rgb = np.asarray(rgb, dtype=float)
+    level = np.abs(rgb).mean() if rgb.size else 0.0
+    return bool(level > 0 and (np.ptp(rgb, axis=1) <= GREY * level).all())
+
 
 def checked(rgb: np.ndarray, fs: float, method: str, shortest: int) -> np.ndarray:
     """`rgb` as a float64 array (T, 3); ValueError for another shape, NaN, `fs` <= 0 or T < `shortest`."""

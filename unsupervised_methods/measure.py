@@ -13,7 +13,9 @@ from evaluation.evaluate import rows
 from evaluation.results import RecordingResult, Row, uniform
 from evaluation.settings import Settings
 from evaluation.summary import Table, table
+from unsupervised_methods.checks import is_grey
 
+GREY = "grey_or_infrared"  # flag of a picture whose three channels are one
 FLAG_WORDS = {
     "several_faces": "several faces in view",
     "first_face_s": "first face after {:.1f} s",
@@ -62,7 +64,7 @@ def read_sample(entry: Any, label_type: str, align: str, resample_fs: float) -> 
     trace, fs, times = resampled_trace(entry, resample_fs)
     signal = pulse_reference(entry.signals)
     label = None if signal is None else _label(signal, times, len(trace), label_type, align)
-    flags, coverage = describe_flags(entry.flags), entry.flags.get("face_coverage")
+    flags, coverage = describe_flags({**entry.flags, GREY: is_grey(trace)}), entry.flags.get("face_coverage")
     return Sample(entry.id, entry.subject, trace, fs, times, label, signal, flags, coverage, entry.info)
 
 
@@ -193,6 +195,9 @@ def predict(
     """
     known = {} if band is None or "band" not in inspect.signature(method).parameters else {"band": band}
     try:
-        return method(trace, fs, **known), ""
+        prediction = method(trace, fs, **known)
     except ValueError as error:
         return np.empty(0), str(error)
+    if getattr(method, "compares_colours", True) and is_grey(trace):
+        return np.empty(0), "the picture is grey or infrared: no colours to compare (GREEN reads its brightness)"
+    return prediction, ""

@@ -13,3 +13,6 @@ from unsupervised_methods.checks import checked
 def green(rgb: np.ndarray, fs: float) -> np.ndarray:
     """Pulse (T,) = the green channel of mean skin colour `rgb` (T, 3), unfiltered; `fs` (Hz) is not used."""
     return checked(rgb, fs, "GREEN", shortest=1)[:, 1].copy()
+
+
+green.compares_colours = False  # a grey picture will do
