@@ -319,7 +319,10 @@ def test_every_recording_is_accounted_for(cache, capsys, workers):
     statuses = preprocess_all(loader, recordings, FaceCrop(size=(24, 24)), cache, workers)
     states = {name: status.state for name, status in statuses.items()}
     assert states == {name: "failed" for name in ODD} | {"good1": "done", "good2": "done", "skipped": "skipped"}
-    assert "ZeroDivisionError: bug on purpose" in statuses["bug"].reason and "NaN" in statuses["nan"].reason
+    assert (
+        "ZeroDivisionError: bug on purpose (tests/test_preprocess.py, line" in statuses["bug"].reason
+        and "NaN" in statuses["nan"].reason
+    )
     said = capsys.readouterr().out
     assert "8 recordings: 2 done (2 new, 0 in the cache before), 5 failed, 1 skipped" in said
     assert all(f"failed {name}: " in said for name in ("truncated", "noface", "bug", "nan", "empty"))
