@@ -12,6 +12,7 @@ import importlib
 import importlib.util
 import os
 import pkgutil
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -165,9 +166,9 @@ ROOT = Path(__file__).resolve().parent
 
 
 @functools.cache
-def _tree(module: str) -> ast.Module:
+def _text(module: str) -> str:
     file = _file(module)
-    return ast.parse(file.read_text(encoding="utf-8")) if file else ast.Module([], [])
+    return file.read_text(encoding="utf-8") if file else ""
 
 
 def _file(module: str) -> Path | None:
@@ -181,7 +182,8 @@ def _file(module: str) -> Path | None:
 
 def _registrations(module: str, registry: str) -> Iterator[list[str]]:
     """Name and aliases of each call `registry.register("name", ...)` in the source of `module`."""
-    for node in ast.walk(_tree(module)):
+    text = _text(module)
+    for node in ast.walk(ast.parse(text)) if f"{registry}.register" in text else ():
         if isinstance(node, ast.Call) and ast.unparse(node.func) == f"{registry}.register":
             names = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
             if names and len(names) == len(node.args):
@@ -191,7 +193,7 @@ def _registrations(module: str, registry: str) -> Iterator[list[str]]:
 @functools.cache
 def absent_package(module: str) -> str:
     """The first package that importing `module` would miss, through all our modules that it imports; "": none."""
-    for name in _imported(_tree(module)):
+    for name in _imported(_text(module)):
         if not _is_ours(name):
             found = "" if _is_installed(name.split(".")[0]) else name.split(".")[0]
         elif name != module and _file(name):
@@ -203,14 +205,18 @@ def absent_package(module: str) -> str:
     return ""
 
 
-def _imported(tree: ast.Module) -> Iterator[str]:
-    """The modules that the top level of `tree` imports."""
-    for node in tree.body:
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names if _is_ours(node.module))  # or no module
+def _imported(text: str) -> Iterator[str]:
+    """The modules that the lines of `text` that are not indented import. Parsing all of them would take a second."""
+    for whole, package, names in IMPORT.findall(DOCSTRING.sub("", text)):
+        yield from (name.split()[0] for name in whole.split(",") if name.strip())
+        if package:
+            yield package
+            inside = re.findall(r"(\w+)(?: as \w+)?", names) if _is_ours(package) else ()
+            yield from (f"{package}.{name}" for name in inside)  # modules of the package, or no module
+
+
+IMPORT = re.compile(r"^(?:import ([\w., ]+)|from (\w[\w.]*) import (\([^)]*\)|[^\n]*))", re.M)
+DOCSTRING = re.compile(r'\A\s*""".*?"""', re.S)
 
 
 def _is_installed(module: str) -> bool:
