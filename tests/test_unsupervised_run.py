@@ -124,7 +124,7 @@ def test_a_grey_video_is_named_before_colours_are_compared(tmp_path, prepare, ca
     """Methods that compare colours give no number; the brightness still beats."""
     one = entry("night", 72)
     one.trace = np.repeat(one.trace[:, 1:2], 3, axis=1)
-    prepare(Prepared({"night": one, "day": entry("day", 75)}))
+    prepare(Prepared({"night": one, "day": entry("day", 75)}, allow=True))
     report = run(config(tmp_path, METHOD=["GREEN", "POS"]))
     said = capsys.readouterr().out
     assert said.startswith("Warning: grey or infrared, all three channels are equal: night (1 of 2).")
