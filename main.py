@@ -5,6 +5,7 @@ when it is needed, so that classical methods start without torch.
 """
 
 import argparse
+import errno
 import json
 import os
 import sys
@@ -305,7 +306,7 @@ def report(error: Exception, debug: bool) -> int:
     """Say what went wrong in one message; a traceback for our own mistakes, or when asked for."""
     message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     if isinstance(error, OSError) and error.strerror:
-        message = f"{error.filename or ''}: {error.strerror}".removeprefix(": ")
+        message = f"{error.filename or ''}: {error.strerror}".removeprefix(": ") + full_disk(error)
     expected = isinstance(error, USER_ERRORS) and " " in message
     if debug or not expected:
         traceback.print_exception(error)
@@ -313,6 +314,17 @@ def report(error: Exception, debug: bool) -> int:
     else:
         print(f"Error: {message}", file=sys.stderr)
     return getattr(error, "exit_code", 1)
+
+
+def full_disk(error: OSError) -> str:
+    """What is safe and how to go on when the disk is full; "" for another error."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return ""
+    return (
+        ". The disk is full. What was finished before is whole: preprocessed recordings, checkpoints, the last saved "
+        "state and older reports. Make room, or set LOG.PATH (and CACHED_PATH) to another disk; the same command "
+        "then continues."
+    )
 
 
 def print_versions() -> None:

@@ -195,4 +195,4 @@ def _plain(value: Any) -> Any:
 
 def write_text(path: Path, text: str) -> Path:
     """Write the whole of `text` to `path` or nothing: a temporary name first, then a rename."""
-    return write_whole(path, text)
+    return write_whole(path, text, tidy=True)

@@ -1,5 +1,7 @@
 """Modes `train`, `train_and_test` and `only_test`: data, training, predictions, report, in the order they happen."""
 
+import contextlib
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +12,7 @@ from typing import Any
 import torch
 
 from config import run_folder
+from dataset.files.locks import holding
 from dataset.prepare import section as preparation
 from dataset.prepare.section import Prepared
 from dataset.prepare.splits import overlaps
@@ -42,7 +45,8 @@ def train_and_test(config: Any) -> Path | None:
     Raises ValueError for settings that cannot work, and the data's own errors, before the first step.
     """
     try:
-        tested = cross_validate(config) if split_kind(config) in ("kfold", "loso") else train_once(config)
+        with only_one(config):
+            tested = cross_validate(config) if split_kind(config) in ("kfold", "loso") else train_once(config)
         return tested.path if tested else None
     finally:
         if sys.exc_info()[0] is None:  # after an error nobody may wait for the others
@@ -55,12 +59,20 @@ def train(config: Any) -> Path:
     Raises what `train_and_test` raises.
     """
     try:
-        fitted = _trained(config, make_trainer(config), ("train", "valid")).fitted
+        with only_one(config):
+            fitted = _trained(config, make_trainer(config), ("train", "valid")).fitted
         distributed.say(f"Weights: {fitted.path}")
         return fitted.path
     finally:
         if sys.exc_info()[0] is None:  # after an error nobody may wait for the others
             distributed.stop()
+
+
+def only_one(config: Any) -> contextlib.AbstractContextManager[None]:
+    """Inside the block no other process trains the same run; TakenError, which names it, where one does."""
+    if os.environ.get("RANK", "0") != "0":  # the processes of one run are started before they know each other
+        return contextlib.nullcontext()
+    return holding(Path(run_folder(config)) / "run.lock", "The same training")
 
 
 @dataclass(frozen=True)

@@ -28,5 +28,5 @@ def test_what_killed_processes_left_goes_only_where_asked(tmp_path):
         (tmp_path / name).touch()
     with replacing(path, tidy=True, ending=".mp4") as temporary:
         assert temporary.suffix == ".mp4"
-        temporary.touch()
+        temporary.write_bytes(b"video")
     assert {file.name for file in tmp_path.iterdir()} == {"a[1].mp4", others[1]}

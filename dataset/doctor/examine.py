@@ -97,7 +97,7 @@ def examine(job: Job) -> Report:
     """Examine one recording; a fault of it becomes its report, one of the code raises ProgramFault."""
     name = (job.section, job.recording.id, job.recording.subject)
     try:
-        entry = job.cache.entry(job.recording.id)
+        entry = job.cache.verified(job.recording.id)
         waves, video = read_waves(entry), probe(job.loader, job.recording, job.crop.decoder, len(entry.trace))
         return Report(
             *name,

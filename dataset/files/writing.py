@@ -1,7 +1,4 @@
-"""Write, then rename: a file is wholly there or not at all, however the writing ends.
-
-Imports nothing of the toolbox, so that everything that writes may use it.
-"""
+"""Write, then rename: a file is wholly there or not at all, however the writing ends."""
 
 import contextlib
 import glob
@@ -9,6 +6,8 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+
+from dataset.files.locks import is_owned, locked
 
 UNFINISHED = ".tmp"
 
@@ -19,9 +18,9 @@ def replacing(
 ) -> Iterator[Path]:
     """A new path beside `path` (or in the folder `scratch`) to write to; renamed to `path` when the block ends well.
 
-    `sync` flushes the file to the disk first. `tidy` also removes what killed processes left of this file, and may
-    take away what another process is writing. `ending` is that of the new path, for libraries that go by it. Whatever
-    happens, the new path is gone afterwards.
+    `sync` flushes the file to the disk first. `tidy` also removes what killed processes left of this file, never what a
+    living one is writing. `ending` is that of the new path, for libraries that go by it. Whatever happens, the new path
+    is gone afterwards. An OSError names `path`.
     """
     path = Path(path)
     folder = path.parent if scratch is None else scratch
@@ -29,16 +28,42 @@ def replacing(
     # Not the number of the process: processes of several machines may write here.
     temporary = folder / f".{path.name}.{uuid.uuid4().hex[:12]}{ending}"
     try:
-        yield temporary
-        if sync:
-            with temporary.open("rb+") as file:
-                os.fsync(file.fileno())
+        with _owned(temporary):
+            yield temporary
+            if sync:
+                with temporary.open("rb+") as file:
+                    os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        if error.filename is not None or error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error  # a full disk names no file
     finally:
-        left = folder.glob(f".{glob.escape(path.name)}.*{ending}") if tidy else [temporary]
-        for unfinished in left:
-            with contextlib.suppress(OSError):
-                unfinished.unlink()
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        if tidy:
+            clear(folder, f".{glob.escape(path.name)}.*{ending}")
+
+
+@contextlib.contextmanager
+def _owned(temporary: Path) -> Iterator[None]:
+    """Mark a file that is about to be written as that of a living process; it is there when the block begins."""
+    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        locked(descriptor)
+        yield
+        if temporary.suffix != UNFINISHED and not temporary.stat().st_size:
+            raise FileNotFoundError(f"'{temporary}' was not written.")  # by a library that says nothing
+    finally:
+        os.close(descriptor)
+
+
+def clear(folder: Path, pattern: str = "*") -> None:
+    """Remove the files in `folder` that match and that no living process is writing."""
+    for path in folder.glob(pattern):
+        with contextlib.suppress(OSError):
+            if path.is_file() and not is_owned(path):
+                path.unlink()
 
 
 def write_whole(

@@ -256,7 +256,7 @@ def _is_done(cache: Cache, recording: Recording, frame_trace: bool) -> bool:
     if entry is None:
         return False
     try:
-        entry.check()
+        cache.verified(recording.id)
     except DamagedEntryError:
         return False
     cache.note_done(found)

@@ -120,6 +120,7 @@ def _preprocess(
         if entries:
             print(f"{name.upper()}.DATA: {said_without_raw(cache, entries)}")
         return {}
+    cache.clear_abandoned()
     again = {"missing", "failed"} if data.DO_PREPROCESS else {"missing"}
     present = list(chosen)
     anew = {r.id for r in present if overwrite and (cache.root, r.id) not in REMADE}
@@ -133,7 +134,9 @@ def _preprocess(
     found = {**found, **cache.survey(renewed)}
     untried = [r for r in present if renewed.get(r.id, DONE).state == "done"]
     todo = [
-        r for r in untried if r.id in anew or _lacks(found[r.id], again, pseudo) or _may_work_now(r, found, changed)
+        r
+        for r in untried
+        if r.id in anew or _lacks(cache, found[r.id], again, pseudo) or _may_work_now(r, found, changed)
     ]
     if not todo:
         _complete(cache, {recording.id: found[recording.id] for recording in present})
@@ -152,7 +155,7 @@ def _may_work_now(recording: Recording, found: Mapping[str, Found], changed: Map
     return found[recording.id].entry is None and recording.id in changed
 
 
-def _lacks(found: Found, again: Collection[str], pseudo: bool) -> bool:
+def _lacks(cache: Cache, found: Found, again: Collection[str], pseudo: bool) -> bool:
     """Whether something of a recording has to be made; pseudo labels need the colour of the whole frame, too."""
     if found.entry is None:
         # An entry whose entry.json cannot be used is named where it is read, unless asked to be made again.
@@ -160,7 +163,7 @@ def _lacks(found: Found, again: Collection[str], pseudo: bool) -> bool:
     entry = replace(found.entry)  # what it reads goes with it: there may be thousands
     try:
         if "failed" in again:
-            entry.check()
+            cache.verified(entry.id)
     except DamagedEntryError:
         return True
     return pseudo and entry.frame_trace is None

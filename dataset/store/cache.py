@@ -312,7 +312,17 @@ class Cache:
         """Whether all files of an entry have the checksums they were written with; reads them whole."""
         folder = self.path(recording_id)
         sums = read_about(folder / ENTRY).get("checksums", {})
-        return bool(sums) and all(_file_checksum(folder / safe_name(name)) == value for name, value in sums.items())
+        try:
+            return bool(sums) and all(_file_checksum(folder / safe_name(name)) == value for name, value in sums.items())
+        except OSError:
+            return False
+
+    def verified(self, recording_id: str) -> Entry:
+        """As `entry`, after reading all its files; DamagedEntryError also where one has another checksum."""
+        entry = self.entry(recording_id)
+        if not self.verify(recording_id):
+            raise DamagedEntryError(f"'{entry.path}' is damaged (a file has another checksum than {ENTRY}).{REMAKE}")
+        return entry
 
     @contextlib.contextmanager
     def write(self, recording: Recording, video: bool = True) -> Iterator[EntryWriter]:
@@ -362,6 +372,11 @@ class Cache:
         """Take an entry away, which belongs to files that are no more."""
         with disk.writing(self.root):
             disk.remove(self.path(recording_id), self.root / WRITING)
+
+    def clear_abandoned(self) -> None:
+        """Remove all that killed runs have left half written; what another process is writing stays."""
+        with contextlib.suppress(OSError):
+            disk.clear_abandoned(self.root / WRITING)
 
     def write_frame_trace(self, recording_id: str, trace: np.ndarray) -> None:
         """Add the mean RGB (T, 3) of the whole frames to a finished entry."""

@@ -8,12 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from dataset.files.writing import write_whole
-
-try:
-    import fcntl
-except ImportError:  # not on Windows: there two runs must not write one recording at the same time
-    fcntl = None
+from dataset.files.locks import locked
+from dataset.files.writing import clear, write_whole
 
 ATTEMPTS = 20  # to put an entry where other processes may be putting theirs
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -61,19 +57,6 @@ def make_own(folder: Path) -> None:
         raise OSError(errno.ELOOP, f"'{folder}' is a link to another place; take it away")
 
 
-def locked(descriptor: int) -> bool:
-    """Whether the lock could be had; the system frees it when its process dies, however it dies."""
-    if fcntl is None:
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return True
-    return True
-
-
 def remove_abandoned(folder: Path) -> None:
     """Remove a folder whose owner no longer runs; that of a process which still does stays."""
     with contextlib.suppress(OSError):
@@ -83,6 +66,16 @@ def remove_abandoned(folder: Path) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
         finally:
             os.close(lock)
+
+
+def clear_abandoned(scratch: Path) -> None:
+    """Remove everything in the folder `scratch` that no living process owns: what killed runs have left."""
+    if scratch.is_symlink() or not scratch.is_dir():
+        return
+    for folder in scratch.iterdir():
+        if folder.is_dir() and not folder.is_symlink():
+            remove_abandoned(folder)
+    clear(scratch)
 
 
 def move(source: Path, target: Path, trash: Path) -> None:

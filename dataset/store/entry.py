@@ -21,6 +21,8 @@ from dataset.store.streams import FACES, KINDS, THERMAL, Stream, check_names, is
 FORMAT = 1
 ENTRY, SIGNALS = "entry.json", "signals.npz"
 LARGEST_SIGNALS = 1 << 30  # bytes of signals.npz; an hour of ten signals at 1000 Hz has half of it
+BLOCKS, SAMPLED = 8, 2  # stretches of frames, and frames of each, that are compared when the frames are opened
+SAME = 1e-6  # grey levels between a mean colour and itself, computed by another library
 REMAKE = " Run with --preprocess (DO_PREPROCESS: True) to have it made again."  # what to do about it
 
 
@@ -111,8 +113,17 @@ class Entry:
 
     @functools.cached_property
     def faces(self) -> np.ndarray | None:
-        """(T, H, W, 3) uint8 RGB, a read-only memory map opened at the first look; None without video."""
-        return None if self.stats is None else open_frames(self.path / "faces.npy")
+        """(T, H, W, 3) uint8 RGB, a read-only memory map opened at the first look; None without video.
+
+        DamagedEntryError where sampled frames are not those whose mean colours signals.npz holds.
+        """
+        if self.stats is None:
+            return None
+        faces = open_frames(self.path / "faces.npy")
+        wrong = _other_frame(faces, self.trace)
+        if wrong is not None:
+            raise damaged(self.path, ValueError(f"frame {wrong} of faces.npy is not the one that was stored"))
+        return faces
 
     @functools.cached_property
     def thermal(self) -> np.ndarray | None:
@@ -152,6 +163,17 @@ class Entry:
         return Stream(name, self.path / f"{name}.npy", shape, KINDS[kind], self.fs, self.times, stats)
 
 
+def _other_frame(faces: np.ndarray, trace: np.ndarray) -> int | None:
+    """The first of some sampled frames (T, H, W, C) whose mean colour is not that in `trace` (T, 3); None: none."""
+    count = len(faces)
+    starts = np.linspace(0, max(count - SAMPLED, 0), BLOCKS).astype(int)
+    for number in np.unique((starts[:, None] + np.arange(SAMPLED)).clip(0, count - 1)):
+        mean = faces[number].reshape(-1, faces.shape[3]).mean(axis=0, dtype=np.float64)[:3]
+        if np.abs(mean - trace[number, : len(mean)]).max() > SAME:
+            return int(number)
+    return None
+
+
 def read_entry(folder: Path, content: Mapping[str, Any]) -> Entry:
     """The entry whose `entry.json` holds `content`; DamagedEntryError for what cannot be. Opens nothing."""
     try:
@@ -171,6 +193,9 @@ def wrong_files(folder: Path, content: Mapping[str, Any]) -> str:
         if content.get("format") != FORMAT:
             return ""  # not ours to judge: reading it says what to do
         check_names(content.get("streams", {}))
+        linked = [name for name in (ENTRY, SIGNALS, *_files(content)) if (folder / name).is_symlink()]
+        if linked:
+            return f"damaged ({linked[0]} is a link to another place)"
         wrong = [name for name, (shape, kind) in _files(content).items() if not is_whole(folder / name, shape, kind)]
         if not (folder / SIGNALS).stat().st_size:
             wrong.append(SIGNALS)
