@@ -164,7 +164,7 @@ def draw_split(config: Any) -> Any:
 def judge_overlaps(config: Any, prepared: list[Prepared]) -> list[Any]:
     """Overlaps that deserve a warning: all of them where SPLIT.BY recording asks for them."""
     if split_kind(config) == "random" and config.SPLIT.BY == "recording":
-        return overlaps({one.name: (one.root, one.used) for one in prepared})
+        return overlaps({one.name: one.side for one in prepared})
     return preparation.judge_overlaps(prepared, selects_epoch=not config.TEST.USE_LAST_EPOCH)
 
 

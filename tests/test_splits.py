@@ -168,7 +168,7 @@ def test_exported_lists_are_read_back(tmp_path):
 
 def sections(tmp_path, **parts):
     """Sections over one folder: name=(begin, end)."""
-    return {name: (tmp_path, split_of(splits.take(listing(), *part))) for name, part in parts.items()}
+    return {name: splits.Side(tmp_path, split_of(splits.take(listing(), *part))) for name, part in parts.items()}
 
 
 def test_train_with_test_is_an_error(tmp_path):
@@ -190,22 +190,74 @@ def test_other_folders_do_not_overlap(tmp_path):
     """Equal subject names in two data folders are other people; another spelling of one folder is the same."""
     whole = split_of(listing())
     (tmp_path / "a").mkdir()
-    assert splits.judge({"train": (tmp_path / "a", whole), "test": (tmp_path / "b", whole)}) == []
+    assert splits.judge({"train": splits.Side(tmp_path / "a", whole), "test": splits.Side(tmp_path / "b", whole)}) == []
     with pytest.raises(splits.SplitError, match="TRAIN and TEST"):
-        splits.judge({"train": (tmp_path / "a", whole), "test": (tmp_path / "b" / ".." / "a", whole)})
+        splits.judge(
+            {"train": splits.Side(tmp_path / "a", whole), "test": splits.Side(tmp_path / "b" / ".." / "a", whole)}
+        )
+
+
+def side(root, *names):
+    """A section that reads these subject folders, or files, of `root`."""
+    recordings = [Recording(Path(name).stem, Path(name).stem, root / name) for name in names]
+    return splits.Side(root, split_of(recordings), {one.id: one.path for one in recordings})
+
+
+def people(root, *names):
+    """Subject folders with a video each."""
+    for name in names:
+        (root / name).mkdir(parents=True)
+        (root / name / "vid.avi").write_bytes(bytes(1 << 17))
+    return root
+
+
+def test_a_linked_person_is_found(tmp_path):
+    """A linked folder in one data folder, a linked video in another, a linked data folder."""
+    root, other = people(tmp_path / "a", "anna", "ben"), people(tmp_path / "b", "zoe")
+    (root / "zoe").symlink_to(root / "anna")
+    with pytest.raises(splits.SplitError, match="TRAIN and TEST share 1 subject.* by the files they read.*: anna"):
+        splits.judge({"train": side(root, "anna", "ben"), "test": side(root, "zoe")})
+    (other / "zoe" / "vid.avi").unlink()
+    (other / "zoe" / "vid.avi").symlink_to(root / "ben" / "vid.avi")
+    with pytest.raises(splits.SplitError, match=": ben"):
+        splits.judge({"train": side(root, "anna", "ben"), "test": side(other, "zoe")})
+    assert splits.judge({"train": side(root, "anna"), "test": side(other, "zoe")}) == []
+
+
+def test_nested_folders_that_share_files_overlap(tmp_path):
+    """TRAIN reads all sites, TEST one of them, by other names."""
+    root = people(tmp_path / "all", "here/anna", "there/ben")
+    for test in (side(root / "here", "anna"), side(root / "here", "anna/vid.avi")):
+        with pytest.raises(splits.SplitError, match=": anna"):
+            splits.judge({"train": side(root, "here/anna", "there/ben"), "test": test})
+    assert splits.judge({"train": side(root, "there/ben"), "test": side(root / "here", "anna")}) == []
+
+
+def test_recordings_of_one_file_and_shared_notes_do_not_overlap(tmp_path):
+    """Two recordings of one file are told apart by their ids; a small linked file is nobody's recording."""
+    root = people(tmp_path / "a", "anna", "ben")
+    (root / "notes.txt").write_text("calibration")
+    for name in ("anna", "ben"):
+        (root / name / "notes.txt").symlink_to(root / "notes.txt")
+    assert splits.judge({"train": side(root, "anna"), "test": side(root, "ben")}) == []
+    one, two = (Recording(name, name, root / "anna") for name in ("x", "y"))
+    parts = {"train": one, "test": two}
+    assert splits.judge({k: splits.Side(root, split_of([r]), {r.id: r.path}) for k, r in parts.items()}) == []
 
 
 def test_disjoint_parts_are_fine(tmp_path):
     """The usual 0.6, 0.8, 1 division has no overlap, and one subject's other recording is one."""
     assert splits.judge(sections(tmp_path, train=(0, 0.6), valid=(0.6, 0.8), test=(0.8, 1)), True) == []
     halves = [split_of(listing()[k::2]) for k in (0, 1)]
-    assert str(splits.overlaps({"valid": (tmp_path, halves[0]), "train": (tmp_path, halves[1])})[0]).startswith("VALID")
+    assert str(
+        splits.overlaps({"valid": splits.Side(tmp_path, halves[0]), "train": splits.Side(tmp_path, halves[1])})[0]
+    ).startswith("VALID")
 
 
 def test_unnamed_subjects_are_their_recordings(tmp_path):
     """A split without subjects is compared by recording id."""
     a, b = splits.Split("X", ("r1", "r2")), splits.Split("X", ("r2", "r3"))
-    assert splits.overlaps({"valid": (tmp_path, a), "test": (tmp_path, b)})[0].subjects == ("r2",)
+    assert splits.overlaps({"valid": splits.Side(tmp_path, a), "test": splits.Side(tmp_path, b)})[0].subjects == ("r2",)
 
 
 # --- Drawn parts ----------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataset.data_loader.base import Recording
-from dataset.prepare.splits import Split
+from dataset.prepare.splits import Side, Split
 from dataset.store.cache import Cache
 from dataset.store.disk import CacheError
 from dataset.store.entry import DamagedEntryError, Entry
@@ -80,6 +80,13 @@ class Prepared:
         """The split without what was left out on purpose: what overlaps with other sections are judged by."""
         left_out = {recording.id for recording, _ in self.excluded}
         return replace(self.split, ids=tuple(name for name in self.split.ids if name not in left_out))
+
+    @property
+    def side(self) -> Side:
+        """What overlaps with other sections are judged by."""
+        every = [*self.recordings, *(recording for recording, _ in self.failed)]
+        paths = {} if self.legacy else {recording.id: recording.path for recording in every}
+        return Side(self.root, self.used, paths)
 
     @property
     def legacy(self) -> bool:

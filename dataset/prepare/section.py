@@ -89,7 +89,7 @@ def judge_overlaps(sections: Sequence[Prepared], selects_epoch: bool = False) ->
 
     `selects_epoch`: the best epoch is chosen on VALID (TEST.USE_LAST_EPOCH is False).
     """
-    return judge({prepared.name: (prepared.root, prepared.used) for prepared in sections}, selects_epoch)
+    return judge({prepared.name: prepared.side for prepared in sections}, selects_epoch)
 
 
 def _refuse_pseudo(data: Any, loader: BaseLoader, name: str) -> None:

@@ -7,6 +7,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from dataset.files.writing import replacing, write_whole
 
 UNITS = ("subject", "recording")
 FORMAT = 1
+SMALLEST = 1 << 16  # bytes of a linked file that may be a recording: notes and calibrations are shared by many
 
 
 class SplitError(ValueError):
@@ -169,34 +171,46 @@ def write_list(path: Path, names: Iterable[str]) -> Path:
 
 @dataclass(frozen=True)
 class Overlap:
-    """Two sections that work on the same people of one data folder."""
+    """Two sections that work on the same people of one data folder; or, `files`, on the same files of any."""
 
     first: str
     second: str
     subjects: tuple[str, ...]
+    files: bool = False
 
     def __str__(self) -> str:
         """The finding as a sentence, with the first five subjects."""
         shown = ", ".join(self.subjects[:5]) + (", ..." if len(self.subjects) > 5 else "")
         return (
-            f"{self.first.upper()} and {self.second.upper()} share {len(self.subjects)} subject(s) of the same "
-            f"data folder: {shown}"
+            f"{self.first.upper()} and {self.second.upper()} share {len(self.subjects)} subject(s) "
+            f"{'by the files they read, other names or links apart' if self.files else 'of the same data folder'}: "
+            f"{shown}"
         )
 
 
-def overlaps(sections: Mapping[str, tuple[Path, Split]]) -> list[Overlap]:
-    """Every pair of `sections` (name -> data folder and split) that shares subjects in one resolved folder."""
+@dataclass(frozen=True)
+class Side:
+    """What a section works on: its data folder, its split, and where each recording (id) lies, where that is known."""
+
+    root: Path
+    split: Split
+    paths: Mapping[str, Path] = field(default_factory=dict)
+
+
+def overlaps(sections: Mapping[str, Side]) -> list[Overlap]:
+    """Every pair of `sections` (by name) that shares subjects in one resolved folder, or files by any name."""
     found = []
     names = list(sections)
     for position, first in enumerate(names):
         for second in names[position + 1 :]:
             shared = _shared(sections[first], sections[second])
-            if shared:
-                found.append(Overlap(first, second, tuple(shared)))
+            by_files = [] if shared else _shared_files(sections[first], sections[second])
+            if shared or by_files:
+                found.append(Overlap(first, second, tuple(shared or by_files), files=bool(by_files)))
     return found
 
 
-def judge(sections: Mapping[str, tuple[Path, Split]], selects_epoch: bool = False) -> list[Overlap]:
+def judge(sections: Mapping[str, Side], selects_epoch: bool = False) -> list[Overlap]:
     """Refuse splits that make a result meaningless; return the overlaps that only deserve a warning.
 
     Sections are called train, valid and test. TRAIN with TEST is a SplitError. VALID with TEST is one when
@@ -219,8 +233,48 @@ def judge(sections: Mapping[str, tuple[Path, Split]], selects_epoch: bool = Fals
     return warnings
 
 
-def _shared(first: tuple[Path, Split], second: tuple[Path, Split]) -> list[str]:
-    if Path(first[0]).resolve() != Path(second[0]).resolve():
+def _shared(first: Side, second: Side) -> list[str]:
+    if Path(first.root).resolve() != Path(second.root).resolve():
         return []
-    subjects = [{str(split.subjects.get(name, name)) for name in split.ids} for _, split in (first, second)]
+    subjects = [{str(one.split.subjects.get(name, name)) for name in one.split.ids} for one in (first, second)]
     return sorted(subjects[0] & subjects[1], key=lambda text: (natural_key(text), text))
+
+
+def _shared_files(first: Side, second: Side) -> list[str]:
+    """Subjects of `first` whose files, links followed, are files of `second` or lie in its folders, or the reverse.
+
+    Several recordings of one file are told apart by their ids where both sections read one folder.
+    """
+    same = Path(first.root).resolve() == Path(second.root).resolve()
+    places = [_places(one) for one in (first, second)]
+    found = set()
+    for own, other, number in ((places[0], places[1], 0), (places[1], places[0], 1)):
+        for place, (name, path) in own.items():
+            for above in (place, *place.parents):
+                match = other.get(above)
+                if match and not (same and match[1] == path and match[0] != name):
+                    found.add(match[0] if number else name)
+    subjects = {str(first.split.subjects.get(name, name)) for name in found}
+    return sorted(subjects, key=lambda text: (natural_key(text), text))
+
+
+def _places(side: Side) -> dict[Path, tuple[str, Path]]:
+    """Resolved file or folder -> (id, path as listed) of a section's recordings, and of the links in their folders."""
+    root, found = Path(side.root).resolve(), {}
+    for name in side.split.ids:
+        path = side.paths.get(name)
+        for one in [] if path is None else [path, *_links(path)]:
+            place = Path(os.path.realpath(one))
+            if place != root and place.exists():  # a folder that holds all recordings tells none of them apart
+                found[place] = (name, path)
+    return found
+
+
+def _links(folder: Path) -> list[Path]:
+    """The links directly in a folder to what may be a recording; [] for a file."""
+    try:
+        with os.scandir(folder) as entries:
+            links = [Path(entry.path) for entry in entries if entry.is_symlink()]
+        return [link for link in links if link.is_dir() or link.stat().st_size >= SMALLEST]
+    except OSError:
+        return []
