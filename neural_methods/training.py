@@ -7,7 +7,7 @@ training that is killed and started again ends, on the same machine with as many
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -355,7 +355,19 @@ def _fill(session: Session, state: dict[str, Any]) -> None:
         part = getattr(session, name)
         if part is not None and state.get(name) is not None:
             part.load_state_dict(state[name])
-    session.progress = Progress(**state["progress"])
+    session.progress = _progress(state["progress"])
+
+
+def _progress(stored: dict[str, Any]) -> Progress:
+    """Where the saved training is; ValueError for values of another kind: a text "no" is not finished."""
+    progress = Progress(**stored)
+    for one in fields(Progress):
+        value, kind = getattr(progress, one.name), type(one.default)
+        if type(value) is not kind and not (kind is float and type(value) is int):
+            raise ValueError(f"progress.{one.name} is {value!r}")
+    if min(progress.epoch, progress.update, progress.epochs_without_gain, progress.skipped) < 0:
+        raise ValueError(f"progress is {stored}")
+    return progress
 
 
 def gradient_norm(network: nn.Module, limit: float = 0.0) -> torch.Tensor:

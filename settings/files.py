@@ -1,5 +1,6 @@
 """YAML files of settings: plain types only, no key twice, and errors that name file and line."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from settings.loaded import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent
 LARGEST = 1 << 21  # bytes of a configuration file
+MOST = 100_000  # values in it, aliases written out
 
 
 class UniqueKeyLoader(yaml.SafeLoader):
@@ -45,6 +47,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: is nested too deeply to be meant.") from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:  # ValueError: a date or number that cannot be
         raise ConfigError(f"{path}: {' '.join(str(error).split())}") from None
+    require_small(values, f"{path}")
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: holds no settings (expected lines such as 'TOOLBOX_MODE: only_test').")
     return values
@@ -74,6 +77,23 @@ def _encoding_remedy(data: bytes) -> str:
         if text.isprintable() or all(mark.isprintable() or mark in "\r\n\t" for mark in text):
             return f" It may be {name}: save it as UTF-8."
     return " Save it as UTF-8."
+
+
+def require_small(values: Any, source: str) -> None:
+    """ConfigError for YAML whose aliases (`*name`), written out, come to more than any configuration holds."""
+    if not _size(values, {}) <= MOST:
+        raise ConfigError(f"{source}: its aliases (*name) come to more than {MOST:,} values, or hold themselves.")
+
+
+def _size(value: Any, known: dict[int, float]) -> float:
+    """How many values there are in all, each alias written out; infinite for one that holds itself."""
+    if not isinstance(value, (dict, list)):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = math.inf
+        parts = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_size(part, known) for part in parts)
+    return known[id(value)]
 
 
 def _text_of(path: Path) -> str:

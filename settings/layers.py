@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from settings.files import ROOT, UniqueKeyLoader, near_files, read_yaml
+from settings.files import ROOT, UniqueKeyLoader, near_files, read_yaml, require_small
 from settings.loaded import SECTIONS, ConfigError
 from settings.merging import Exact, Written, decode
 
@@ -22,17 +22,35 @@ class Layer:
     file: Path | None = None
 
 
-def file_layers(path: Path, chain: tuple[Path, ...] = ()) -> list[Layer]:
-    """The file at `path` preceded by its BASE files, in merging order. `chain`: the files that led here."""
+Known = dict[Path, list[Layer]]
+
+
+def file_layers(path: Path, chain: tuple[Path, ...] = (), known: Known | None = None) -> list[Layer]:
+    """The file at `path` preceded by its BASE files, in merging order. `chain`: the files that led here.
+
+    `known` holds what other files have led to already: a hundred files that name each other are read once each.
+    """
+    known = {} if known is None else known
     if path.resolve() in chain:
         names = " -> ".join(str(file) for file in (*chain, path.resolve()))
         raise ConfigError(f"{path}: BASE goes in a circle: {names}")
+    if path.resolve() in known:
+        return known[path.resolve()]
     values = read_yaml(path)
     chain = (*chain, path.resolve())
     layers = []
     for base in _base_files(values.get("BASE"), "BASE", str(path), path.parent):
-        layers += file_layers(base, chain)
-    return [*layers, Layer(str(path), values, path)]
+        layers += file_layers(base, chain, known)
+    known[path.resolve()] = _each_once([*layers, Layer(str(path), values, path)])
+    return known[path.resolve()]
+
+
+def _each_once(layers: list[Layer]) -> list[Layer]:
+    """Of a file that several name as BASE the last layer: it says again all that the ones before have said."""
+    last: dict[str, Layer] = {}
+    for layer in reversed(layers):
+        last.setdefault(layer.source, layer)
+    return list(last.values())[::-1]
 
 
 def data_base_layers(layers: list[Layer]) -> list[Layer]:
@@ -134,8 +152,9 @@ def _yaml_value(text: str) -> Any:
         return ""
     try:
         value = yaml.load(text, Loader=UniqueKeyLoader)
-    except (yaml.YAMLError, ConfigError):
+    except (yaml.YAMLError, ConfigError, ValueError, OverflowError, RecursionError):
         return text
+    require_small(value, COMMAND_LINE)
     # A number that was meant as a name (MODEL_FILE_NAME=2024) must stay text: decoding happens when the type is known.
     if isinstance(value, (bool, list)) or value is None:
         return Written(text, value)

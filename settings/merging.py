@@ -93,8 +93,12 @@ def _converted(value: Any, default: Any, key: str, source: str) -> Any:
     kind = type(default)
     if isinstance(default, str) and isinstance(value, str) and not (found is None or isinstance(found, str)):
         return value  # a name that happens to read as a number, such as 12_3
-    if found is None or default is None or type(found) is kind:
+    if default is None or type(found) is kind:
         return found
+    if found is None and kind in (str, list, tuple):
+        return kind()  # a key with nothing behind it; whether that can be is for its check to say
+    if found is None:
+        raise ConfigError(f"{source}: {key} has no value, but must be {_TYPES[kind]}, such as {_example(default)}.")
     if kind in (list, tuple) and type(found) in (list, tuple):
         return kind(found)
     if kind is float and type(found) is int:

@@ -51,9 +51,9 @@ def test_the_four_data_nodes_are_the_same_section():
         ("TEST__METRICS", "['RMSE']", ["RMSE"]),
         ("TRAIN__MODEL_FILE_NAME", "12_3", "12_3"),  # reads as the number 123, but a name is wanted
         ("TRAIN__MODEL_FILE_NAME", "'quoted'", "quoted"),
-        ("VALID__DATA__DATASET", "None", None),
+        ("VALID__DATA__DATASET", "None", ""),
         ("TRAIN__PLOT_LOSSES_AND_LR", "False", False),
-        ("LOG__PATH", None, None),
+        ("LOG__PATH", None, ""),
     ],
 )
 def test_values_are_decoded_as_yacs_does_and_a_little_more(write, key, value, expected):
@@ -382,7 +382,7 @@ def test_overrides_read_as_in_a_file(write):
     assert loaded.TRAIN.PLOT_LOSSES_AND_LR is False
     assert (loaded.TRAIN.LR, loaded.TRAIN.EPOCHS, loaded.TRAIN.MODEL_FILE_NAME) == (1e-3, 3, "2024")
     assert loaded.LOG.PATH == "a=b" and loaded.MODEL.MODEL_DIR.endswith("{x")
-    assert loaded.VALID.DATA.EXP_DATA_NAME == "" and loaded.VALID.DATA.DATASET is None
+    assert loaded.VALID.DATA.EXP_DATA_NAME == "" and loaded.VALID.DATA.DATASET == ""
     assert (loaded.TEST.DATA.FS, loaded.TEST.DATA.END, loaded.TEST.DATA.DATASET) == (25, 0.5, "UBFC-rPPG")
     assert loaded.INFERENCE.HR_BAND == [0.7, 3]
 

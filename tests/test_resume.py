@@ -163,3 +163,17 @@ def test_killed_process_ends_with_the_same_bits(tmp_path):
         process.wait()
         assert _child(folder).wait() == 0
         assert _weights(folder) == _weights(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"finished": "no"}, {"epoch": -1}, {"epoch": "2"}, {"update": 1.5}, {"best_score": None}, {"more": 1}]
+)
+def test_a_tampered_state_is_refused(tmp_path, changes):
+    """A text is no truth: "no" would pass for finished."""
+    _fit(tmp_path)
+    path = tmp_path / "run" / "state.pth"
+    state = torch.load(path, weights_only=True)
+    state["progress"] |= changes
+    torch.save(state, path)
+    with pytest.raises(ValueError, match="state.pth' is damaged or of another network .*--restart starts anew"):
+        _fit(tmp_path)
