@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import main
+from config import read, run_folder
 from dataset.doctor.examine import examine
 from dataset.files.locks import TakenError, holding
 from dataset.files.writing import replacing, write_whole
@@ -160,3 +161,20 @@ def test_a_run_that_goes_on_is_named_and_a_dead_one_holds_nothing(tmp_path):
     with holding(path, "The same training"):
         assert path.read_text().startswith(f"process {os.getpid()} on ")
     assert not path.exists() and time.monotonic() - started < 5
+
+
+def test_the_second_identical_training_says_who_runs_and_stops(tmp_path, capsys):
+    """Before any data are read; nothing of the first one's folder changes hands."""
+    arguments = ["--config_file", str(ROOT / "configs/demo/physnet.yaml"), f"LOG.PATH={tmp_path}"]
+    folder = run_folder(read(arguments[1], arguments[2:]).config)
+    code = f"from pathlib import Path; from dataset.files.locks import holding; one = holding(Path({str(folder)!r}) / "
+    other = process(f"{code}'run.lock', 'x')\none.__enter__()")
+    try:
+        assert main.main(arguments) == 1
+        said = capsys.readouterr().err
+        assert f"The same training is going on already: process {other.pid} on " in said
+        assert "Nothing was changed" in said
+        assert not (folder / "history.csv").exists()
+    finally:
+        other.kill()
+        other.wait()
