@@ -73,7 +73,7 @@ def test_a_single_byte_is_noticed_by_who_verifies(cache):
     path.write_bytes(content)
     with pytest.raises(DamagedEntryError, match="another checksum"):
         cache.verified("a")
-    assert cache.verified("b").id == "b"
+    assert cache.verified("b").id == "b" and not cache.damage("b") and "another checksum" in cache.damage("a")
 
 
 @pytest.mark.parametrize("name", ["faces.npy", "signals.npz", "entry.json"])

@@ -303,7 +303,7 @@ class Cache:
             return f"'{self.path(recording_id)}' is {status.reason}."
         try:
             if status.state == "done":
-                self.entry(recording_id)
+                self.verified(recording_id)
         except CacheError as error:  # other settings are no damage
             return str(error).removesuffix(REMAKE) if isinstance(error, DamagedEntryError) else ""
         return ""
