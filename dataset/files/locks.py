@@ -49,6 +49,7 @@ def is_owned(path: Path) -> bool:
 @contextlib.contextmanager
 def holding(path: Path, what: str) -> Iterator[None]:
     """Hold the lock file `path` inside the block; TakenError, which calls it `what` and names the owner, without it."""
+    new = [folder for folder in path.parents if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = _taken(path, what)
     try:
@@ -59,6 +60,9 @@ def holding(path: Path, what: str) -> Iterator[None]:
         with contextlib.suppress(OSError):
             path.unlink()
         os.close(descriptor)
+        with contextlib.suppress(OSError):  # a folder in which something was written stays
+            for folder in new:
+                folder.rmdir()
 
 
 def _taken(path: Path, what: str) -> int:
