@@ -42,7 +42,7 @@ def data_section() -> CfgNode:
     node.FS = 0  # frames per second of the video as used; may be fractional; 0: what the recordings say
     node.RESAMPLE_FS = 0.0  # read clips at this rate instead (Hz); 0: as recorded
     node.LABEL_ALIGN = "auto"  # labels to frames by timestamps, by index (stretched), or auto: what the data set has
-    node.DO_PREPROCESS = False  # True: complete the cache first; False: make only what is missing
+    node.DO_PREPROCESS = False  # True: failed ones, too; what is missing or has changed is read in any case
     node.DATA_FORMAT = "NDCHW"  # accepted for rPPG-Toolbox's files; clips are ordered as each network wants them
     node.BEGIN = 0.0  # the part of the subjects that is used: from this share of the list ...
     node.END = 1.0  # ... to this one

@@ -92,6 +92,7 @@ def _trained(config: Any, trainer: Trainer, sections: Sequence[str]) -> Trained:
     chosen = draw_split(config)
     prepared = {name: prepare(chosen, name) for name in sections}
     notes = [str(overlap) for overlap in judge_overlaps(config, list(prepared.values()))]
+    notes += [f"{name.upper()}.DATA is rendered" for name, one in prepared.items() if one.rendered and name != "test"]
     clips = {name: prepared[name].clips(**trainer.clip_options(name)) for name in sections}
     folder = write_run_files(config, trainer)
     for note in notes:
@@ -240,7 +241,8 @@ def test(
         return None
     if not predictions:
         raise ValueError("There is not one clip to test on: check TEST.DATA.BEGIN, END and CHUNK_LENGTH.")
-    names, recordings = names_of(config), testing.predicted(predictions, prepared, clips, config.TEST.DATA)
+    names = names_of(config).marked(prepared.rendered)
+    recordings = testing.predicted(predictions, prepared, clips, config.TEST.DATA)
     testing.save(recordings, heads, names)
     failed = [(recording.id, reason) for recording, reason in prepared.failed]
     remarks = [trainer.device_note] if trainer.device_note else []

@@ -35,6 +35,8 @@ class Prepared:
 
     legacy, types, fs = False, ("Raw",), 30.0
 
+    rendered = False
+
     def __init__(self, entries, failed=(), allow=False, excluded=()):
         """`failed`, `excluded`: (id, reason)."""
         self.entries = entries

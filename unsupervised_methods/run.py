@@ -45,7 +45,7 @@ def run(config: Any) -> Path:
         prepared.check()
     failed = [(recording.id, reason) for recording, reason in prepared.failed]
     left_out = [(recording.id, reason) for recording, reason in prepared.excluded]
-    names = _names(config)
+    names = _names(config).marked(prepared.rendered)
     keep = partial(write_waves, config, samples=samples)
     if labelled:
         allow = bool(prepared.allow_incomplete)

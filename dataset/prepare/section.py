@@ -205,7 +205,7 @@ def _why_missing(raw: bool, data: Any) -> str:
 def _settle(prepared: Prepared, found: dict[str, Found], data: Any, loader: BaseLoader, config: Any) -> None:
     """Fill in what depends on the recordings, and refuse what is missing."""
     entries = [found[recording.id].entry for recording in prepared.recordings]
-    prepared.rendered = any(entry.rendered for entry in entries)
+    prepared.rendered = _all_rendered(prepared, [entry.id for entry in entries if entry.rendered])
     prepared.allow_incomplete = bool(config.ALLOW_INCOMPLETE)
     prepared.types = tuple(data.PREPROCESS.DATA_TYPE)
     own = entries[0].fs if entries else 0.0
@@ -218,3 +218,17 @@ def _settle(prepared: Prepared, found: dict[str, Found], data: Any, loader: Base
             f"{prepared.name.upper()}.DATA: the filters (INFO, FILTERING) leave none of "
             f"{len(prepared.excluded)} recordings of {data.DATASET}. Widen them."
         )
+
+
+def _all_rendered(prepared: Prepared, rendered: Sequence[str]) -> bool:
+    """Whether the recordings are rendered, which is said; ValueError where such stand among real ones."""
+    if not rendered:
+        return False
+    section = prepared.name.upper()
+    if len(rendered) < len(prepared.recordings):
+        raise ValueError(
+            f"{section}.DATA: {len(rendered)} of {len(prepared.recordings)} recordings in '{prepared.cache.root}' are "
+            f"rendered ({', '.join(rendered[:5])}) and stand among real ones. Delete their folders there."
+        )
+    print(f"{section}.DATA: all {len(rendered)} recordings are rendered; nobody was measured.")
+    return True

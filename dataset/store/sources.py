@@ -158,6 +158,7 @@ def digest(content: Any) -> str:
 
 
 def _file(path: Path | str, whole: int, blocks: int) -> list[Any]:
+    # A pipe in place of the file does not block.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
     try:
         size, hashed = os.fstat(descriptor).st_size, hashlib.blake2b(digest_size=10)

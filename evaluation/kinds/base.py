@@ -12,7 +12,7 @@ A method then says `heads = {"tokens": "tokens"}`, and every run, fold and repor
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +180,10 @@ class Names:
     outputs: Path  # folder of the output pickles
     plots: Path  # folder of rPPG-Toolbox's Bland-Altman plots
     folder: Path  # the run's own folder
+
+    def marked(self, rendered: bool) -> "Names":
+        """The same with a title that tells rendered data from measurements of people."""
+        return replace(self, title=f"{self.title} (RENDERED DATA)") if rendered else self
 
 
 @dataclass(frozen=True)
