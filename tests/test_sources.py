@@ -11,6 +11,8 @@ import pytest
 from config import schema
 from dataset.prepare import origin
 from dataset.prepare.section import IncompleteError, prepare
+from dataset.store.cache import Cache
+from dataset.store.disk import CacheError
 from dataset.store.entry import ENTRY
 from dataset.store.sources import MARK, sign
 from registry import DATASETS
@@ -290,6 +292,18 @@ def test_old_entries_are_checked_and_completed_in_place(config, tmp_path, capsys
     assert identity(prepared, "one") == frames and identity(prepared, "three") == kept and shows(prepared, "two", 9)
     assert entries(prepared)["one", ENTRY] == whole["one", ENTRY]
     assert prepared.entry("three").signals["ppg"].values == pytest.approx(np.sin(TIMES), abs=1e-4)
+
+
+def test_an_old_cache_that_is_only_read_is_used(config, tmp_path, monkeypatch):
+    """Its entries agree with their files; that this cannot be noted stops nothing."""
+    path = video(tmp_path / "videos" / "me.avi", 1)
+    forget(ready(config, path.parent))
+
+    def refuse(self, path, content):
+        raise CacheError("read-only")
+
+    monkeypatch.setattr(Cache, "_replace", refuse)
+    assert shows(ready(config, path.parent), "me", 1)
 
 
 def test_an_old_cache_of_other_people_is_not_taken(config, tmp_path):

@@ -31,6 +31,7 @@ from dataset.prepare.recording import (
 from dataset.prepare.workers import run_all
 from dataset.progress import show_progress
 from dataset.store.cache import Cache, Found, Status
+from dataset.store.disk import CacheError
 from dataset.store.entry import ENTRY, SIGNALS, DamagedEntryError, Entry, read_about
 from dataset.store.sources import Difference
 from dataset.store.streams import frame_rate
@@ -129,7 +130,8 @@ class Renewal(Preprocessing):
         if difference.kind == "unknown":
             difference, sources = identify(self.loader, recording, self.crop, self.cache, entry)
             if difference is None:
-                self.cache.replace_about(recording.id, {**read_about(entry.path / ENTRY), "sources": sources})
+                with contextlib.suppress(CacheError):  # a cache that is only read is checked again next time
+                    self.cache.replace_about(recording.id, {**read_about(entry.path / ENTRY), "sources": sources})
                 return SAME
             entry = replace(entry, sources=sources)
         kept = difference.kind in ("labels", "clock") and self.loader.has_video

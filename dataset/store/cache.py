@@ -159,10 +159,11 @@ class Cache:
         return content if isinstance(content.get("root"), str) else {}
 
     def claim(self, root: Path) -> None:
-        """Write down that the cache is that of the raw data in `root`, unless it is another's."""
+        """Write down that the cache is that of the raw data in `root`, unless it is another's or cannot be written."""
         if not self.owner():
             content = {"root": str(root), "rendered": bool(self.origin and self.origin.rendered)}
-            self._replace(self.root / ROOT, json.dumps(content, indent=1) + "\n")
+            with contextlib.suppress(CacheError):
+                self._replace(self.root / ROOT, json.dumps(content, indent=1) + "\n")
 
     # --- states
 
