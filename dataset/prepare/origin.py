@@ -122,7 +122,7 @@ def _fits(cache: Cache, root: Path, loader: BaseLoader, crop: FaceCrop) -> bool:
         return True
     if old:
         return not cache.owner() and _recognised(old, cache, loader, crop)
-    return not entries
+    return not entries and not cache.owner()
 
 
 def _entries(cache: Cache) -> Iterator[Entry]:
