@@ -28,7 +28,11 @@ from tools.versions.environment import ROOT
 
 EASY = str(ROOT / "configs/demo/classical_easy.yaml")
 PERSON = {"PRESET": "easy", "SECONDS": 10.0, "WIDTH": 240, "HEIGHT": 180, "PULSE_AMPLITUDE": 0.03}
-CODECS = {".avi": "mjpeg", ".webm": "libvpx", ".mpg": "mpeg2video", ".mpeg": "mpeg1video", ".wmv": "wmv2"}  # else H.264
+CODECS = {  # by ending; else H.264
+    ".avi": "mjpeg", ".webm": "libvpx", ".ogv": "libvpx", ".mpg": "mpeg2video", ".mpeg": "mpeg1video", ".wmv": "wmv2",
+    ".vob": "mpeg2video",
+}  # fmt: skip
+FORMATS = {".qt": "mov"}  # endings that FFmpeg does not know for writing
 DEVIATION = 6.0  # bpm between the rendered rate and that of POS, which is allowed: ten seconds are short
 
 
@@ -114,9 +118,10 @@ def write_videos(folder: Path, frames: list[np.ndarray], fs: float) -> None:
 def encode(path: Path, frames: list[np.ndarray], fs: float) -> None:
     """Write RGB frames into the container that the ending of `path` stands for."""
     codec = CODECS.get(path.suffix, "libx264")
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", format=FORMATS.get(path.suffix)) as container:
         stream = container.add_stream(codec, rate=Fraction(fs), options={} if codec == "libx264" else {"b": "8000000"})
         stream.height, stream.width = frames[0].shape[:2]
+        stream.gop_size = 30  # MXF takes no more than 128 pictures
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
