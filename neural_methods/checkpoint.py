@@ -46,10 +46,10 @@ def read_weights(path: str | Path) -> State:
         raise WeightsError(
             f"'{path}' is not a state dict (name -> tensor), but {type(state).__name__}: export the weights alone."
         )
-    return {_plain(str(key)): value for key, value in state.items()}
+    return {_unprefixed(str(key)): value for key, value in state.items()}
 
 
-def _plain(key: str) -> str:
+def _unprefixed(key: str) -> str:
     """A name without what wrappers put before it, however often, and before parts of it."""
     while key.startswith(PREFIXES):
         key = key.partition(".")[2]

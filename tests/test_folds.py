@@ -232,7 +232,7 @@ def test_a_subject_that_failed_is_named_in_the_table_of_all(tmp_path):
     (tmp_path / "raw" / "broken").touch()
     config = _config(tmp_path, "ALLOW_INCOMPLETE=True")
     path = train_and_test(config)
-    assert "INCOMPLETE 3/4" in path.read_text() and "p2a: the video is damaged" in path.read_text()
+    assert "INCOMPLETE 3/4" in path.read_text() and "the video is damaged" in path.read_text()
     with open(run_folder(config) / "folds.csv", newline="") as file:
         assert [row["tested"] for row in csv.DictReader(file)] == ["1", "10"]
 
