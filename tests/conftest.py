@@ -42,3 +42,9 @@ def _no_local_settings(monkeypatch):
     for variable in ("RPPG_DATA", "RPPG_CACHE"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("RPPG_LOCAL", "")
+
+
+@pytest.fixture(autouse=True)
+def _quiet_decoder(caplog):
+    """Keep what FFmpeg logs out of reports: it names files by bytes that a report cannot carry."""
+    caplog.set_level("CRITICAL", logger="libav")

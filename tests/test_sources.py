@@ -394,3 +394,10 @@ def test_a_series_of_pictures_is_one_source(config, tmp_path):
     assert list(sources["video"]) == ["me/*.png"] and sources["video"]["me/*.png"][2] == 20
     (folder / "020.png").write_bytes((folder / "000.png").read_bytes())
     assert ready(config, folder.parent).entry("me").shape[0] == 21
+
+
+def test_a_device_or_a_pipe_in_place_of_a_file_has_no_sign(tmp_path):
+    """A device has no end and a pipe no content: neither is read."""
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / "pipe")
+    assert sign(tmp_path, "endless", "label") is None and sign(tmp_path, "pipe", "video") is None

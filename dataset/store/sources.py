@@ -8,11 +8,13 @@ series of pictures stands as "frames/*.png": [bytes, sign, how many], with all n
 file that was looked for and not there stands null. No absolute path and no time of a file is kept or believed.
 """
 
+import errno
 import glob
 import hashlib
 import itertools
 import json
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,10 +163,12 @@ def _file(path: Path | str, whole: int, blocks: int) -> list[Any]:
     # A pipe in place of the file does not block.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
     try:
-        size, hashed = os.fstat(descriptor).st_size, hashlib.blake2b(digest_size=10)
+        about, hashed = os.fstat(descriptor), hashlib.blake2b(digest_size=10)
+        if not stat.S_ISREG(about.st_mode):
+            raise OSError(errno.EINVAL, f"'{path}' is no file")  # a device has no end
+        size = about.st_size
         if size <= whole:
-            while block := os.read(descriptor, 1 << 20):
-                hashed.update(block)
+            hashed.update(os.read(descriptor, size))
         else:
             for number in range(blocks):
                 os.lseek(descriptor, (size - BLOCK) * number // (blocks - 1), os.SEEK_SET)
