@@ -184,7 +184,7 @@ def test_errors_that_damaged_data_raise_cost_one_recording(tmp_path, kind):
 def test_an_error_that_was_not_written_for_users_says_where_it_arose(tmp_path):
     """A key that is not there may be the fault of either side."""
     assert re.search(
-        r"KeyError: 'odd' at \S*test_versions.py, line \d+", preprocess(tmp_path, KeyError("odd"))["a"].reason
+        r"KeyError: 'odd' \(\S*test_versions.py, line \d+\)", preprocess(tmp_path, KeyError("odd"))["a"].reason
     )
 
 
