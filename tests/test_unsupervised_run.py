@@ -241,9 +241,7 @@ def test_videos_without_labels(tmp_path, prepare, capsys):
     assert float(lines["ok", "POS"]["rate_bpm"]) == pytest.approx(60, abs=0.5)
     assert lines["part", "CHROM"]["flags"] == "face in 43 % of the looked-at frames"
     assert (
-        "\nok: 60." in said
-        and "part: no reliable pulse: a face" in said
-        and "a face in 43% of the video only" in said
+        "\nok: 60." in said and "part: no reliable pulse: a face" in said and "a face in 43% of the video only" in said
     )
     content = json.loads((tmp_path / "runs" / "x" / "vitals.json").read_text())
     assert [one["recording"] for one in content["recordings"]] == ["ok", "part"]
