@@ -61,7 +61,8 @@ def fitted(state: State, own: Iterable[str]) -> State:
     own, found = set(own), state
     while found and not own & found.keys():
         heads = {key.partition(".")[0] for key in found}
-        found = {key.partition(".")[2]: value for key, value in found.items()} if len(heads) == 1 else {}
+        shared = len(heads) == 1 and all("." in key for key in found)
+        found = {key.partition(".")[2]: value for key, value in found.items()} if shared else {}
     return found or state
 
 
