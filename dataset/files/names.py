@@ -55,11 +55,12 @@ def cell(value: object) -> object:
     """`value` for a CSV file: a text that a spreadsheet would compute begins with an apostrophe; numbers stay."""
     if not isinstance(value, str):
         return value
-    computed = value.lstrip(" ").startswith(FORMULA) and len(value) > 1 and not _is_number(value)
+    computed = value.lstrip(" ").startswith(FORMULA) and len(value) > 1 and not is_number(value)
     return f"'{shown(value)}" if computed else shown(value)
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Whether `text` reads as a number."""
     try:
         float(text)
     except ValueError:

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from dataset.data_loader.base import Signal
+from dataset.files.names import is_number
 from dataset.files.reading import iter_lines, told
 from dataset.files.tables import require_few
 
@@ -142,7 +143,7 @@ def _heading(path: Path) -> tuple[list[str], Iterator[list[str]], str]:
     first = next(rows, None)
     if first is None:
         raise ValueError(f"'{path}' is empty. {MEND}")
-    if _is_number(first[0]):
+    if is_number(first[0]):
         return [], chain([first], rows), delimiter
     return [name.strip().lower() for name in first], rows, delimiter
 
@@ -165,11 +166,3 @@ def _rows(path: Path) -> tuple[Iterator[list[str]], str]:
     first = next(lines, "")
     delimiter = next((mark for mark in ";\t," if mark in first), " ")
     return csv.reader(chain([first], lines) if first else (), delimiter=delimiter), delimiter
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
