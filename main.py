@@ -9,12 +9,12 @@ import errno
 import json
 import os
 import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import config as settings
+from dataset import faults
 from registry import DATASETS, DETECTORS, KINDS, METHODS, METRICS, MODES, UNSUPERVISED, import_plugin
 from settings.modes import Mode, mode_of
 
@@ -42,8 +42,6 @@ def main(arguments: list[str] | None = None) -> int:
     """Run what the command line asks for; return the exit code."""
     asked = parse(arguments)
     if asked.debug:
-        from dataset import faults
-
         os.environ[faults.DEBUG] = "1"
     try:
         for path in asked.plugin:
@@ -309,7 +307,7 @@ def report(error: Exception, debug: bool) -> int:
         message = f"{error.filename or ''}: {error.strerror}".removeprefix(": ") + full_disk(error)
     expected = isinstance(error, USER_ERRORS) and " " in message
     if debug or not expected:
-        traceback.print_exception(error)
+        faults.show_always(error)
         print_versions()
     else:
         print(f"Error: {message}", file=sys.stderr)
@@ -329,8 +327,6 @@ def full_disk(error: OSError) -> str:
 
 def print_versions() -> None:
     """Print below a traceback what a person who looks into it needs to know."""
-    from dataset import faults
-
     print(f"Versions: {faults.versions()}. The versions that were tested: {faults.remedy()}", file=sys.stderr)
 
 

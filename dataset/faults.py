@@ -2,7 +2,7 @@
 
 Readers turn what is wrong with a file into ValueError or OSError. What else comes out of them and is of one of `KINDS`
 would come out of every recording: it ends the run, and says where it arose and with which versions.
-Imports nothing of the toolbox, so that every reader may use it.
+Imports nothing of the toolbox but what shows names, so that every reader may use it.
 """
 
 import inspect
@@ -15,11 +15,13 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
+from dataset.files.names import shown
+
 DEBUG = "RPPG_DEBUG"  # environment: show the traceback of what becomes a sentence (--debug), in workers, too
 KINDS = (TypeError, AttributeError, NameError, ImportError, NotImplementedError, SyntaxError)
 PACKAGES = ("av", "opencv-python-headless", "numpy", "scipy", "pandas", "h5py", "mat73", "joblib")  # that read data
 ROOT = Path(__file__).resolve().parent.parent
-OURS = ("config.py", "dataset", "evaluation", "main.py", "neural_methods", "registry.py", "unsupervised_methods")
+OURS = set("config.py dataset evaluation main.py neural_methods registry.py settings unsupervised_methods".split())
 INSTALLED = {"site-packages", "dist-packages"}  # folders of packages, wherever they are
 LIBRARIES = tuple({Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
@@ -67,7 +69,13 @@ def definition(thing: Callable) -> str:
 def show(error: BaseException) -> None:
     """Print the traceback of an `error` that costs one recording, where it was asked for."""
     if os.environ.get(DEBUG):
-        traceback.print_exception(error, file=sys.stderr)
+        show_always(error)
+
+
+def show_always(error: BaseException) -> None:
+    """Print the traceback of `error`, which may name a file by anything."""
+    text = "".join(traceback.format_exception(error))
+    print("\n".join(shown(line) for line in text.splitlines()), file=sys.stderr)
 
 
 def versions() -> str:

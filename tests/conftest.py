@@ -7,6 +7,7 @@ The reference material (recorded arrays, released weights, sample videos) is not
 import os
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -37,11 +38,12 @@ def _one_torch_thread():
 
 
 @pytest.fixture(autouse=True)
-def _no_local_settings(monkeypatch):
-    """Hide data roots and settings of the person who runs the tests."""
-    for variable in ("RPPG_DATA", "RPPG_CACHE"):
-        monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setenv("RPPG_LOCAL", "")
+def _no_local_settings():
+    """Hide data roots and settings of the person who runs the tests; what a test sets (--debug) ends with it."""
+    with mock.patch.dict(os.environ, {"RPPG_LOCAL": ""}):
+        for variable in ("RPPG_DATA", "RPPG_CACHE", "RPPG_DEBUG"):
+            os.environ.pop(variable, None)
+        yield
 
 
 @pytest.fixture(autouse=True)

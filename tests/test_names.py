@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dataset import faults
 from dataset.data_loader.base import Recording
 from dataset.data_loader.folder import FolderLoader
 from dataset.face.crop import FaceCrop
@@ -137,6 +138,14 @@ def test_videos_of_any_name_are_preprocessed(folder, tmp_path, capsys):
     assert "\x1b" not in printed
     table = (cache.root / "manifest.csv").read_text()
     assert len(table.splitlines()) == len(ODD) + 1 and "\n'=1+1," in table
+
+
+def test_tracebacks_can_be_printed_whatever_they_name(monkeypatch, capsys):
+    """Line by line, as --debug shows them of a recording."""
+    monkeypatch.setenv(faults.DEBUG, "1")
+    faults.show(ValueError("'caf\udce9\x1b[2J.mp4' cannot be decoded"))
+    printed = capsys.readouterr().err
+    assert printed.endswith("ValueError: 'caf\\xe9\\x1b[2J.mp4' cannot be decoded\n")
 
 
 def test_reasons_can_be_written_whatever_they_name(tmp_path):
