@@ -65,15 +65,17 @@ def test_pictures_of_a_folder_have_one_size(tmp_path):
 
 @pytest.mark.parametrize("padding", [0, 5000])
 def test_a_playlist_before_a_stream_opens_no_other_file(tmp_path, padding):
-    """PyAV finds the stream behind it; OpenCV would take it for a playlist of another file, and refuses it."""
+    """PyAV finds the stream behind it; so does OpenCV, or it refuses what its FFmpeg takes for a playlist."""
     other = write_video(tmp_path / "other.ts", moving_face(4, 96, 72), "h264")
     whole = write_video(tmp_path / "whole.ts", moving_face(8, 160, 120), "h264").read_bytes()
     text = f"#EXTM3U\n#{'x' * padding}\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nfile:{other}\n#EXT-X-ENDLIST\n"
     path = tmp_path / "both.ts"
     path.write_bytes(text.encode() + whole)
     assert [frame.shape for frame in read(path, "pyav")] == [(120, 160, 3)] * 8
-    with pytest.raises(VideoError, match="both.ts' cannot be opened by OpenCV"):
-        read(path, "opencv")
+    try:
+        assert [frame.shape for frame in read(path, "opencv")] == [(120, 160, 3)] * 8
+    except VideoError as error:
+        assert "both.ts' cannot be opened by OpenCV" in str(error)
     (tmp_path / "good.ts").write_bytes(whole)
     assert len(read(tmp_path / "good.ts", "opencv")) == 8
 
