@@ -12,10 +12,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from evaluation.evaluate import whole_wave
+from evaluation.beats import find_beats
+from evaluation.evaluate import even_wave, whole_wave
 from evaluation.path import Course, Spectra, course, spectra
 from evaluation.presets import Preset
 from evaluation.results import RecordingResult
+from evaluation.rhythm import Rhythm, rhythm
 
 VOTERS = ("POS", "CHROM", "LGI")  # the other classical methods are shown; they do not vote
 LEVEL = 0.4  # confidence below which there is no number
@@ -34,6 +36,7 @@ class Answer:
     confidence  0 to 1                      reason  why there is no reliable pulse; "" where there is
     votes       each voter's own rate       course  the common path; None where no voter had a wave
     fps         samples per second          region  of the face, in words
+    rhythm      what the beats of the clearest voter say
     """
 
     id: str
@@ -46,6 +49,7 @@ class Answer:
     band: tuple[float, float] = (math.nan, math.nan)
     fps: float = math.nan
     region: str = ""
+    rhythm: Rhythm = Rhythm()
 
     @property
     def reliable(self) -> bool:
@@ -72,10 +76,18 @@ def answer(voters: Mapping[str, RecordingResult], preset: Preset, coverage: floa
     common, own, agreement = joint(found)
     share = power_share(common)
     votes = {name: one.rate for name, one in own.items()}
+    clearest = max(own, key=lambda name: np.median(own[name].quality))
+    beats = _rhythm(voters[clearest], preset, common)
     return replace(
         empty, rate=common.rate, interval=_interval(common, share), confidence=agreement * share, votes=votes,
-        course=common, reason=_reason(agreement, share, votes, coverage),
+        course=common, rhythm=beats, reason=_reason(agreement, share, votes, coverage, beats),
     )  # fmt: skip
+
+
+def _rhythm(voter: RecordingResult, preset: Preset, common: Course) -> Rhythm:
+    """What the beats of a voter's wave say."""
+    _, wave, fs = even_wave(voter, preset)
+    return rhythm(find_beats(wave, fs, common), len(wave) / fs)
 
 
 def joint(found: Mapping[str, Spectra]) -> tuple[Course, dict[str, Course], float]:
@@ -101,12 +113,17 @@ def _interval(found: Course, share: float) -> tuple[float, float]:
     return float(low - open_to), float(high + open_to)
 
 
-def _reason(agreement: float, share: float, votes: Mapping[str, float], coverage: float | None) -> str:
+def _reason(agreement: float, share: float, votes: Mapping[str, float], coverage: float | None, beats: Rhythm) -> str:
     """Why there is no number, and what to change; "" where there is one."""
     if coverage is not None and coverage < LEAST_FACE:
         return f"a face in {coverage:.0%} of the video only. Keep it in the picture, or cut the video"
     if agreement * share >= LEVEL:
         return ""
+    if beats.irregular:
+        return (
+            f"{beats.intervals} beats are clear, but they follow each other irregularly, so that one rate says little. "
+            "If that is new to you, have it looked at with an ECG"
+        )
     if agreement < MOST:
         said = ", ".join(f"{name} {rate:.0f}" for name, rate in votes.items())
         return f"the methods disagree ({said} bpm). Hold still, in steady light, and record for longer"

@@ -105,10 +105,16 @@ def _course(result: RecordingResult, preset: Preset) -> tuple[Course | None, str
     return replace(found, times=found.times + grid[0]), ""
 
 
+def even_wave(result: RecordingResult, preset: Preset) -> tuple[np.ndarray, np.ndarray, float]:
+    """Times (s) and unfiltered prediction (L,) of a whole recording on an even clock, and its rate (Hz)."""
+    fs, prediction = _rate(result, preset), np.asarray(result.prediction)
+    grid, wave = uniform(frame_times(result), integrate(prediction) if result.differential else prediction, fs)
+    return grid, wave, fs
+
+
 def whole_wave(result: RecordingResult, preset: Preset) -> tuple[np.ndarray, np.ndarray, float, str]:
     """Times (s) and filtered prediction (L,) of a whole recording, their rate (Hz), and what is wrong ("": nothing)."""
-    fs, prediction = _rate(result, preset), np.asarray(result.prediction)
-    grid, prediction = uniform(frame_times(result), integrate(prediction) if result.differential else prediction, fs)
+    grid, prediction, fs = even_wave(result, preset)
     if len(grid) < preset.min_seconds * fs - 1:
         return grid, prediction, fs, f"lasts {len(grid) / fs:.1f} s; {preset.min_seconds:g} s are needed for a rate"
     wave, problem = filtered(prediction, fs, preset)

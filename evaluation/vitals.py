@@ -9,6 +9,7 @@ from dataset.files.names import escaped
 from evaluation import console, figures, pictures, tables
 from evaluation.consensus import LEVEL, Answer
 from evaluation.results import UNLABELLED, RecordingResult
+from evaluation.rhythm import Rhythm
 from evaluation.summary import Table
 
 COLUMNS = (
@@ -82,7 +83,12 @@ def in_words(one: Answer) -> str:
         low = f" (confidence {one.confidence:.2f}, {LEVEL:.2f} needed)" if one.votes and one.confidence < LEVEL else ""
         return f"no reliable pulse{low}: {one.reason}."
     low, high = one.interval
-    return f"{one.rate:.1f} bpm ({low:.1f} to {high:.1f}), confidence {one.confidence:.2f}"
+    said = f"{one.rate:.1f} bpm ({low:.1f} to {high:.1f}), confidence {one.confidence:.2f}"
+    found = one.rhythm
+    more = [f"{found.breathing:.0f} breaths/min"] if math.isfinite(found.breathing) else []
+    more += [f"RMSSD {found.rmssd:.0f} ms"] if math.isfinite(found.rmssd) else []
+    more += ["irregular rhythm"] if found.irregular else []
+    return ", ".join([said, *more])
 
 
 def answer_content(one: Answer) -> dict[str, Any]:
@@ -95,8 +101,8 @@ def answer_content(one: Answer) -> dict[str, Any]:
         "confidence": one.confidence,
         "reliable": known,
         "reason": one.reason,
-        "respiratory_rate_bpm": None,
-        "hrv": None,
+        "respiratory_rate_bpm": _known(one.rhythm.breathing) if known else None,
+        "hrv": variability_content(one.rhythm) if known or one.rhythm.irregular else None,
         "method": " + ".join(one.votes),
         "votes_bpm": dict(one.votes),
         "band_hz": list(one.band),
@@ -104,6 +110,24 @@ def answer_content(one: Answer) -> dict[str, Any]:
         "fps": one.fps,
         "region": one.region,
     }
+
+
+def variability_content(found: Rhythm) -> dict[str, Any]:
+    """A rhythm for vitals.json; null: too short for it, or too few clean beats."""
+    return {
+        "intervals": found.intervals,
+        "coverage": found.coverage,
+        "mean_rr_ms": _known(found.mean_rr),
+        "rmssd_ms": _known(found.rmssd),
+        "sdnn_ms": _known(found.sdnn),
+        "pnn50": _known(found.pnn50),
+        "lf_hf": _known(found.lf_hf),
+        "irregular": found.irregular,
+    }
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def with_doubts(results: Sequence[Table], flags: Mapping[str, str]) -> dict[str, str]:
@@ -194,5 +218,6 @@ def _markdown(
 _EXPLAINED = (
     "Rate: median of the best path through windows of 10 s. In brackets the middle 90 % of the rates along it, "
     "widened by what one window leaves open. Confidence, from 0 to 1: the share of the band's power at the rate and "
-    "its double, times the share of windows in which the voters agree."
+    "its double, times the share of windows in which the voters agree. Breaths and RMSSD come from the intervals "
+    "between clean beats, where at least half of the recording has them: `hrv` in vitals.json, with the share covered."
 )
