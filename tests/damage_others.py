@@ -4,7 +4,6 @@ Each table maps what was done to how it is done. `change(path)` works on a file 
 folder beside the cache that nobody may touch.
 """
 
-import csv
 import io
 import json
 import pickle
@@ -172,11 +171,9 @@ LIST_FILES = {
 
 
 def write_list(path: Path, names: list[str]) -> Path:
-    """A file list as rPPG-Toolbox writes it."""
-    with path.open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["", "input_files"])
-        rows.writerows(enumerate(names))
+    """A file list as rPPG-Toolbox writes it; by hand, since the csv of some Pythons refuses to write a zero byte."""
+    rows = "".join(f'{number},"{name}"\n' for number, name in enumerate(names))
+    path.write_text(f",input_files\n{rows}")
     return path
 
 
