@@ -40,6 +40,7 @@ from settings.roots import find_data
 from settings.short_keys import expand
 from settings.shown import changes
 from unsupervised_methods.schema import CLASSICAL
+from unsupervised_methods.signal_schema import SIGNAL
 
 __all__ = [
     "DEFAULT_FILE", "DEFAULT_FILE_LIST", "SECTIONS", "ConfigError", "Loaded", "Override", "dump", "load_config", "read",
@@ -132,7 +133,14 @@ def check_needs(loaded: Loaded) -> None:
 
 
 GENERAL = Owner(declare_general, lambda: CHECKS, rules=(check_needs,))
-OWNERS = (GENERAL, NEURAL, CLASSICAL, DATA, INFERENCE)  # names are derived from the last to the first: DATA first
+OWNERS = (
+    GENERAL,
+    NEURAL,
+    CLASSICAL,
+    SIGNAL,
+    DATA,
+    INFERENCE,
+)  # names are derived from the last to the first: DATA first
 
 
 # --- Loading --------------------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ EXAMPLES = """examples:
   python main.py --config_file configs/demo/physnet.yaml       train and test PhysNet on synthetic faces
   python main.py --config_file X.yaml TRAIN.LR=1e-3 DEVICE=cpu any key of the file can be overridden
   python main.py --video me.mp4                                the pulse in your own video, or in many: *.mp4 a/ b/
+  python main.py --signal ppg.csv --fs 100                     the same in files of contact PPG or ECG (.csv .hea .edf)
   python main.py --config_file X.yaml --doctor                 what is wrong with the recordings it reads?
   python main.py --list                                        names of data sets, methods and metrics
   python main.py --check configs/infer_configs/*.yaml          are these files right? Nothing is run
@@ -65,10 +66,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     asked = parser().parse_intermixed_args(arguments)
     if asked.check:
         asked.check = _without_settings(asked.check, asked.override)
-    if asked.video:
-        asked.video = _without_settings(asked.video, asked.override)
-        if not asked.video:
-            parser().error("argument --video: name at least one video or folder")
+    for option in ("video", "signal"):
+        if names := getattr(asked, option):
+            setattr(asked, option, kept := _without_settings(names, asked.override))
+            if not kept:
+                parser().error(f"argument --{option}: name at least one file or folder")
     return asked
 
 
@@ -97,6 +99,9 @@ def parser() -> argparse.ArgumentParser:
     add("--check", nargs="+", metavar="FILE", help="load and check files (or folders of them) without running them")
     add("--plugin", action="append", default=[], metavar="PATH", help="a .py file or folder whose registrations count")
     add("--video", metavar="FILE", nargs="+", action="extend", help="use these videos, or folders of them, as the data")
+    add("--signal", metavar="FILE", nargs="+", action="extend", help="the rate in these files of contact PPG or ECG")
+    add("--fs", type=float, metavar="HZ", help="SIGNAL.FS: samples per second of tables without times")
+    add("--channel", metavar="NAME", help="SIGNAL.CHANNEL: which column or lead; without it the clearest")
     add("--synthesize", action="store_true", help="fill empty DATA_PATHs with a synthetic miniature in the real layout")
     add("--doctor", action="store_true", help="examine the recordings instead of running: a table and an HTML page")
     add("--preprocess", action="store_true", help="DO_PREPROCESS=True: read again what changed, is damaged or failed")
@@ -128,6 +133,8 @@ def overrides(asked: argparse.Namespace) -> list[str]:
         "RESTART": asked.restart or None,
         "TRAIN.LR": asked.lr,
         "TRAIN.MODEL_FILE_NAME": asked.model_file_name,
+        "SIGNAL.FS": asked.fs,
+        "SIGNAL.CHANNEL": asked.channel,
     }
     for key, value in everywhere.items():
         named |= {f"{section}.DATA.{key}": value for section in settings.SECTIONS}
@@ -140,6 +147,9 @@ def run(asked: argparse.Namespace) -> int:
     if asked.video:
         file, own = video_run(file, asked.video, changed)
         changed = [*overrides(asked), *own, *asked.override]
+    if asked.signal:
+        file = file or str(settings.DEFAULT_FILE.with_name("own_signals.yaml"))
+        changed = [*overrides(asked), ("SIGNAL.FILES", [os.path.abspath(one) for one in asked.signal]), *asked.override]
     if file is None:
         return demo(asked, changed)
     return run_file(asked, file, changed)

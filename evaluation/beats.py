@@ -63,7 +63,7 @@ def find_beats(wave: np.ndarray, fs: float, course: Course) -> Beats:
     places = _steepest(slope, times, periods)
     shapes = _shapes(sign * spline(times), times, places, float(np.median(periods)))
     levels = np.array([_level(wave, fs, times[place], periods[place]) for place in places])
-    return Beats(times[places], scale * slope[places], scale * levels, _likeness(shapes))
+    return Beats(times[places], scale * slope[places], scale * levels, likeness(shapes))
 
 
 def _upright(slope: np.ndarray) -> float:
@@ -91,7 +91,7 @@ def _shapes(wave: np.ndarray, times: np.ndarray, places: np.ndarray, period: flo
     return wave[np.clip(places[:, None] + around, 0, len(wave) - 1)]
 
 
-def _likeness(shapes: np.ndarray) -> np.ndarray:
+def likeness(shapes: np.ndarray) -> np.ndarray:
     """Correlation of each of `shapes` (N, M) with their median; 0 for a flat one."""
     if not len(shapes):
         return np.zeros(0)

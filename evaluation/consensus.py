@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from evaluation.beats import find_beats
+from evaluation.beats import Beats, find_beats
 from evaluation.evaluate import even_wave, whole_wave
 from evaluation.path import Course, Spectra, course, spectra
 from evaluation.presets import Preset
@@ -36,7 +36,7 @@ class Answer:
     confidence  0 to 1                      reason  why there is no reliable pulse; "" where there is
     votes       each voter's own rate       course  the common path; None where no voter had a wave
     fps         samples per second          region  of the face, in words
-    rhythm      what the beats of the clearest voter say
+    beats       of the clearest voter       rhythm  what they say
     """
 
     id: str
@@ -49,6 +49,7 @@ class Answer:
     band: tuple[float, float] = (math.nan, math.nan)
     fps: float = math.nan
     region: str = ""
+    beats: Beats | None = None
     rhythm: Rhythm = Rhythm()
 
     @property
@@ -77,17 +78,18 @@ def answer(voters: Mapping[str, RecordingResult], preset: Preset, coverage: floa
     share = power_share(common)
     votes = {name: one.rate for name, one in own.items()}
     clearest = max(own, key=lambda name: np.median(own[name].quality))
-    beats = _rhythm(voters[clearest], preset, common)
+    beats, said = _rhythm(voters[clearest], preset, common)
     return replace(
-        empty, rate=common.rate, interval=_interval(common, share), confidence=agreement * share, votes=votes,
-        course=common, rhythm=beats, reason=_reason(agreement, share, votes, coverage, beats),
+        empty, rate=common.rate, interval=interval(common, share), confidence=agreement * share, votes=votes,
+        course=common, beats=beats, rhythm=said, reason=_reason(agreement, share, votes, coverage, said),
     )  # fmt: skip
 
 
-def _rhythm(voter: RecordingResult, preset: Preset, common: Course) -> Rhythm:
-    """What the beats of a voter's wave say."""
+def _rhythm(voter: RecordingResult, preset: Preset, common: Course) -> tuple[Beats, Rhythm]:
+    """The beats of a voter's wave, and what they say."""
     _, wave, fs = even_wave(voter, preset)
-    return rhythm(find_beats(wave, fs, common), len(wave) / fs)
+    beats = find_beats(wave, fs, common)
+    return beats, rhythm(beats, len(wave) / fs)
 
 
 def joint(found: Mapping[str, Spectra]) -> tuple[Course, dict[str, Course], float]:
@@ -106,7 +108,7 @@ def power_share(found: Course) -> float:
     return 1.0 / (1.0 + 10.0 ** (-decibels / 10.0)) if math.isfinite(decibels) else 0.0
 
 
-def _interval(found: Course, share: float) -> tuple[float, float]:
+def interval(found: Course, share: float) -> tuple[float, float]:
     """The middle 90 % of the rates, wider by half a resolved step (1/window) times the share that is no pulse."""
     low, high = np.percentile(found.rates, INTERVAL)
     open_to = 30.0 / found.window * (1.0 - share)

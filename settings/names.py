@@ -19,7 +19,7 @@ NOT_THE_RUN = {
     "LOG", "CACHED_PATH", "CACHE_ROOT", "DO_PREPROCESS", "DATA_FORMAT", "MODEL_DIR", "OUTPUT_SAVE_DIR", "RESUME",
     "KEEP_CHECKPOINTS", "STATE_EVERY", "PLOT_LOSSES_AND_LR",
 }  # fmt: skip
-INPUT_PATHS = {"DATA_PATH", "MODEL_PATH", "WEIGHTS", "FOLD_PATH"}
+INPUT_PATHS = {"DATA_PATH", "MODEL_PATH", "WEIGHTS", "FOLD_PATH", "FILES"}
 
 
 def run_hash(config: CfgNode, later: Mapping[str, Any]) -> str:
@@ -44,7 +44,7 @@ def _essential(node: Any, path: str, later: Mapping[str, Any]) -> Any:
             if name not in NOT_THE_RUN and not (full in later and value == later[full])
         }
     if key in INPUT_PATHS and node:
-        return os.path.realpath(node)
+        return [os.path.realpath(one) for one in node] if isinstance(node, list) else os.path.realpath(node)
     return os.path.basename(node) if key == "FILE_LIST_PATH" else node
 
 

@@ -16,6 +16,7 @@ LEVELS = [  # from the lowest to the highest; the longest prefix counts; a modul
         "neural_methods.options",
         "neural_methods.schema",
         "unsupervised_methods.schema",
+        "unsupervised_methods.signal_schema",
     ),
     ("config",),
     ("evaluation.post_process", "unsupervised_methods.checks", "unsupervised_methods.methods"),

@@ -332,7 +332,7 @@ def test_settings_alone_are_no_videos(ran, capsys):
     """A glob that matched nothing leaves --video with the settings behind it."""
     with pytest.raises(SystemExit):
         main.main(["--video", "SEED=3"])
-    assert "name at least one video or folder" in capsys.readouterr().err
+    assert "name at least one file or folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

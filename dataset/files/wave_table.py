@@ -13,6 +13,7 @@ import csv
 import re
 from array import array
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -68,6 +69,27 @@ def read_labels(path: Path) -> dict[str, Signal]:
             f"'{path}' has no column of a wave: {', '.join(header)}. Call it `ppg`, or take the file away."
         )
     return signals
+
+
+def read_columns(path: Path, unit: float = 1.0) -> dict[str, Signal]:
+    """Every column but times and row numbers, by its name in small letters; `column 1` ... without a heading.
+
+    `unit`: seconds in the unit of a column of times whose name does not say it. Errors as by `read_label`.
+    """
+    header, table = _read(path)
+    if not header and len(table) == 1:
+        table = table.T
+    if not header and table.shape[1] <= 2:
+        wave = _unnamed(table, path)
+        return {"column 1": wave if wave.times is None else replace(wave, times=wave.times * unit)}
+    header = header or [f"column {number}" for number in range(1, table.shape[1] + 1)]
+    time, scale = _time_column(header)
+    times = None if time is None else table[:, time] * (unit if header[time] in TIMES else scale)
+    return {
+        name: Signal(table[:, number], times=times)
+        for number, name in enumerate(header)
+        if number != time and name not in NUMBERS
+    }
 
 
 def time_note(path: Path) -> str:
@@ -162,7 +184,7 @@ def _numbers(rows: Iterator[list[str]]) -> np.ndarray:
 
 def _rows(path: Path) -> tuple[Iterator[list[str]], str]:
     """The cells of each line that is not blank, and what stands between them, by the first line."""
-    lines = (re.sub(r" +", " ", line.strip(" \r\n")) for line in iter_lines(path) if line.strip())
+    lines = (re.sub(r" +", " ", line.strip(" \r\n").rstrip("\t")) for line in iter_lines(path) if line.strip())
     first = next(lines, "")
     delimiter = next((mark for mark in ";\t," if mark in first), " ")
     return csv.reader(chain([first], lines) if first else (), delimiter=delimiter), delimiter

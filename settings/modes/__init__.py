@@ -51,7 +51,7 @@ class Mode:
             return False
         if first in SECTIONS and rest.startswith("DATA."):
             return True
-        return first in self.reads or first not in (*SECTIONS, "MODEL", "INFERENCE")
+        return first in self.reads or first not in (*SECTIONS, "MODEL", "INFERENCE", "SIGNAL")
 
     def function(self) -> Callable[[CfgNode], Any]:
         """The function that runs it, imported now: classical modes start without torch."""
