@@ -15,7 +15,7 @@ from dataset.data_loader.bp4d_plus import iter_zip
 from dataset.data_loader.folder import FolderLoader
 from dataset.face.yolo5face import read_weights as read_yolo5face
 from dataset.files import matlab, tables
-from dataset.files.video import VideoError
+from dataset.files.frames import VideoError
 from dataset.files.wave_table import read_label
 from dataset.files.xml import read_columns
 from dataset.files.zips import require_stored

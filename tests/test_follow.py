@@ -14,7 +14,7 @@ from dataset.face.boxes import iou, nms
 from dataset.face.crop import FaceCrop, FaceFinder
 from dataset.face.flow import follow, moved_box, picture
 from dataset.face.follow import FlowTrack, Track, choose, fill, follow_face, look_often, smooth
-from dataset.files.video import ArrayFrame, VideoError
+from dataset.files.frames import ArrayFrame, VideoError
 from dataset.prepare.node import cache_settings, face_crop, make_loader
 from dataset.prepare.recording import add_frame_trace, preprocess_recording
 from dataset.store.cache import Cache, settings_hash

@@ -12,7 +12,8 @@ from config import load_config, schema
 from dataset.data_loader.base import Recording
 from dataset.data_loader.mr_nirp import pulse
 from dataset.files import pgm
-from dataset.files.video import VideoError, decoding
+from dataset.files.decoding import decoding
+from dataset.files.frames import VideoError
 from dataset.prepare.node import make_loader
 from dataset.synthetic.layouts import write_subjects
 from dataset.synthetic.layouts.mr_nirp import mosaic, write_pgm

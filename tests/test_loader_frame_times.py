@@ -8,8 +8,10 @@ import pytest
 
 from config import schema
 from dataset.clips.labels import align
+from dataset.files.frames import VideoError
+from dataset.files.matroska import cut_off
 from dataset.files.stamps import stamps_of_frames
-from dataset.files.video import VideoError, cut_off, iter_frames
+from dataset.files.video import iter_frames
 from dataset.prepare.checks import check_signals
 from dataset.synthetic.layouts import write_layout
 from dataset.synthetic.settings import resolve

@@ -9,7 +9,7 @@ import pytest
 
 from dataset.clips.labels import align
 from dataset.face.crop import FaceCrop
-from dataset.files.video import VideoError
+from dataset.files.frames import VideoError
 from dataset.prepare.recording import preprocess_all
 from dataset.store.cache import Cache
 from registry import DATASETS

@@ -23,7 +23,7 @@ from dataset.data_loader.bp4d_plus import iter_zip
 from dataset.data_loader.bp4d_plus_bigsmall import UNITS
 from dataset.face.crop import FaceCrop
 from dataset.files import hdf5, matlab
-from dataset.files.video import VideoError
+from dataset.files.frames import VideoError
 from dataset.prepare.recording import preprocess_all
 from dataset.store.cache import Cache
 from dataset.synthetic.layouts import takes, write_layout

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dataset.face.crop import FaceCrop
-from dataset.files.video import VideoError
+from dataset.files.frames import VideoError
 from dataset.prepare.recording import preprocess_all
 from dataset.store.cache import Cache
 from registry import DATASETS

@@ -17,7 +17,8 @@ from dataset.data_loader.base import BaseLoader, Recording, Signal
 from dataset.face import _built, get_detector
 from dataset.face.boxes import clip_box, enlarge, largest, median_box
 from dataset.face.crop import FaceCrop, FaceFinder
-from dataset.files.video import ArrayFrame, VideoError, iter_frames
+from dataset.files.frames import ArrayFrame, VideoError
+from dataset.files.video import iter_frames
 from dataset.prepare.checks import check_signals, time_flags
 from dataset.prepare.recording import SkipRecording, preprocess_all, preprocess_recording
 from dataset.store.cache import Cache

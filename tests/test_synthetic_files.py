@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from dataset.data_loader.base import Recording
-from dataset.files.video import iter_frames, iter_images
+from dataset.files.images import iter_images
+from dataset.files.video import iter_frames
 from dataset.synthetic import layouts, writer
 from dataset.synthetic.layouts import LAYOUTS, write_layout
 from dataset.synthetic.render import Session, Truth

@@ -15,9 +15,9 @@ from dataset.data_loader.base import BaseLoader, Recording
 from dataset.doctor.examine import examine
 from dataset.face.crop import FaceCrop
 from dataset.faults import ProgramFault
+from dataset.files.frames import ArrayFrame, VideoError
 from dataset.files.hdf5 import open_file, signal
 from dataset.files.reading import open_array
-from dataset.files.video import ArrayFrame, VideoError
 from dataset.prepare.recording import preprocess_all
 from dataset.store.cache import Cache
 from tests.conftest import ROOT
@@ -96,7 +96,7 @@ def test_a_library_that_lacks_an_argument_ends_the_run(tmp_path, fake_av):
     said = ended.stderr.strip().splitlines()[-1]
     assert ended.returncode == 1 and "Traceback" not in ended.stderr
     assert re.search(r"^Error: Recording '\w': TypeError: open\(\) got an unexpected keyword argument 'timeout'", said)
-    assert re.search(r"\(dataset/\S*video\S*\.py, line \d+\)", said)
+    assert re.search(r"\(dataset/files/containers\.py, line \d+\)", said)
     assert "This looks like a fault of PulseScope or of the version of a package, not of the recording." in said
     assert f"av {faults.metadata.version('av')}, " in said and f"numpy {np.__version__}" in said
     assert "Copy or download it again" not in ended.stdout + ended.stderr

@@ -8,18 +8,13 @@ import cv2
 import numpy as np
 import pytest
 
-from dataset.files.video import (
-    ArrayFrame,
-    VideoError,
-    _turned_back,
-    as_frame,
-    decoding,
-    frame_count,
-    is_bottom_up_raw_avi,
-    iter_array,
-    iter_frames,
-    iter_images,
-)
+from dataset.files.arrays import iter_array
+from dataset.files.decoding import decoding
+from dataset.files.frames import ArrayFrame, VideoError, as_frame
+from dataset.files.images import iter_images
+from dataset.files.opencv import is_bottom_up_raw_avi
+from dataset.files.planes import turned_back
+from dataset.files.video import frame_count, iter_frames
 from tests.damage_formats import png, shaped, strf
 from tests.video_tools import BOTTOM_UP_ABORTS, CODECS, cut_file, moving_face, write_video
 
@@ -249,7 +244,7 @@ def test_boxes_of_turned_videos_lie_where_they_are_seen(quarters):
     shown = np.rot90(stored, quarters)
     for box in [(0, 0, 2, 3), (1, 2, 3, 2), (shown.shape[1] - 1, shown.shape[0] - 1, 1, 1)]:
         x, y, w, h = box
-        bx, by, bw, bh = _turned_back(box, shown.shape, quarters)
+        bx, by, bw, bh = turned_back(box, shown.shape, quarters)
         part = np.rot90(stored[by : by + bh, bx : bx + bw], quarters)
         np.testing.assert_array_equal(part, shown[y : y + h, x : x + w])
 

@@ -11,16 +11,12 @@ import cv2
 import numpy as np
 import pytest
 
+from dataset.files.frames import VideoError
 from dataset.files.image_size import image_size
-from dataset.files.video import (
-    DECODERS,
-    MOST_PIXELS,
-    OPENCV_OPTIONS,
-    VideoError,
-    _most_pixels,
-    iter_frames,
-    iter_images,
-)
+from dataset.files.images import iter_images
+from dataset.files.limits import MOST_PIXELS, most_pixels
+from dataset.files.opencv import OPENCV_OPTIONS
+from dataset.files.video import DECODERS, iter_frames
 from tests.damage_formats import jpeg, jpeg_in_avi
 from tests.damage_run import limited
 from tests.video_tools import moving_face, write_video
@@ -132,11 +128,11 @@ def test_many_references_of_large_pictures_are_judged_together():
     """A decoder of H.264 may keep 16 pictures: 8K in 8 bits still fits, more bits have to be fewer pixels."""
     codec = mock.Mock(format=av.VideoFormat("yuv420p"))
     codec.name = "h264"
-    assert _most_pixels(codec) >= 7680 * 4320
+    assert most_pixels(codec) >= 7680 * 4320
     codec.format = av.VideoFormat("yuv444p10le")
-    assert 3840 * 2160 <= _most_pixels(codec) < 7680 * 4320
+    assert 3840 * 2160 <= most_pixels(codec) < 7680 * 4320
     codec.name = "ffv1"
-    assert _most_pixels(codec) == MOST_PIXELS
+    assert most_pixels(codec) == MOST_PIXELS
 
 
 # --- Sizes in headers of pictures ------------------------------------------------------------------------------------

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from dataset.files.frames import Frame
 from dataset.files.names import natural_key as natural_key  # from here to all loaders
 from dataset.files.names import natural_sort as natural_sort
 from dataset.files.names import shown
 from dataset.files.tables import passes_filtering
-from dataset.files.video import Frame
 from dataset.files.windows import Windows
 from settings.loaded import Check
 

@@ -19,9 +19,11 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal
+from dataset.files.frames import Frame
+from dataset.files.images import ImageFrame, decode_image
+from dataset.files.limits import OneSize
 from dataset.files.lookup import entry, folders, matching
 from dataset.files.tables import read_table, require_root, require_some
-from dataset.files.video import Frame, ImageFrame, OneSize, decode_image
 from dataset.files.zips import iter_members
 from registry import DATASETS
 

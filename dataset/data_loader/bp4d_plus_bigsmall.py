@@ -21,10 +21,10 @@ import numpy as np
 
 from dataset.data_loader.base import Recording, Signal
 from dataset.data_loader.bp4d_plus import BP4DPlusLoader, read_signal
+from dataset.files.frames import Box, Frame, VideoError
 from dataset.files.lookup import entry
 from dataset.files.reading import AGAIN, is_there
 from dataset.files.tables import column, read_table
-from dataset.files.video import Box, Frame, VideoError
 from dataset.settings import REPRESENTATION
 from registry import DATASETS
 from settings.checks import at_least, each

@@ -17,10 +17,11 @@ import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal
 from dataset.files import hdf5
+from dataset.files.frames import Frame
 from dataset.files.lookup import entry, folders
 from dataset.files.reading import is_there
 from dataset.files.tables import require_root, require_some
-from dataset.files.video import Frame, iter_frames
+from dataset.files.video import iter_frames
 from registry import DATASETS
 
 RATE = 256.0  # Hz of the sensors, where the file has no times

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal
+from dataset.files.frames import Frame
 from dataset.files.lookup import entry, folders
 from dataset.files.tables import (
     chosen,
@@ -35,7 +36,7 @@ from dataset.files.tables import (
     require_root,
     require_some,
 )
-from dataset.files.video import Frame, iter_frames, within_times
+from dataset.files.video import iter_frames, within_times
 from registry import DATASETS
 
 CAMERAS = ("c920-1", "c920-2")

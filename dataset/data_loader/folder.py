@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal
+from dataset.files.frames import Frame
+from dataset.files.images import iter_images
 from dataset.files.lookup import copy_of, entry, visible
 from dataset.files.names import distinct, natural_key, shown
 from dataset.files.reading import is_there
 from dataset.files.tables import require_some
-from dataset.files.video import Frame, iter_frames, iter_images
+from dataset.files.video import iter_frames
 from dataset.files.wave_table import read_labels, time_note
 from registry import DATASETS
 

@@ -26,10 +26,12 @@ import numpy as np
 
 from dataset.clips.labels import stretch
 from dataset.data_loader.base import BaseLoader, Recording, Signal, wants_motion
+from dataset.files.arrays import array_length, iter_array
+from dataset.files.frames import Box, Frame, VideoError, cut
+from dataset.files.images import iter_images
 from dataset.files.lookup import entry, first, instead, matching, originals
 from dataset.files.reading import AGAIN
 from dataset.files.tables import column, read_table, require_root, require_some
-from dataset.files.video import Box, Frame, VideoError, array_length, cut, iter_array, iter_images
 from registry import DATASETS
 from settings.checks import one_of
 

@@ -21,11 +21,12 @@ from pathlib import Path
 import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
+from dataset.files.frames import Frame
 from dataset.files.lookup import below, entry, originals
 from dataset.files.reading import is_there
 from dataset.files.stamps import frames_at, stamps_of_frames
 from dataset.files.tables import require_root, require_some
-from dataset.files.video import Frame, iter_frames
+from dataset.files.video import iter_frames
 from dataset.files.xml import read_columns
 from registry import DATASETS
 

@@ -29,10 +29,11 @@ from typing import Any
 import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_key
+from dataset.files.frames import Frame
 from dataset.files.lookup import entry, matching
 from dataset.files.reading import is_there, iter_lines, read_text, told
 from dataset.files.tables import chosen, read_table, require_root, require_some
-from dataset.files.video import Frame, iter_frames, within_times
+from dataset.files.video import iter_frames, within_times
 from registry import DATASETS
 
 CAMERAS = {"FullHDwebcam": "front", "USBVideo": "left", "IriunWebcam": "right"}

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal
+from dataset.files.frames import Frame
 from dataset.files.lookup import matching, originals
 from dataset.files.matlab import iter_video, read_numbers, read_variables
 from dataset.files.tables import require_root, require_some
-from dataset.files.video import Frame
 from registry import DATASETS
 
 YES_NO = {"True": 1, "False": 2}

@@ -37,12 +37,13 @@ import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
 from dataset.files import pgm
+from dataset.files.frames import Frame, VideoError
+from dataset.files.limits import OneSize
 from dataset.files.lookup import below, instead, matching, visible
 from dataset.files.matlab import read_variables
 from dataset.files.pgm import Stream
 from dataset.files.reading import AGAIN, iter_lines, told
 from dataset.files.tables import require_few, require_root, require_some
-from dataset.files.video import Frame, OneSize, VideoError
 from dataset.files.zips import iter_members
 from registry import DATASETS
 

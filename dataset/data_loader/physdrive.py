@@ -17,11 +17,13 @@ from pathlib import Path
 import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, wants_motion
+from dataset.files.arrays import iter_array
+from dataset.files.frames import Frame, VideoError
+from dataset.files.images import iter_images
 from dataset.files.lookup import entry, first, folders, instead, matching, originals
 from dataset.files.matlab import read_numbers
 from dataset.files.reading import AGAIN
 from dataset.files.tables import require_root, require_some
-from dataset.files.video import Frame, VideoError, iter_array, iter_images
 from registry import DATASETS
 
 LOWEST_QUALITY = 0.5  # of a clip's label

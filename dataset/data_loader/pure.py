@@ -18,10 +18,13 @@ from typing import Any
 import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, wants_motion
+from dataset.files.arrays import array_length, iter_array
+from dataset.files.frames import Frame, VideoError
+from dataset.files.images import iter_images
 from dataset.files.lookup import entry, first, instead, matching
 from dataset.files.reading import AGAIN, read_json, told
 from dataset.files.tables import require_root, require_some
-from dataset.files.video import Frame, VideoError, array_length, iter_array, iter_images, with_times
+from dataset.files.video import with_times
 from registry import DATASETS
 
 NAME = re.compile(r"(\d+)-(\d+)")

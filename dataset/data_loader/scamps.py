@@ -15,9 +15,9 @@ from pathlib import Path
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal
 from dataset.files import hdf5
+from dataset.files.frames import Frame
 from dataset.files.lookup import matching, originals
 from dataset.files.tables import require_root, require_some
-from dataset.files.video import Frame
 from registry import DATASETS
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal
+from dataset.files.frames import Frame
 from dataset.files.reading import require_file
-from dataset.files.video import Frame, iter_frames
+from dataset.files.video import iter_frames
 from dataset.files.writing import replacing
 from dataset.synthetic.render import Session, Truth
 from dataset.synthetic.settings import OPTIONS, fingerprint, folder_name, resolve

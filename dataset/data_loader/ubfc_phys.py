@@ -17,10 +17,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_key
+from dataset.files.frames import Frame
 from dataset.files.lookup import entry, matching
 from dataset.files.reading import is_there
 from dataset.files.tables import column, read_table, require_root, require_some
-from dataset.files.video import Frame, iter_frames
+from dataset.files.video import iter_frames
 from registry import DATASETS
 
 NAME = re.compile(r"(?:vid|bvp)_(s\d+)_(t\d+)\.(?:avi|csv)")  # in small letters

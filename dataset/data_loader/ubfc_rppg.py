@@ -16,10 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, wants_motion
+from dataset.files.arrays import array_length, iter_array
+from dataset.files.frames import Frame
 from dataset.files.lookup import entry, first, matching, originals
 from dataset.files.reading import AGAIN, read_text, told
 from dataset.files.tables import require_root, require_some
-from dataset.files.video import Frame, array_length, frame_count, iter_array, iter_frames, with_times
+from dataset.files.video import frame_count, iter_frames, with_times
 from registry import DATASETS
 
 

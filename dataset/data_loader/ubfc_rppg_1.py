@@ -16,10 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, wants_motion
+from dataset.files.arrays import array_length, iter_array
+from dataset.files.frames import Frame
 from dataset.files.lookup import entry, first, originals, visible
 from dataset.files.reading import is_there
 from dataset.files.tables import column, read_table, require_root, require_some
-from dataset.files.video import Frame, array_length, iter_array, iter_frames, with_times
+from dataset.files.video import iter_frames, with_times
 from registry import DATASETS
 
 FILES = ("vid.avi", "gtdump.xmp")

@@ -29,10 +29,11 @@ from pathlib import Path
 import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_key
+from dataset.files.frames import Frame
 from dataset.files.lookup import below
 from dataset.files.reading import AGAIN, read_text, told
 from dataset.files.tables import read_table, require_root, require_some
-from dataset.files.video import Frame, iter_frames
+from dataset.files.video import iter_frames
 from registry import DATASETS
 
 NAME = re.compile(r"([A-Z]\d+)_(T\d+)")  # as `_name` gives it

@@ -29,11 +29,11 @@ from typing import Any
 import numpy as np
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_key
+from dataset.files.frames import Frame
 from dataset.files.lookup import entry, matching
 from dataset.files.reading import is_there
 from dataset.files.stamps import frames_at, frames_at_rate
 from dataset.files.tables import read_table, require_root, require_some
-from dataset.files.video import Frame
 from registry import DATASETS
 
 PLACE = re.compile(r"(p\d+)/(v\d+(?:-\d+)?)/(source\d)")  # in small letters

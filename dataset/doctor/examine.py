@@ -17,7 +17,8 @@ from dataset.doctor.finding import Finding, worst
 from dataset.doctor.picture import Video
 from dataset.face import get_detector
 from dataset.face.crop import FaceCrop
-from dataset.files.video import as_frame, decoding
+from dataset.files.decoding import decoding
+from dataset.files.frames import as_frame
 from dataset.store.cache import Cache
 from dataset.store.disk import CacheError
 from dataset.store.entry import Entry

@@ -11,8 +11,8 @@ import numpy as np
 from dataset.face import get_detector
 from dataset.face.boxes import Box, clip_box, enlarge, full_frame, median_box, schedule, to_box
 from dataset.face.follow import TRACKERS, NoFaceInTimeError, Track, choose, every_box, looks_at
+from dataset.files.frames import Frame, VideoError
 from dataset.files.reading import AGAIN
-from dataset.files.video import Frame, VideoError
 
 SEARCH_SECONDS = 5.0  # how long a video may last before its first face
 SEARCH_STEP = 5  # frames between looks while searching

@@ -8,9 +8,10 @@ import h5py
 import numpy as np
 
 from dataset.faults import is_own
+from dataset.files.frames import ArrayFrame, VideoError
+from dataset.files.limits import require_size
 from dataset.files.matlab import to_uint8
 from dataset.files.reading import AGAIN, require_file, told
-from dataset.files.video import ArrayFrame, VideoError, require_size
 
 DEFLATE = 1032  # the most that one stored byte can expand to
 LARGEST = 10**7  # values of a signal

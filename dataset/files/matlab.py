@@ -17,8 +17,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from dataset.files.frames import ArrayFrame, VideoError
+from dataset.files.limits import require_size
 from dataset.files.reading import AGAIN, require_file, told
-from dataset.files.video import ArrayFrame, VideoError, require_size
 
 COMPRESSED, MATRIX = 15, 14  # element types
 CELL, CHARACTERS = 1, 4  # array classes

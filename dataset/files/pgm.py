@@ -12,10 +12,10 @@ from pathlib import Path, PurePosixPath
 import cv2
 import numpy as np
 
+from dataset.files.frames import Box, Frame, VideoError, cut
 from dataset.files.lookup import below
 from dataset.files.names import natural_sort
 from dataset.files.reading import AGAIN, read_bytes
-from dataset.files.video import Box, Frame, VideoError, cut
 from dataset.files.zips import LARGEST, iter_members, members, open_zip
 
 HEADER = re.compile(rb"(P[56])(?:\s+#[^\n]*)*\s+(\d{1,6})(?:\s+#[^\n]*)*\s+(\d{1,6})(?:\s+#[^\n]*)*\s+(\d{1,5})\s")

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from dataset.files.frames import Frame, VideoError
 from dataset.files.reading import AGAIN
-from dataset.files.video import Frame, VideoError, frame_count, iter_frames, with_times
+from dataset.files.video import frame_count, iter_frames, with_times
 
 TOLERATED = 0.01  # share of the frames that may lack a stamp: recorders are stopped between picture and stamp
 

@@ -12,10 +12,10 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, BinaryIO
 
 from dataset.faults import is_own
+from dataset.files.frames import VideoError
 from dataset.files.lookup import is_system
 from dataset.files.names import natural_key
 from dataset.files.reading import AGAIN, require_file, told
-from dataset.files.video import VideoError
 
 LARGEST = 1 << 25  # bytes of a member: an ordinary picture has about 300,000
 

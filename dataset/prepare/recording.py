@@ -15,9 +15,10 @@ import numpy as np
 from dataset import faults
 from dataset.data_loader.base import BaseLoader, Recording, Signal
 from dataset.face.crop import FaceCrop, FaceFinder
+from dataset.files.decoding import decoding
+from dataset.files.frames import VideoError, as_frame
 from dataset.files.opened import Opened, noting
 from dataset.files.reading import AGAIN, told
-from dataset.files.video import VideoError, as_frame, decoding
 from dataset.prepare.checks import (
     check_lengths,
     check_returned,

@@ -17,8 +17,10 @@ import numpy as np
 from dataset.data_loader.base import BaseLoader, Recording, Signal
 from dataset.face.boxes import full_frame
 from dataset.face.crop import FaceCrop
+from dataset.files.decoding import decoding
+from dataset.files.frames import VideoError, as_frame
 from dataset.files.opened import Opened, noting
-from dataset.files.video import VideoError, as_frame, decoding, frame_count
+from dataset.files.video import frame_count
 from dataset.prepare.checks import check_lengths, length_flags, time_flags
 from dataset.prepare.recording import (
     Labels,

@@ -17,7 +17,9 @@ import cv2
 from dataset.data_loader.base import natural_sort
 from dataset.face import get_detector
 from dataset.face.boxes import clip_box, enlarge, full_frame, largest
-from dataset.files.video import Frame, iter_frames, iter_images
+from dataset.files.frames import Frame
+from dataset.files.images import iter_images
+from dataset.files.video import iter_frames
 
 SIZE = (72, 72)  # width, height
 COEFFICIENT = 1.5  # growth of the face box
