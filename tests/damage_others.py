@@ -16,7 +16,9 @@ import numpy as np
 import torch
 
 from tests.damage import GENERAL
-from tests.damage_formats import NPY, Bomb, hostile, npy, overlapping, put
+from tests.damage_arrays import NPY, npy
+from tests.damage_bytes import Bomb, hostile, put
+from tests.damage_zips import overlapping
 
 Change = Callable[[Path], object]
 OUTSIDE = "outside"

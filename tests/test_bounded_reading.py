@@ -20,9 +20,9 @@ from dataset.files.wave_table import read_label
 from dataset.files.xml import read_columns
 from dataset.files.zips import require_stored
 from neural_methods.checkpoint import WeightsError, read_weights
-from tests import damage_formats as formats
-from tests.damage_formats import overlapping
+from tests.damage_labels import XML
 from tests.damage_run import limited
+from tests.damage_zips import overlapping
 from tests.video_tools import moving_face, write_video
 
 # --- Archives --------------------------------------------------------------------------------------------------------
@@ -109,12 +109,12 @@ def test_columns_are_the_values_of_the_entries_that_have_them(tmp_path):
     assert [column.tolist() for column in read_columns(path, ["v", "w"])] == [[1.0], [5.0]]
 
 
-@pytest.mark.parametrize("name", [name for name, _, _ in formats.XML])
+@pytest.mark.parametrize("name", [name for name, _, _ in XML])
 def test_damaged_xml_is_named_and_takes_little(tmp_path, name):
     """Depth, tags, values and definitions without end: 128 MB took 3 GB as a tree."""
     path = tmp_path / "log.xml"
     path.write_bytes(GOOD.replace(b"all", b"cereal"))
-    next(change for found, change, _ in formats.XML if found == name)(path)
+    next(change for found, change, _ in XML if found == name)(path)
     with limited(growth=100_000_000), pytest.raises(ValueError, match="log.xml'.*again"):
         read_columns(path, ["value1"])
 

@@ -16,9 +16,9 @@ from evaluation.presets import PRESETS
 from evaluation.results import uniform
 from evaluation.settings import Settings
 from tests import test_heads as heads
+from tests.doctor_tools import heart, make
 from tests.evaluation_data import beat, recording
 from tests.test_clips import dataset, entry
-from tests.test_doctor import heart, make
 from unsupervised_methods.measure import Sample, native_rows, read_sample
 
 EXACT = PRESETS["exact"]

@@ -24,7 +24,8 @@ from neural_methods.checkpoint import WeightsError, load_weights, read_sidecar, 
 from registry import DATASETS
 from tests import damage_others as others
 from tests.damage import GENERAL, MISNAMED, group_names, make_good, make_group
-from tests.damage_formats import NPY, png
+from tests.damage_arrays import NPY
+from tests.damage_pictures import png
 from tests.damage_run import FILE, arguments, faults, limited, preprocess, problems, snapshot, states
 
 MEMORY = 500_000_000  # bytes that a worker may ever hold

@@ -18,8 +18,8 @@ from dataset.files.writing import replacing, write_whole
 from dataset.store.cache import WRITING, Cache
 from dataset.store.disk import CacheError
 from dataset.store.entry import DamagedEntryError
+from tests.doctor_tools import make
 from tests.test_cache import SETTINGS, fill, frames, recording
-from tests.test_doctor import make
 
 ROOT = Path(__file__).resolve().parent.parent
 

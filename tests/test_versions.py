@@ -21,7 +21,7 @@ from dataset.files.reading import open_array
 from dataset.prepare.recording import preprocess_all
 from dataset.store.cache import Cache
 from tests.conftest import ROOT
-from tests.test_doctor import make
+from tests.doctor_tools import make
 from tests.video_tools import moving_face, write_video
 from tools.versions import chain, environment, interpreters, relock, whole
 

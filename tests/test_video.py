@@ -15,7 +15,9 @@ from dataset.files.images import iter_images
 from dataset.files.opencv import is_bottom_up_raw_avi
 from dataset.files.planes import turned_back
 from dataset.files.video import frame_count, iter_frames
-from tests.damage_formats import png, shaped, strf
+from tests.damage_arrays import shaped
+from tests.damage_pictures import png
+from tests.damage_videos import strf
 from tests.video_tools import BOTTOM_UP_ABORTS, CODECS, cut_file, moving_face, write_video
 
 ENDINGS = {"mjpg": ".avi", "mjpg420": ".avi", "h264": ".mp4", "raw": ".avi", "raw_top_down": ".avi"}

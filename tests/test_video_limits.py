@@ -17,8 +17,8 @@ from dataset.files.images import iter_images
 from dataset.files.limits import MOST_PIXELS, most_pixels
 from dataset.files.opencv import OPENCV_OPTIONS
 from dataset.files.video import DECODERS, iter_frames
-from tests.damage_formats import jpeg, jpeg_in_avi
 from tests.damage_run import limited
+from tests.damage_videos import jpeg, jpeg_in_avi
 from tests.video_tools import moving_face, write_video
 
 
