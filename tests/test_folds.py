@@ -18,6 +18,7 @@ from neural_methods.run import train_and_test
 from neural_methods.training import Training
 from registry import DATASETS
 from tests.evaluation_data import recording
+from tests.run_tools import write_run
 
 FS, FRAMES = 30.0, 160
 RATES = {"p1a": 60.0, "p1b": 66.0, "p2a": 72.0, "p10a": 84.0}  # bpm; the number is the subject
@@ -50,28 +51,8 @@ class TestFoldFacesLoader(BaseLoader):
         return {"ppg": Signal(np.sin(2 * np.pi * RATES[recording.id] / 60 * times), fs=FS)}
 
 
-DATA = """
-  DATA:
-    DATASET: TestFoldFaces
-    DATA_PATH: {folder}/raw
-    CACHED_PATH: {folder}/cache
-    FS: 30
-    PREPROCESS:
-      DATA_TYPE: ['DiffNormalized']
-      LABEL_TYPE: DiffNormalized
-      CHUNK_LENGTH: 32
-      CROP_FACE: {{DO_CROP_FACE: False}}
-      RESIZE: {{W: 16, H: 16}}
-"""
-
-
 def _file(folder: Path) -> Path:
-    (folder / "raw").mkdir(exist_ok=True)
-    text = "TOOLBOX_MODE: train_and_test\nDEVICE: cpu\nNUM_WORKERS: 0\nPREPROCESS_WORKERS: 1\nSPLIT: {KIND: loso}\n"
-    text += "".join(f"{name}:{DATA.format(folder=folder)}" for name in ("TRAIN", "VALID", "TEST"))
-    path = folder / "folds.yaml"
-    path.write_text(text)
-    return path
+    return write_run(folder / "folds.yaml", "TestFoldFaces", more="SPLIT: {KIND: loso}\n")
 
 
 def _overrides(folder: Path) -> list[str]:

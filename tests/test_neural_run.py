@@ -21,6 +21,7 @@ from neural_methods.checkpoint import WeightsError
 from neural_methods.run import only_test, train_and_test
 from neural_methods.trainer.base import Trainer
 from registry import DATASETS, METHODS
+from tests.run_tools import write_run
 
 FS, FRAMES, SUBJECTS = 30.0, 192, 4
 EXACT = preset("exact")
@@ -52,31 +53,9 @@ class TestFacesLoader(BaseLoader):
         return {"ppg": Signal(np.sin(2 * np.pi * RATES[recording.id] / 60 * times), fs=2 * FS)}
 
 
-DATA = """
-  DATA:
-    DATASET: TestFaces
-    DATA_PATH: {folder}/raw
-    CACHED_PATH: {folder}/cache
-    FS: 30
-    BEGIN: {begin}
-    END: {end}
-    PREPROCESS:
-      DATA_TYPE: ['DiffNormalized']
-      LABEL_TYPE: DiffNormalized
-      CHUNK_LENGTH: 32
-      CROP_FACE: {{DO_CROP_FACE: False}}
-      RESIZE: {{W: 16, H: 16}}
-"""
-
-
 def _config(folder, *overrides):
-    (folder / "raw").mkdir(exist_ok=True)
     sections = {"TRAIN": (0.0, 0.5), "VALID": (0.5, 0.75), "TEST": (0.75, 1.0)}
-    text = "TOOLBOX_MODE: train_and_test\nDEVICE: cpu\nNUM_WORKERS: 0\nPREPROCESS_WORKERS: 1\n"
-    for name, (begin, end) in sections.items():
-        text += f"{name}:" + DATA.format(folder=folder, begin=begin, end=end)
-    path = folder / "tiny.yaml"
-    path.write_text(text)
+    path = write_run(folder / "tiny.yaml", "TestFaces", sections)
     base = (
         "MODEL.NAME=Physnet", "TRAIN.EPOCHS=1", "TRAIN.BATCH_SIZE=4", "TRAIN.LR=0.003", "TRAIN.MODEL_FILE_NAME=tiny",
         "TEST.METRICS=['MAE','RMSE','MAPE','Pearson','SNR','MACC','BA']", f"LOG.PATH={folder}/runs",

@@ -12,6 +12,7 @@ from dataset.prepare.section import IncompleteError, prepare
 from evaluation.heart_rate import fft_heart_rate
 from neural_methods.run import train_and_test
 from registry import DATASETS
+from tests.run_tools import write_run
 
 FS, FRAMES = 30.0, 240
 RATES = {"s0": 60.0, "s1": 78.0, "s2": 96.0, "s3": 84.0}  # bpm
@@ -46,31 +47,11 @@ class TestWeakFacesLoader(BaseLoader):
         return {"s2": {}, "s3": {"ppg": truth}}.get(recording.id, {"ppg": noise})
 
 
-DATA = """
-  DATA:
-    DATASET: TestWeakFaces
-    DATA_PATH: {folder}/raw
-    CACHED_PATH: {folder}/cache
-    FS: 30
-    BEGIN: {begin}
-    END: {end}
-    PREPROCESS:
-      DATA_TYPE: ['DiffNormalized']
-      LABEL_TYPE: DiffNormalized
-      CHUNK_LENGTH: 60
-      CROP_FACE: {{DO_CROP_FACE: False}}
-      RESIZE: {{W: 16, H: 16}}
-"""
 PSEUDO = "TRAIN.DATA.PREPROCESS.USE_PSUEDO_PPG_LABEL=True"
 
 
 def _config(folder: Path, *overrides: str):
-    (folder / "raw").mkdir(exist_ok=True)
-    text = "TOOLBOX_MODE: train_and_test\nDEVICE: cpu\nNUM_WORKERS: 0\nPREPROCESS_WORKERS: 1\n"
-    for name, (begin, end) in {"TRAIN": (0.0, 0.75), "TEST": (0.75, 1.0)}.items():
-        text += f"{name}:" + DATA.format(folder=folder, begin=begin, end=end)
-    path = folder / "weak.yaml"
-    path.write_text(text)
+    path = write_run(folder / "weak.yaml", "TestWeakFaces", {"TRAIN": (0.0, 0.75), "TEST": (0.75, 1.0)}, length=60)
     base = (
         "MODEL.NAME=Physnet", "TRAIN.EPOCHS=6", "TRAIN.BATCH_SIZE=4", "TRAIN.LR=0.003", "TRAIN.MODEL_FILE_NAME=weak",
         "TRAIN.PLOT_LOSSES_AND_LR=False", "TEST.METRICS=['MAE']", "INFERENCE.PRESET=exact", f"LOG.PATH={folder}/runs",

@@ -15,6 +15,7 @@ from neural_methods.needs import Needs
 from neural_methods.run import train, train_and_test
 from neural_methods.trainer.base import Trainer
 from registry import DATASETS, METHODS
+from tests.run_tools import write_run
 
 FS, FRAMES = 30.0, 96
 SESSIONS = [f"s{number}{letter}" for number in range(6) for letter in "ab"]  # six subjects, twice
@@ -84,32 +85,12 @@ def _no_pictures(monkeypatch):
     monkeypatch.setattr(figures, "attempt", lambda *arguments, **more: False)
 
 
-DATA = """
-  DATA:
-    DATASET: {dataset}
-    DATA_PATH: {folder}/raw
-    CACHED_PATH: {folder}/cache
-    FS: 30
-    PREPROCESS:
-      DATA_TYPE: ['DiffNormalized']
-      LABEL_TYPE: DiffNormalized
-      CHUNK_LENGTH: 32
-      CROP_FACE: {{DO_CROP_FACE: False}}
-      RESIZE: {{W: 16, H: 16}}
-"""
-
-
 def _config(folder: Path, *overrides: str, dataset: str = "TestSessions"):
-    (folder / "raw").mkdir(exist_ok=True)
-    text = "TOOLBOX_MODE: train_and_test\nDEVICE: cpu\nNUM_WORKERS: 0\nPREPROCESS_WORKERS: 1\n"
-    text += "".join(f"{name}:{DATA.format(folder=folder, dataset=dataset)}" for name in ("TRAIN", "VALID", "TEST"))
-    path = folder / "run.yaml"
-    path.write_text(text)
     base = (
         "MODEL.NAME=Physnet", "TRAIN.EPOCHS=1", "TRAIN.BATCH_SIZE=6", "TRAIN.MODEL_FILE_NAME=tiny",
         "TRAIN.PLOT_LOSSES_AND_LR=False", "TEST.METRICS=['MAE']", f"LOG.PATH={folder}/runs",
     )  # fmt: skip
-    return load_config(path, [*base, *overrides])
+    return load_config(write_run(folder / "run.yaml", dataset), [*base, *overrides])
 
 
 def _without_test(config):
