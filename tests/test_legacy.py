@@ -7,6 +7,7 @@ import pytest
 import torch
 from yacs.config import CfgNode
 
+from config import schema
 from dataset.clips.batch import collate
 from dataset.prepare import legacy, splits
 
@@ -182,7 +183,7 @@ def test_mixed_and_empty_lists_raise(tmp_path):
 
 def node(**info):
     """A DATA node with filters; all codes are kept but those given."""
-    every = {name: [1, 2, 3, 4, 5, 6] for name in legacy.MMPD_FIELDS}
+    every = {name: [1, 2, 3, 4, 5, 6] for name in schema().TEST.DATA.INFO}
     filtering = {"USE_EXCLUSION_LIST": False, "EXCLUSION_LIST": [""], "SELECT_TASKS": False, "TASK_LIST": [""]}
     return CfgNode({"INFO": {**every, **info}, "FILTERING": filtering})
 

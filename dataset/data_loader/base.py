@@ -105,7 +105,7 @@ class BaseLoader:
         return False
 
     def __init__(self, options: dict[str, Any] | None = None):
-        """`options`: the values of OPTIONS, and DATA_AUG, DATA_MODE and DECODER of the DATA node.
+        """`options`: the values of OPTIONS, DATA_AUG and DECODER of the DATA node, and all `shared_options`.
 
         ValueError when motion-augmented videos are asked of a data set that has none.
         """
@@ -122,6 +122,21 @@ class BaseLoader:
         None, unless a subclass knows better: all of OPTIONS but SPLIT_UNIT, as set in the DATA node.
         """
         return None
+
+    @staticmethod
+    def shared_options(data: Any) -> dict[str, Any]:
+        """Options that the keys of SHARED in a DATA node give to the reader of any data set, as plain values."""
+        return {}
+
+    @staticmethod
+    def shared_size(data: Any) -> dict[str, int] | None:
+        """W and H that faces of any data set are stored at where the keys of SHARED say so; None: RESIZE counts."""
+        return None
+
+    @staticmethod
+    def keeps_chunks(stem: str, data: Any) -> bool:
+        """Whether the keys of SHARED keep rPPG-Toolbox's chunks `<stem>_input<k>.npy`, whatever the data set."""
+        return True
 
     def recordings(self, root: Path) -> list[Recording]:
         """List every recording under `root` in natural order, without opening the videos."""

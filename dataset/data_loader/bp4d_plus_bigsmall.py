@@ -66,6 +66,12 @@ class BP4DPlusBigSmallLoader(BP4DPlusLoader):
     absent = ("F041T7",)  # its action units are those of another number of frames
     side_files = (*BP4DPlusLoader.side_files, *(f"Physiology/{{subject}}/T{task}" for task in (2, 3, 4, 5, 9, 10)))
 
+    @staticmethod
+    def shared_size(data: Any) -> dict[str, int] | None:
+        """The big size in a section that names types for big frames; the small ones are made of them when read."""
+        node = data.PREPROCESS.BIGSMALL
+        return {"W": node.RESIZE.BIG_W, "H": node.RESIZE.BIG_H} if any(node.BIG_DATA_TYPE) else None
+
     def wants(self, task: str) -> bool:
         """Whether the task has coded action units."""
         return task in TASKS

@@ -61,6 +61,11 @@ class IBVPLoader(BaseLoader):
                 f"augmented. Use DATA_MODE RGB or DATA_AUG ['None']."
             )
 
+    @staticmethod
+    def shared_options(data: Any) -> dict[str, Any]:
+        """`DATA_MODE`."""
+        return {"DATA_MODE": data.PREPROCESS.IBVP.DATA_MODE}
+
     def recordings(self, root: Path) -> list[Recording]:
         """One per folder `p<nn>_<x>`, in natural order; FileNotFoundError when there is none."""
         root = require_root(root, "iBVP")

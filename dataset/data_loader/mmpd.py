@@ -11,6 +11,7 @@ INFO of the DATA node chooses recordings by the codes below, which are rPPG-Tool
 it has been tested on rendered files, not on the original ones.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,10 @@ CODES = {  # field of the file -> code of each word; INFO has the field's name i
 }
 
 
+# What rPPG-Toolbox calls the chunks of a recording; its fields are those of CODES, in their order.
+STEM = re.compile(r"[^_]+_L(\d)_MO(\d)_E(\d)_S(\d)_GE(\d)_GL(\d)_H(\d)_MA(\d)")
+
+
 @DATASETS.register("MMPD")
 class MMPDLoader(BaseLoader):
     """Ids are the names of the files: recordings of one subject may share all codes."""
@@ -64,6 +69,13 @@ class MMPDLoader(BaseLoader):
             "MAKEUP": [True],  # 1 yes, 2 no
         }
     }
+
+    @staticmethod
+    def keeps_chunks(stem: str, data: Any) -> bool:
+        """Whether INFO names each of the codes that the stem carries (`subject1_L1_MO1_E2_S3_GE1_GL2_H2_MA2`)."""
+        found = STEM.fullmatch(stem)
+        codes = dict(zip(CODES, map(int, found.groups()), strict=True)) if found else {}
+        return _kept(codes, data)
 
     def recordings(self, root: Path) -> list[Recording]:
         """One per .mat file in the folders `subject*`, in natural order; FileNotFoundError when there is none."""
@@ -96,7 +108,12 @@ class MMPDLoader(BaseLoader):
                 codes = self.describe(recording)  # a look at a few bytes: the video is not read
             except (OSError, ValueError) as error:
                 raise KeyError(f"codes of {recording.id}") from error  # reading the recording will say why
-        return all(codes[f"info_{field}"] in data["INFO"][field.upper()] for field in CODES)
+        return _kept({field: codes[f"info_{field}"] for field in CODES}, data)
+
+
+def _kept(codes: dict[str, int], data: Any) -> bool:
+    """Whether INFO names each of these codes."""
+    return all(code in data["INFO"][field.upper()] for field, code in codes.items())
 
 
 def _code(field: str, value: np.ndarray, path: Path) -> int:

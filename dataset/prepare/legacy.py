@@ -20,11 +20,10 @@ from dataset.files.reading import open_array
 from dataset.prepare.listing import LEFT_OUT
 from dataset.prepare.prepared import Prepared
 from dataset.prepare.splits import Split, SplitError, read_column
+from registry import DATASETS
 
 CHUNK = re.compile(r"(?P<stem>.+)_input(?P<number>\d{1,9})\.npy", re.DOTALL)
-MMPD_STEM = re.compile(r"[^_]+_L(\d)_MO(\d)_E(\d)_S(\d)_GE(\d)_GL(\d)_H(\d)_MA(\d)")
 SUBJECT = re.compile(r"[FM]\d{3}(?=T\d)|p\d\d(?=[a-z]$)|\d+(?=\d\d$)|[^_]+(?=_)")  # F001T1, p01a, 102, s1_T1
-MMPD_FIELDS = ("LIGHT", "MOTION", "EXERCISE", "SKIN_COLOR", "GENDER", "GLASSER", "HAIR_COVER", "MAKEUP")
 REMEDY = "Copy the cache again, or take the recording off the list."
 SHOWN = 5  # names in an error
 
@@ -118,16 +117,13 @@ def label_path(path: Path) -> Path:
 def kept(stem: str, data: Mapping[str, Any]) -> bool:
     """Whether the filters of a DATA node keep the recording `stem` of an rPPG-Toolbox cache.
 
-    FILTERING looks at the stem, at the subject it begins with and at its other parts, as it does at ids; INFO at the
-    codes that a stem of MMPD carries (`subject1_L1_MO1_E2_S3_GE1_GL2_H2_MA2`).
+    FILTERING looks at the stem, at the subject it begins with and at its other parts, as it does at ids; the keys that
+    data sets share at what their stems say.
     """
     found = SUBJECT.match(stem)
     if not BaseLoader().select(Recording(stem, found[0] if found else stem, Path(stem)), data):
         return False
-    codes = MMPD_STEM.fullmatch(stem)
-    return not codes or all(
-        int(code) in data["INFO"][field] for code, field in zip(codes.groups(), MMPD_FIELDS, strict=True)
-    )
+    return all(DATASETS[name].keeps_chunks(stem, data) for name in DATASETS)
 
 
 class LegacyChunks(Dataset):

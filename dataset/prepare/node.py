@@ -20,9 +20,14 @@ def make_loader(data: Any) -> BaseLoader:
     options |= {
         "DECODER": data.PREPROCESS.get("DECODER", "pyav"),
         "DATA_AUG": list(data.PREPROCESS.DATA_AUG),
-        "DATA_MODE": data.PREPROCESS.IBVP.DATA_MODE,
     }
+    options |= shared_options(data)
     return kind(options)
+
+
+def shared_options(data: Any) -> dict[str, Any]:
+    """What the keys that data sets share say to every reader."""
+    return {key: value for name in DATASETS for key, value in DATASETS[name].shared_options(data).items()}
 
 
 def has_raw(data: Any, loader: BaseLoader | None = None) -> bool:
@@ -58,7 +63,7 @@ def _video_settings(data: Any) -> dict[str, Any]:
         "RESIZE": plain(face_size(data)),
         "CROP_FACE": _crop_settings(data.PREPROCESS.CROP_FACE),
         "DECODER": data.PREPROCESS.get("DECODER", "pyav"),
-        "IBVP": data.PREPROCESS.IBVP.DATA_MODE,
+        "IBVP": shared_options(data)["DATA_MODE"],  # a name in the hash of every cache there is
         "DATA_AUG": list(data.PREPROCESS.DATA_AUG),
     }
 
@@ -77,14 +82,9 @@ def _identity(data: Any, loader: BaseLoader) -> dict[str, Any]:
 
 
 def face_size(data: Any) -> dict[str, int]:
-    """W and H of the stored faces: RESIZE, or BigSmall's big size in a section that names types for its big frames.
-
-    Its small frames are made of the big ones when they are read.
-    """
-    preprocess = data.PREPROCESS
-    if any(preprocess.BIGSMALL.BIG_DATA_TYPE):
-        return {"W": preprocess.BIGSMALL.RESIZE.BIG_W, "H": preprocess.BIGSMALL.RESIZE.BIG_H}
-    return preprocess.RESIZE
+    """W and H of the stored faces: RESIZE, unless a key that data sets share says another size."""
+    sizes = (DATASETS[name].shared_size(data) for name in DATASETS)
+    return next((size for size in sizes if size), data.PREPROCESS.RESIZE)
 
 
 def face_crop(data: Any) -> FaceCrop:
