@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dataset.signals import PULSE_WAVE
 from evaluation.post_process import integrate
 from neural_methods.loss.spectrum import welch_heart_rate
 from neural_methods.needs import Needs
@@ -71,7 +72,7 @@ class Augmentation:
                 "TRAIN.AUGMENT.RATE stretches waves; this method also learns "
                 f"{', '.join(name for name, kind in heads.items() if kind != 'wave')}. Set it to False."
             )
-        if self.rate and ("ppg" not in needs.labels or needs.input_names != ("video",)):
+        if self.rate and (PULSE_WAVE not in needs.labels or needs.input_names != ("video",)):
             raise ValueError(
                 "TRAIN.AUGMENT.RATE stretches a video by the rate of its label `ppg`; this method reads "
                 f"{', '.join(needs.input_names)} and learns {', '.join(needs.labels) or 'no label'}. Set it to False."
@@ -120,7 +121,7 @@ class Augmentation:
         waves = [name for name in ("video", *names) if name in batch]
         rows: dict[str, list[Tensor]] = {name: [] for name in waves}
         for row, sample in enumerate(_samples(batch)):
-            change = self._speed(batch["ppg"][row], float(fs[row]), epoch, sample, differential)
+            change = self._speed(batch[PULSE_WAVE][row], float(fs[row]), epoch, sample, differential)
             for name in waves:
                 rows[name].append(change(batch[name][row], 1 if name == "video" else 0))
         return {**batch, **{name: torch.stack(values) for name, values in rows.items()}}

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dataset.signals import PULSE_WAVE
+
 BANDS = {"RGB": 3, "T": 1, "RGBT": 4}  # channels of one representation
 VIDEO = "video"  # the input made of the faces
 STREAM_CHANNELS = {"faces": 3, "thermal": 1}
@@ -19,7 +21,7 @@ class Needs:
     `inputs` are names, or objects with `name`, `streams` (what it is made of; (): what `name` says) and `optional`.
     """
 
-    signals: tuple[str, ...] = ("ppg",)  # labels it cannot learn without; (): it learns without labels
+    signals: tuple[str, ...] = (PULSE_WAVE,)  # labels it cannot learn without; (): it learns without labels
     optional: tuple[str, ...] = ()  # further signals, used where the data have them
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # signals that are the columns of a label
     kinds: Mapping[str, str] = field(default_factory=dict)  # label -> wave, codes or scalar, where no output says it
@@ -90,7 +92,7 @@ def lacking_labels(needs: Needs, reader: Any, pseudo: bool, scalars: Iterable[st
 
     `scalars` are values of a recording, which no data set declares; `pseudo`: the pulse is made from the video.
     """
-    known = {*scalars, *(["ppg"] if pseudo else [])}
+    known = {*scalars, *([PULSE_WAVE] if pseudo else [])}
     return [
         name
         for name in needs.signals

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from dataset.prepare.section import Prepared
+from dataset.signals import PULSE_WAVE
 from evaluation.kinds import kind_name
 from evaluation.kinds.base import Clips, Head, Names, Predicted, Reading
 from evaluation.settings import Settings
@@ -23,7 +24,7 @@ def heads_of(trainer: Any, settings: Settings) -> list[Head]:
         )
         for name, kind in trainer.heads.items()
     ]
-    return sorted(found, key=lambda head: head.name != "ppg")
+    return sorted(found, key=lambda head: head.name != PULSE_WAVE)
 
 
 def with_training(heads: Iterable[Head], entries: Callable[[], Iterable[Any]]) -> list[Head]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dataset.clips.references import reference_notes
+from dataset.signals import PULSE_WAVE
 from evaluation import pictures, publish
 from evaluation.consensus import VOTERS
 from evaluation.kinds.base import Head, Names
@@ -182,7 +183,7 @@ def _errors(
     """
     results: dict[str, list[Table]] = {}
     predictions: dict[str, list[RecordingResult]] = {}
-    head = Head("ppg", "pulse", next(iter(methods)), settings)
+    head = Head(PULSE_WAVE, "pulse", next(iter(methods)), settings)
     for name, method in methods.items():
         results[name], predictions[name] = classical_tables(name, method, samples, settings)
     keep(predictions)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from dataset.clips.labels import Label
+from dataset.signals import PULSE_WAVE
 
-PULSE = (Label("ppg", required=True),)
+PULSE = (Label(PULSE_WAVE, required=True),)
 
 
 @dataclass(frozen=True)

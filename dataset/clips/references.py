@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from dataset.data_loader.base import Signal
+from dataset.signals import PULSE_WAVE
 from evaluation.ecg import beat_wave
 
 BEATS = "beats of the ECG"  # unit of a reference that is no pulse wave
@@ -16,8 +17,8 @@ def pulse_reference(signals: Mapping[str, Signal]) -> Signal | None:
     The latter tells rates and nothing else: it is no label to train a pulse wave on. An ECG without two beats is None.
     Raises ValueError for an ECG that holds NaN, or has neither a rate nor times.
     """
-    if "ppg" in signals or "ecg" not in signals:
-        return signals.get("ppg")
+    if PULSE_WAVE in signals or "ecg" not in signals:
+        return signals.get(PULSE_WAVE)
     times, wave = beat_wave(signals["ecg"].values, _clock(signals["ecg"]))
     return Signal(wave, times=times, unit=BEATS) if len(wave) else None
 

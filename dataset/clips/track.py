@@ -12,6 +12,7 @@ from dataset.clips import labels
 from dataset.clips.inputs import ClipOptions, Input
 from dataset.clips.labels import COVERAGE, Label
 from dataset.clips.resampling import Grid, even_grid, measure, nearest, resample_grid, resampled
+from dataset.signals import PULSE_WAVE
 from dataset.store.statistics import Stats
 
 BANDS = {"RGB": ("faces",), "T": ("thermal",), "RGBT": ("faces", "thermal")}
@@ -323,14 +324,14 @@ def read_labels(entry: Any, moments: Moments, options: ClipOptions) -> tuple[dic
 
 
 def _values(entry: Any, label: Label, moments: Moments, options: ClipOptions) -> tuple[np.ndarray, str]:
-    if options.pseudo and label.name == "ppg":
+    if options.pseudo and label.name == PULSE_WAVE:
         return labels.transform(_pseudo_label(entry, moments), options.label_type), ""
     if label.kind == "scalar":
         return _scalar(entry, label, moments, options), ""
     _require_one(entry, label, entry.signals)
     columns = [_column(entry.signals.get(name), label, moments, options) for name in label.columns]
     note = "" if label.parts or label.kind != "wave" else _stretch_note(entry.signals[label.name], moments, options)
-    note = f"{label.name}: {note}" if note and label.name != "ppg" else note
+    note = f"{label.name}: {note}" if note and label.name != PULSE_WAVE else note
     return (np.stack(columns, axis=1) if label.parts else columns[0]), note
 
 

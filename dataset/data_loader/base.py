@@ -17,6 +17,7 @@ from dataset.files.names import natural_sort as natural_sort
 from dataset.files.names import shown
 from dataset.files.tables import passes_filtering
 from dataset.files.windows import Windows
+from dataset.signals import PULSE_WAVE
 from settings.loaded import Check
 
 
@@ -82,7 +83,7 @@ class BaseLoader:
     version = (
         1  # raise it when the frames or signals read from the same files change: old cache entries then stand aside
     )
-    signals: tuple[str, ...] = ("ppg",)  # what read_wave returns; () for a data set without labels
+    signals: tuple[str, ...] = (PULSE_WAVE,)  # what read_wave returns; () for a data set without labels
     streams: tuple[str, ...] = ()  # names of further cameras, which read_stream opens; they become files of an entry
     split_unit = "subject"  # what BEGIN and END count where SPLIT_UNIT is not set: subject, recording
     optional_signals: tuple[str, ...] = ()  # what it returns for some recordings, or for all, and nothing depends on

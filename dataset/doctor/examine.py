@@ -19,6 +19,7 @@ from dataset.face import get_detector
 from dataset.face.crop import FaceCrop
 from dataset.files.decoding import decoding
 from dataset.files.frames import as_frame
+from dataset.signals import PULSE_WAVE
 from dataset.store.cache import Cache
 from dataset.store.disk import CacheError
 from dataset.store.entry import Entry
@@ -133,7 +134,7 @@ def findings(entry: Entry, waves: Waves, video: Video, job: Job) -> Iterator[Fin
 
 
 def _label_findings(entry: Entry, waves: Waves) -> Iterator[Finding]:
-    signal = entry.signals.get("ppg")
+    signal = entry.signals.get(PULSE_WAVE)
     if signal is None or waves.own is None:
         yield Finding("label", "", "There is no pulse label." if signal is None else "The label has too few samples.")
         yield label.check_camera(waves.pulse, waves.fs, waves.problem)
@@ -165,7 +166,7 @@ def read_waves(entry: Entry) -> Waves:
         waves = replace(waves, pulse=-pos(trace, fs))
     except ValueError as error:
         waves = replace(waves, problem=str(error))
-    signal = entry.signals.get("ppg")
+    signal = entry.signals.get(PULSE_WAVE)
     own = None if signal is None else _on_the_clock(entry, signal, stored)
     if own is None or len(own[0]) < 10 or not np.median(np.diff(own[0])) > 0:
         return waves

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from dataset.data_loader.base import Signal
+from dataset.signals import PULSE_WAVE
 
 WAVE_RATES = (5.0, 1000.0)  # Hz: of a slower wave no beat is left; a faster one has to last as long as the video
-BEATS = ("ppg", "ecg")  # signals that show the heart's beats
+BEATS = (PULSE_WAVE, "ecg")  # signals that show the heart's beats
 SLOWEST = 1 / 60  # Hz of any other signal that a data set is about
 FRAME_RATES = (1.0, 1000.0)  # Hz
 TOLERANCE = 1.05  # of these limits: clocks tremble

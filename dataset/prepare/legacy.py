@@ -20,6 +20,7 @@ from dataset.files.reading import open_array
 from dataset.prepare.listing import LEFT_OUT
 from dataset.prepare.prepared import Prepared
 from dataset.prepare.splits import Split, SplitError, read_column
+from dataset.signals import PULSE_WAVE
 from registry import DATASETS
 
 CHUNK = re.compile(r"(?P<stem>.+)_input(?P<number>\d{1,9})\.npy", re.DOTALL)
@@ -163,7 +164,7 @@ class LegacyChunks(Dataset):
         frames = np.asarray(_open(path).transpose(3, 0, 1, 2), dtype=np.float32, order="C")
         return {
             "video_float": torch.from_numpy(frames if frames.flags.writeable else frames.copy()),
-            "ppg": torch.from_numpy(np.array(_open(label_path(path)), dtype=np.float32)),
+            PULSE_WAVE: torch.from_numpy(np.array(_open(label_path(path)), dtype=np.float32)),
             "recording": stem,
             "subject": stem,
             "clip": number,

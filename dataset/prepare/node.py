@@ -6,6 +6,7 @@ from typing import Any
 from dataset.data_loader.base import BaseLoader
 from dataset.face.crop import FaceCrop
 from dataset.prepare.origin import origin_of, place
+from dataset.signals import PULSE_WAVE
 from dataset.store.cache import Cache, cache_folder
 from registry import DATASETS
 
@@ -121,7 +122,7 @@ def clip_options(data: Any, loader: BaseLoader, required: bool) -> dict[str, Any
         "length": node.CHUNK_LENGTH if node.DO_CHUNK else None,
         "seconds": float(node.get("CHUNK_SECONDS", 0.0)) if node.DO_CHUNK else 0.0,
         "stride": int(node.get("CHUNK_STRIDE", 0)) if node.DO_CHUNK else 0,
-        "labels": (Label("ppg", required=required),),
+        "labels": (Label(PULSE_WAVE, required=required),),
         "label_type": node.LABEL_TYPE or "Raw",
         "label_align": data.get("LABEL_ALIGN", "auto"),
         "pseudo": node.USE_PSUEDO_PPG_LABEL,

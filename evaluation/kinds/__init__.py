@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
+from dataset.signals import PULSE_WAVE
 from registry import KINDS
 
 # A wave of this name is of a kind of its own, whatever the method says: their numbers differ from those of other waves.
-BY_NAME = {"ppg": "pulse", "resp": "breathing"}
+BY_NAME = {PULSE_WAVE: "pulse", "resp": "breathing"}
 
 
 def kind_name(head: str, kind: str) -> str:

@@ -19,12 +19,18 @@ from typing import Any
 import numpy as np
 
 from dataset.clips.resampling import resample_grid
+from dataset.signals import PULSE_WAVE
 from evaluation.outputs import write_outputs
 from evaluation.report import Section
 from evaluation.settings import Settings
 from registry import KINDS
 
 Clips = Mapping[int, Mapping[str, np.ndarray]]
+
+
+def label_key(name: str) -> str:
+    """Where the label of the output `name` stands among the outputs of a clip."""
+    return "label" if name == PULSE_WAVE else f"label_{name}"
 
 
 @dataclass(frozen=True)
@@ -112,7 +118,7 @@ class Predicted:
 
     def label(self, number: int, name: str) -> np.ndarray | None:
         """The label of a clip for the output `name`; None without one."""
-        return self.clips[number].get("label" if name == "ppg" else f"label_{name}")
+        return self.clips[number].get(label_key(name))
 
     def places(self, name: str) -> np.ndarray:
         """Numbers (L,) of the frames that the output `name`, one value a frame, was predicted for; each one once."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from dataset.clips.references import pulse_reference, reference_notes
+from dataset.signals import PULSE_WAVE
 from dataset.store.entry import DamagedEntryError
 from evaluation import console, pictures, report, vitals
 from evaluation.consensus import VOTERS, Answer, answer
@@ -69,7 +70,7 @@ class Pulse(Wave):
 
     def title(self, head: Head) -> str:
         """What reports call it."""
-        return "Pulse" if head.name == "ppg" else head.name
+        return "Pulse" if head.name == PULSE_WAVE else head.name
 
     def reference(self, signals: Any, head: Head) -> Any:
         """The pulse wave, or that of the heart beats."""
@@ -148,7 +149,7 @@ class Pulse(Wave):
 
     def save(self, recordings: Sequence[Predicted], head: Head, names: Names) -> Any:
         """rPPG-Toolbox's output pickle, under its name."""
-        if head.name != "ppg":
+        if head.name != PULSE_WAVE:
             return super().save(recordings, head, names)
         path = names.outputs / f"{names.id}_outputs.pickle"
         return save_outputs(recordings, head.name, path, recordings[0].label_type)

@@ -22,6 +22,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from yacs.config import CfgNode
 
+from dataset.signals import PULSE_WAVE
 from neural_methods import checkpoint, distributed
 from neural_methods.augment import Augmentation
 from neural_methods.needs import (
@@ -47,7 +48,7 @@ class Trainer(Passes):
 
     OPTIONS: dict[str, Any] = {}  # own keys under MODEL with their defaults, e.g. {"TSCAN": {"FRAME_DEPTH": 10}}
     needs = Needs()
-    heads: dict[str, str] = {"ppg": "wave"}  # output name -> kind, a name in KINDS (`evaluation.kinds`)
+    heads: dict[str, str] = {PULSE_WAVE: "wave"}  # output name -> kind, a name in KINDS (`evaluation.kinds`)
     units: dict[str, str] = {}  # of what is no wave, by the name of the output or its part, e.g. {"sbp": "mmHg"}
     prefix_module = False  # whether rPPG-Toolbox's weight files of this method carry `module.`
     ignored_weights: tuple[str, ...] = ()  # patterns of entries that a weight file may lack or have over
@@ -127,7 +128,7 @@ class Trainer(Passes):
 
     def predict(self, model: nn.Module, batch: Batch) -> Outputs:
         """The network's outputs by head; `model` must be called exactly once. By default model(video) -> (B, T)."""
-        return {"ppg": model(batch["video"])}
+        return {PULSE_WAVE: model(batch["video"])}
 
     def loss(self, outputs: Outputs, batch: Batch, epoch: int) -> Losses:
         """{"loss": scalar to minimise, further terms to record}, means over the clips of the batch, float32."""

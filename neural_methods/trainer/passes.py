@@ -13,6 +13,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from dataset.progress import show_progress
+from evaluation.kinds.base import label_key
 from neural_methods import distributed
 from neural_methods.batches import Micro, PlannedBatches, clip_lengths, evaluation_plan, loader
 from neural_methods.settings import worker_count
@@ -138,7 +139,7 @@ class Passes:
         rows = []
         for row, recording in enumerate(batch["recording"]):
             values = {name: value[row] for name, value in outputs.items()}
-            values |= {"label" if name == "ppg" else f"label_{name}": value[row] for name, value in labels.items()}
+            values |= {label_key(name): value[row] for name, value in labels.items()}
             rows.append((str(recording), int(batch["clip"][row]), values))
         return rows
 
