@@ -1,14 +1,16 @@
 """Mode `signal`: the rate, breathing and variability in files of contact PPG or ECG, one answer each."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from config import run_folder
 from dataset.data_loader.base import Signal
 from dataset.files.channels import SUFFIXES, has_beats, is_ecg, read_channels
-from dataset.files.names import distinct, natural_sort
+from dataset.files.lookup import visible
+from dataset.files.names import distinct
 from dataset.files.reading import told
 from dataset.prepare.clock import wave_problem
 from dataset.progress import show_progress
@@ -61,22 +63,25 @@ def find_files(places: Sequence[Path]) -> dict[str, Path]:
     """Name -> file of every signal among `places` and below folders, in natural order; a WFDB record is its header."""
     if not places:
         raise FileNotFoundError("SIGNAL.FILES is empty: name files or folders, such as --signal ppg.csv --fs 100.")
-    found: list[Path] = []
-    for place in places:
-        inside = natural_sort(one for one in place.rglob("*") if one.is_file()) if place.is_dir() else [place]
-        headers = {one.with_suffix("") for one in inside if one.suffix.lower() == ".hea"}
-        parts = {name for header in headers for name in headers if name.name.startswith(f"{header.name}_")}
-        found += [
-            one for one in inside
-            if not place.is_dir() or (one.suffix.lower() in SUFFIXES and one.with_suffix("") not in parts)
-        ]  # fmt: skip
+    found = list(dict.fromkeys(chain.from_iterable(_below(one) if one.is_dir() else [one] for one in places)))
     if not found:
         named = ", ".join(map(str, places))
         raise FileNotFoundError(f"No signal in {named}: files ending in {', '.join(SUFFIXES)} are read.")
-    found = list(dict.fromkeys(found))
     root = found[0].parent if len({one.parent for one in found}) == 1 else None
     names = [one.stem if root else "_".join([one.parent.name, one.stem]) for one in found]
     return dict(zip(distinct(names, found, places[0]), found, strict=True))
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """The signals in a folder and the folders in it; links to folders are not followed."""
+    entries = visible(folder)
+    headers = [one.stem for one in entries if one.suffix.lower() == ".hea"]
+    for one in entries:
+        part = any(one.stem.startswith(f"{name}_") for name in headers)  # a segment of the record
+        if one.is_dir() and not one.is_symlink():
+            yield from _below(one)
+        elif one.is_file() and one.suffix.lower() in SUFFIXES and not part:
+            yield one
 
 
 def measure(name: str, path: Path, asked: Asked, exact: Preset) -> Answer:
