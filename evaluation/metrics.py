@@ -76,6 +76,23 @@ def pearson(predicted: np.ndarray, true: np.ndarray, weights: np.ndarray | None 
     return Estimate(r[()], error[()])
 
 
+@METRICS.register("CCC")
+def ccc(predicted: np.ndarray, true: np.ndarray, weights: np.ndarray | None = None, **_: Any) -> Estimate:
+    """Concordance: correlation less what differs in mean and spread; NaN where both are constant and equal.
+
+    Lin, "A concordance correlation coefficient to evaluate reproducibility", Biometrics 45(1), 1989. No standard error:
+    the interval over people is what there is.
+    """
+    predicted, true = np.asarray(predicted, dtype=float), np.asarray(true, dtype=float)
+    weights = np.ones(len(true)) if weights is None else weights
+    (mean_p, std_p, n), (mean_t, std_t, _n) = _moments(predicted, weights), _moments(true, weights)
+    centred = (predicted - np.expand_dims(mean_p, -1)) * (true - np.expand_dims(mean_t, -1))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value = 2 * (weights * centred).sum(axis=-1) / n / (std_p**2 + std_t**2 + (mean_p - mean_t) ** 2)
+        value = np.where(n < 3, np.nan, value)
+    return Estimate(value[()], np.full_like(value, np.nan)[()])
+
+
 @METRICS.register("SNR")
 def snr(
     predicted: np.ndarray, true: np.ndarray, snr: np.ndarray, weights: np.ndarray | None = None, **_: Any
@@ -93,7 +110,8 @@ def macc(
 
 
 UNITS = {"MAE": "bpm", "RMSE": "bpm", "MAPE": "%", "SNR": "dB"}
-OF_RATES = ("MAE", "RMSE", "MAPE", "Pearson")  # metrics that need no predicted wave: defined for baselines, too
+USUAL = ("MAE", "RMSE", "MAPE", "Pearson")
+OF_RATES = (*USUAL, "CCC")  # metrics that need no predicted wave: defined for baselines, too
 
 
 def unit_of(name: str, of_rates: str = "bpm") -> str:

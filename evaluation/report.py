@@ -190,7 +190,8 @@ def preset_section(preset: Preset, found: Sequence[Table], warning: str = "", of
     return [
         heading, described(preset, found[0]), head, comparison(found, names, preset.unit),
         "± is the standard error over windows; in brackets the 95 % interval from resampling subjects (needs two). "
-        "Doubled, halved: share of windows whose rate is within 5 % of twice or half the true one.",
+        "Median: of the absolute errors. Within 5: share of windows with an error of at most 5 (3 and 10 are in "
+        "metrics.json). Doubled, halved: share of windows whose rate is within 5 % of twice or half the true one.",
         head, "Each subject counting once (mean over subjects ± standard error):",
         by_subject(found, names, preset.unit),
     ]  # fmt: skip
@@ -209,7 +210,8 @@ def described(preset: Preset, table: Table) -> str:
 
 def comparison(found: Sequence[Table], names: Sequence[str], unit: str = "bpm") -> str:
     """Markdown: a line per method, a column per metric, with n, subjects and what was left out."""
-    heads = ["method", *[_head(name, unit) for name in names], "n", "subjects", "excluded", "doubled", "halved"]
+    own = ("n", "subjects", "excluded", f"median [{unit}]", "within 5", "doubled", "halved")
+    heads = ["method", *[_head(name, unit) for name in names], *own]
     lines = [
         [
             table.method,
@@ -217,6 +219,8 @@ def comparison(found: Sequence[Table], names: Sequence[str], unit: str = "bpm") 
             str(len(table.valid)),
             str(len({row.subject for row in table.valid})),
             str(len(table.excluded)),
+            _plus_minus(table.median_error, math.nan),
+            _percent(table.within(5.0)),
             _percent(table.share(2.0)),
             _percent(table.share(0.5)),
         ]

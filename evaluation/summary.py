@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from evaluation.evaluate import rows
-from evaluation.metrics import OF_RATES, Estimate, computed
+from evaluation.metrics import OF_RATES, USUAL, Estimate, computed
 from evaluation.presets import Preset
 from evaluation.results import RecordingResult, Row
 from registry import METRICS
 
+LIMITS = (3.0, 5.0, 10.0)  # bpm (breaths per minute) within which shares of windows are counted
 HARMONIC_TOLERANCE = 0.05  # a rate within 5 % of twice (half) the true one counts as doubled (halved)
 
 
@@ -143,6 +144,17 @@ class Table:
         """The rows that enter no error; each has a note."""
         return [row for row in self.rows if not row.valid]
 
+    def within(self, limit: float) -> float:
+        """Share of windows whose rate is at most `limit` away from the true one, in its unit."""
+        errors = [abs(row.error) <= limit for row in self.valid]
+        return sum(errors) / len(errors) if errors else math.nan
+
+    @property
+    def median_error(self) -> float:
+        """Median of the absolute errors: half of the windows are better than this."""
+        errors = [abs(row.error) for row in self.valid]
+        return float(np.median(errors)) if errors else math.nan
+
     def share(self, factor: float) -> float:
         """Share of windows whose rate is `factor` times the true one (2: doubled, 0.5: halved) within 5 %."""
         used = self.valid
@@ -167,7 +179,7 @@ def evaluate(
     chosen: Iterable[Preset],
     estimator: str = "FFT",
     window_seconds: float | None = None,
-    metrics: Iterable[str] = OF_RATES,
+    metrics: Iterable[str] = USUAL,
 ) -> list[Table]:
     """One table per preset for the predictions of `method`."""
     names = list(metrics)

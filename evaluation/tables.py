@@ -14,7 +14,7 @@ from dataset.files.names import cell
 from dataset.files.writing import write_whole
 from evaluation.metrics import unit_of
 from evaluation.results import UNLABELLED, Row
-from evaluation.summary import Table
+from evaluation.summary import LIMITS, Table
 
 RECORDING_COLUMNS = (
     "recording", "subject", "method", "preset", "estimator", "window_s", "status", "windows", "excluded", "hr_true",
@@ -87,6 +87,8 @@ def as_dict(table: Table) -> dict[str, Any]:
         "recordings": len({row.id for row in table.valid}),
         "subjects": len({row.subject for row in table.valid}),
         "metrics": {name: _score(table, name) for name in table.scores},
+        "median_abs_error": table.median_error,
+        "within": {f"{limit:g}": table.within(limit) for limit in LIMITS},
         "doubled": table.share(2.0),
         "halved": table.share(0.5),
         "excluded": [{"recording": row.id, "window": row.window, "reason": row.note} for row in table.excluded],

@@ -29,7 +29,7 @@ def odd(tmp_path):
         ("absent", FileNotFoundError, "absent' does not exist. Try."),
         ("loop", OSError, "loop' cannot be read: Too many levels of symbolic links. Try."),
         ("x" * 300, OSError, "cannot be read: File name too long. Try."),
-        ("a\0b", OSError, "cannot be read: embedded null byte. Try."),
+        ("a\0b", OSError, "cannot be read: .*embedded null .*. Try."),  # Pythons say it in several ways
     ],
 )
 def test_only_files_are_opened(odd, name, kind, words):

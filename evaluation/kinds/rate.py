@@ -12,7 +12,7 @@ from evaluation import bland_altman, console, report
 from evaluation.evaluate import reference_rate, too_short
 from evaluation.kinds.base import Head, Kind, Names, Predicted
 from evaluation.kinds.wave import draw_agreement, lost_of, rate_content, rate_files, wave_result
-from evaluation.metrics import OF_RATES
+from evaluation.metrics import OF_RATES, USUAL
 from evaluation.presets import Preset
 from evaluation.results import UNLABELLED, RecordingResult, Row, frame_times, reference_wave
 from evaluation.summary import Table, constant_mean, pooled, table
@@ -39,7 +39,7 @@ class Rate(Kind):
     def metrics(self, rows: Sequence[Row], head: Head) -> list[Table]:
         """A table of the clips, and that of the constant mean."""
         how = head.settings
-        names = [name for name in how.metrics if name in OF_RATES] or list(OF_RATES)
+        names = [name for name in how.metrics if name in OF_RATES] or list(USUAL)
         own = replace(table(head.method, list(rows), how.exact, "", None, names), estimator="one rate per clip")
         return [own, constant_mean(own, head.constant)]
 
