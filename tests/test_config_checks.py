@@ -173,7 +173,7 @@ def test_a_data_set_that_makes_its_own_files_may_name_a_new_folder(entries, writ
 @pytest.mark.parametrize(
     ("key", "value", "wanted"),
     [
-        ("TOOLBOX_MODE", "only_train", "Did you mean 'train'? Known: only_test, preprocess, train, train_and_test"),
+        ("TOOLBOX_MODE", "only_train", "Did you mean 'train'? Known: only_test, preprocess, signal, train"),
         ("SEED", -1, "must be at least 0"),
         ("PREPROCESS_WORKERS", 0, "must be 1 or more, or -1"),
         ("PREPROCESS_WORKERS", -2, "must be 1 or more, or -1"),

@@ -1,5 +1,6 @@
 """Opening a video file with FFmpeg, so that it leads to no other file and states nothing that takes too much memory."""
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -51,4 +52,4 @@ def reason(error: Exception) -> str:
     if isinstance(error, av.error.ExitError):
         return f"nothing came for {PATIENCE:g} s"
     larger = f"{told(error)}, such as a picture of more than {MOST_PIXELS} pixels"
-    return larger if isinstance(error, av.error.ArgumentError) else told(error)
+    return larger if getattr(error, "errno", 0) == errno.EINVAL else told(error)
