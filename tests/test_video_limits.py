@@ -104,7 +104,7 @@ def test_an_attached_picture_is_no_video(tmp_path, alone):
     with av.open(str(path), "w") as container:
         cover = container.add_stream("mjpeg", rate=30)
         cover.width, cover.height, cover.pix_fmt = 64, 48, "yuvj420p"
-        cover.disposition = av.stream.Disposition.attached_pic
+        cover.disposition = av.stream.Disposition.attached_pic.value
         other = container.add_stream("aac", rate=8000) if alone else container.add_stream("libx264", rate=30)
         if not alone:
             other.width, other.height, other.pix_fmt = 160, 120, "yuv420p"
