@@ -12,6 +12,7 @@ from settings.loaded import ConfigError
 ROOT = Path(__file__).resolve().parent.parent
 LARGEST = 1 << 21  # bytes of a configuration file
 MOST = 100_000  # values in it, aliases written out
+LONGEST_NUMBER = 1024  # bits; Python does not even print numbers of some thousand digits
 
 
 class UniqueKeyLoader(yaml.SafeLoader):
@@ -29,6 +30,16 @@ class UniqueKeyLoader(yaml.SafeLoader):
                 raise ConfigError(f"{key!r} appears twice, in lines {lines[key]} and {line}.")
             lines[key] = line
         return super().construct_mapping(node, deep)
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        """The whole number in `node`; ConfigError for one that Python would not even print."""
+        value = super().construct_yaml_int(node)
+        if value.bit_length() > LONGEST_NUMBER:
+            raise ConfigError(f"line {node.start_mark.line + 1}: no setting means a number that long.")
+        return value
+
+
+UniqueKeyLoader.add_constructor("tag:yaml.org,2002:int", UniqueKeyLoader.construct_yaml_int)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -90,6 +90,7 @@ def _converted(value: Any, default: Any, key: str, source: str) -> Any:
     if isinstance(value, Exact) and isinstance(default, str):
         return str(value)
     found = decode(value)
+    _refuse_unmeant(found, key, source)
     kind = type(default)
     if isinstance(default, str) and isinstance(value, str) and not (found is None or isinstance(found, str)):
         return value  # a name that happens to read as a number, such as 12_3
@@ -109,6 +110,16 @@ def _converted(value: Any, default: Any, key: str, source: str) -> Any:
     raise ConfigError(f"{source}: {key} is {value!r}, but must be {_TYPES[kind]}, such as {example}.")
 
 
+def _refuse_unmeant(found: Any, key: str, source: str) -> None:
+    """ConfigError for what no key takes, whatever its type: numbers out of every range, lists of more than names."""
+    several = isinstance(found, (list, tuple))
+    for part in found if several else [found]:
+        if isinstance(part, (int, float)) and not abs(part) < LARGEST:
+            raise ConfigError(f"{source}: {key} holds a number of 2^63 or more, or NaN: no setting means that.")
+        if several and not isinstance(part, (str, int, float)):
+            raise ConfigError(f"{source}: {key} holds {part!r}, but must be a list of texts or numbers.")
+
+
 def _refuse_control(value: Any, key: str, source: str) -> None:
     """ConfigError for a text with a line break or tab in it: a Windows path in double quotes."""
     for text in value if isinstance(value, (list, tuple)) else [value]:
@@ -121,6 +132,7 @@ def _refuse_control(value: Any, key: str, source: str) -> None:
             )
 
 
+LARGEST = 1 << 63  # of a number
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 CONTROLS = {"\n": "a line break", "\t": "a tab", "\r": "a carriage return"}
 SLASHED = {

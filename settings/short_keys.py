@@ -105,7 +105,10 @@ def _paths(node: CfgNode, path: str) -> Iterator[str]:
 def _join(tree: dict[str, Any], keys: list[str], value: Any, source: str, full: str) -> None:
     """Enter `value` at `keys` of `tree`; ConfigError where the same source has set it already."""
     for key in keys[:-1]:
-        tree = tree.setdefault(key, {})
+        tree[key] = {} if tree.get(key) is None else tree[key]
+        tree = tree[key]
+        if not isinstance(tree, dict):
+            raise ConfigError(f"{source}: {full} is a key of {key}, which is set to {tree!r}. Remove one of them.")
     last = keys[-1]
     if isinstance(value, dict) and isinstance(tree.get(last), dict):
         for key, inner in value.items():

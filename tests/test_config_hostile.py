@@ -6,7 +6,7 @@ import pytest
 from yacs.config import CfgNode
 
 from config import ConfigError, read
-from tests.config_tools import CLASSICAL, TRAINING, refusal, write_yaml
+from tests.config_tools import CLASSICAL, TRAINING, changed, refusal, write_yaml
 
 
 def keys(node, path=""):
@@ -71,3 +71,25 @@ def test_a_value_of_the_command_line_that_multiplies_is_refused(tmp_path):
     value += "&d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c], [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]]"
     path = write_yaml(CLASSICAL, tmp_path / "x.yaml")
     assert "more than 100,000" in refusal(path, f"UNSUPERVISED.METRICS={value}")
+
+
+def test_a_short_key_beside_its_empty_section(tmp_path):
+    """A section with nothing behind it is none; one that holds a single value is refused by name."""
+    made = changed(CLASSICAL, UNSUPERVISED__DATA__PREPROCESS={"RESIZE": None, "W": 40})
+    assert read(write_yaml(made, tmp_path / "x.yaml")).config.UNSUPERVISED.DATA.PREPROCESS.RESIZE.W == 40
+    made["UNSUPERVISED"]["DATA"]["PREPROCESS"]["RESIZE"] = 3
+    assert "RESIZE" in refusal(write_yaml(made, tmp_path / "x.yaml"))
+
+
+@pytest.mark.parametrize("value", [10**400, ".nan", ".inf", "0x" + "f" * 5000])
+def test_numbers_that_no_setting_means_are_refused(tmp_path, value):
+    """Too long to be a float or to be printed, or none at all."""
+    path = write_yaml(CLASSICAL, tmp_path / "x.yaml")
+    assert "LR" in refusal(path, f"TRAIN.LR={value}")
+
+
+@pytest.mark.parametrize("value", [[None], [["a"]], [{"a": 1}]])
+def test_lists_hold_names(tmp_path, value):
+    """Also those of sections that the run does not use: their names are made of them."""
+    path = write_yaml(changed(CLASSICAL, TRAIN__DATA__PREPROCESS__DATA_AUG=value), tmp_path / "x.yaml")
+    assert "TRAIN.DATA.PREPROCESS.DATA_AUG holds" in refusal(path)

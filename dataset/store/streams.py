@@ -181,7 +181,7 @@ class StreamWriter:
 
 
 def frame_rate(times: np.ndarray) -> float | None:
-    """Frames per second of frames at `times` (T,) s, from the ordinary intervals only; None when there are none.
+    """Frames per second of frames at `times` (T,) s, from the ordinary intervals only; None when there is none.
 
     The median interval says what is ordinary; the mean of those near it is finer, since containers round times.
     """
@@ -191,7 +191,8 @@ def frame_rate(times: np.ndarray) -> float | None:
         return None
     middle = np.median(steps)
     near = steps[(steps > 0.5 * middle) & (steps < 1.5 * middle)]
-    return float(round(1 / near.mean(), 6))
+    rate = float(round(1 / near.mean(), 6)) if len(near) else 0.0
+    return rate if 0 < rate < np.inf else None
 
 
 def npy_header(count: int, shape: Iterable[int], kind: str = "|u1") -> bytes:
