@@ -20,15 +20,17 @@ BATCH = 300  # examples with one seed
 QUIET = {"database": None, "deadline": None, "suppress_health_check": list(hypothesis.HealthCheck)}
 
 
-def search(holds: Callable[..., None], effort: str, short: int, **strategies: SearchStrategy) -> None:
+def search(
+    holds: Callable[..., None], effort: str, short: int = 0, batch: int = BATCH, **strategies: SearchStrategy
+) -> None:
     """Call `holds` with values of the `strategies`: the same `short` sets of them each time, or others for SECONDS."""
     if effort == "short":
         hypothesis.settings(max_examples=short, derandomize=True, **QUIET)(hypothesis.given(**strategies)(holds))()
         return
-    limit, tried, settings = time.monotonic() + SECONDS, 0, hypothesis.settings(max_examples=BATCH, **QUIET)
+    limit, tried, settings = time.monotonic() + SECONDS, 0, hypothesis.settings(max_examples=batch, **QUIET)
     for seed in count():
         if time.monotonic() > limit:
             break
         hypothesis.seed(seed)(settings(hypothesis.given(**strategies)(holds)))()
-        tried += BATCH
+        tried += batch
     print(f"{tried} examples in {SECONDS} s")

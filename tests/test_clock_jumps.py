@@ -9,6 +9,7 @@ import pytest
 from dataset.clips.resampling import FINEST, SPAN, SPARE, resample_grid
 from dataset.data_loader.base import Signal
 from dataset.doctor.examine import examine
+from dataset.prepare.checks import time_flags
 from evaluation import publish
 from evaluation.evaluate import rows
 from evaluation.kinds.base import Names, Predicted, Reading
@@ -127,3 +128,10 @@ def test_a_recording_that_fails_when_it_is_evaluated_fails_by_name(tmp_path):
     tested = publish.evaluate(made, [units], [], Names("x", "X", tmp_path, tmp_path, tmp_path), allow=True)
     assert [name for name, _ in tested.failed] == ["bad"] and "run backwards" in tested.failed[0][1]
     assert "1 of 2 recordings" in (tmp_path / "report.md").read_text()
+
+
+def test_a_gap_without_end_is_counted_like_a_long_one():
+    """How many frames it would have had is no number, or one of three hundred digits."""
+    lost = time_flags(np.array([0.0, 1 / 30, 2 / 30, 1e308]))["dropped_frames"]
+    assert 1e8 < lost <= 1e9
+    assert time_flags(np.array([0.0, 1 / 30, 2 / 30, np.inf]))["dropped_frames"] == lost

@@ -12,6 +12,7 @@ from dataset.prepare.clock import Video, check_clocks, check_frames, gap
 from dataset.store.writer import EntryWriter
 
 LARGEST = 1e30  # no sensor measures more; squares of it are still numbers
+MOST_LOST = 1e9  # frames that a gap is said to have: its length is a claim of a file
 
 
 def check_returned(loader: BaseLoader, waves: Any) -> None:
@@ -104,7 +105,8 @@ def time_flags(times: np.ndarray | None) -> dict[str, Any]:
     gap, double = steps > 1.5 * ordinary, (steps >= 0) & (steps < 0.25 * ordinary)
     late = np.append(gap[:-1] & double[1:], False)  # such a frame and the next one on time are neither
     counts = {
-        "dropped_frames": int(np.sum(np.rint(steps / ordinary)[gap] - 1)) - int(late.sum()),
+        "dropped_frames": int(np.sum(np.rint(np.minimum(steps[gap], MOST_LOST * ordinary) / ordinary) - 1))
+        - int(late.sum()),
         "doubled_frames": int(double.sum()) - int(late.sum()),
         "times_out_of_order": int(np.count_nonzero(steps < 0)),
     }

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -84,6 +85,7 @@ def _run(jobs: Jobs, todo: list[Recording], workers: int) -> Iterator[tuple[str,
     from joblib import Parallel, delayed  # here: one recording, as with --video, needs no pool
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
+    _start_tracker()
     jobs = replace(jobs, parent=os.getpid())
     waiting = {recording.id: recording for recording in todo}
     while waiting:
@@ -103,6 +105,22 @@ def _run(jobs: Jobs, todo: list[Recording], workers: int) -> Iterator[tuple[str,
             for name in [*finished, *(suspects or list(waiting)[:1])]:
                 yield name, (jobs.cache.status(name) if name in finished else _run_alone(jobs, waiting[name]))
                 del waiting[name]
+
+
+def _start_tracker() -> None:
+    """Start the process that takes the pool's shared memory away when all others have ended, however they ended.
+
+    It outlives Ctrl-C by itself, but not the closing of the terminal, which it is told of like everybody in it.
+    """
+    from joblib.externals.loky.backend import resource_tracker
+
+    if not hasattr(signal, "SIGHUP") or threading.current_thread() is not threading.main_thread():
+        return
+    usual = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what is ignored stays so in the processes that are started
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        signal.signal(signal.SIGHUP, usual)
 
 
 @functools.cache
