@@ -103,10 +103,11 @@ def time_flags(times: np.ndarray | None) -> dict[str, Any]:
     if not ordinary:
         return {"times_out_of_order": len(steps)}
     gap, double = steps > 1.5 * ordinary, (steps >= 0) & (steps < 0.25 * ordinary)
+    with np.errstate(over="ignore"):
+        lost = np.rint(np.minimum(steps[gap] / ordinary, MOST_LOST)) - 1
     late = np.append(gap[:-1] & double[1:], False)  # such a frame and the next one on time are neither
     counts = {
-        "dropped_frames": int(np.sum(np.rint(np.minimum(steps[gap], MOST_LOST * ordinary) / ordinary) - 1))
-        - int(late.sum()),
+        "dropped_frames": int(np.sum(lost)) - int(late.sum()),
         "doubled_frames": int(double.sum()) - int(late.sum()),
         "times_out_of_order": int(np.count_nonzero(steps < 0)),
     }
