@@ -63,13 +63,13 @@ class Listed:
     path: Path | None
 
 
-def read_list(path: Path, cache: Path) -> list[Listed]:
+def read_list(path: Path, cache: Path, root: Path | None = None) -> list[Listed]:
     """The lines of a file list (column `input_files`), in natural order of recording and clip, without repeats.
 
-    A line names a chunk: an existing file (absolute, or relative to the working directory), or one of that base name
-    in the folder `cache`. A line without such a file names a recording of the face cache and one of its clips.
-    Raises SplitError for an empty list, for lines that name anything but `<stem>_input<k>.npy`, and for a list that
-    mixes both kinds.
+    A line names a chunk: an existing file (absolute, or relative to the working directory) below the folder `root`, by
+    default `cache`, or one of that base name in `cache`. A line without such a file names a recording of the face cache
+    and one of its clips. Raises SplitError for an empty list, for lines that name anything but `<stem>_input<k>.npy` or
+    a file elsewhere, and for a list that mixes both kinds.
     """
     texts = [text for text in read_column(path, "input_files") if text]
     if not texts:
@@ -80,7 +80,9 @@ def read_list(path: Path, cache: Path) -> list[Listed]:
             f"The list '{path}' names {len(wrong)} file(s) that are not called <recording>_input<number>.npy: "
             f"{_first(wrong)}. Only such chunks (and, in a face cache, such clips) can be listed."
         )
-    listed = {(line.stem, line.number): line for line in (_listed(text, Path(cache)) for text in texts)}
+    root = Path(root or cache)
+    _require_inside([text for text in texts if _is_elsewhere(text, Path(cache), root)], path, root)
+    listed = {(line.stem, line.number): line for line in (_listed(text, Path(cache), root) for text in texts)}
     lines = sorted(listed.values(), key=lambda line: (natural_key(line.stem), line.stem, line.number))
     without = [line.text for line in lines if line.path is None]
     if without and len(without) < len(lines):
@@ -217,12 +219,32 @@ def _open(path: Path) -> np.ndarray:
     return open_array(path, REMEDY)
 
 
-def _listed(text: str, cache: Path) -> Listed:
+def _listed(text: str, cache: Path, root: Path) -> Listed:
     stem, number = split_name(Path(_base_name(text)))
     for candidate in (Path(text), cache / _base_name(text)):
-        if _is_file(candidate):
+        if _is_file(candidate) and _is_below(candidate, root):
             return Listed(text, stem, number, candidate)
     return Listed(text, stem, number, None)
+
+
+def _is_elsewhere(text: str, cache: Path, root: Path) -> bool:
+    """Whether a line names a file that is there, but neither below `root` nor by its base name in `cache`."""
+    return _is_file(Path(text)) and not _is_below(Path(text), root) and not _is_file(cache / _base_name(text))
+
+
+def _is_below(path: Path, root: Path) -> bool:
+    """Whether the folder of `path`, links followed, is `root` or lies in it."""
+    return Path(os.path.realpath(path.parent)).is_relative_to(os.path.realpath(root))
+
+
+def _require_inside(elsewhere: list[str], path: Path, root: Path) -> None:
+    """SplitError for the lines of a list that name files outside their cache: whoever wrote it reads along."""
+    if elsewhere:
+        folder = os.path.dirname(os.path.abspath(elsewhere[0]))
+        raise SplitError(
+            f"The list '{path}' names {len(elsewhere)} file(s) that do not lie in CACHED_PATH '{root}': "
+            f"{_first(elsewhere)}. If they are meant, set CACHED_PATH to '{folder}', or copy them there."
+        )
 
 
 def _is_file(path: Path) -> bool:

@@ -36,7 +36,7 @@ def listed(data: Any, name: str) -> tuple[list[Path], dict[str, list[int]] | Non
         return ([] if has_raw(data) else _bare_chunks(cached, data)), None
     from dataset.prepare import legacy  # late: imports torch
 
-    lines = legacy.read_list(path, cached)
+    lines = legacy.read_list(path, cached, Path(data.CACHE_ROOT or cached))
     print(f"{name.upper()}.DATA: {len(lines)} clips as listed in '{path}'.")
     if lines[0].path is not None:
         return [line.path for line in lines if line.path is not None], None
