@@ -370,8 +370,26 @@ class Printed:
             raise ReaderGone from None
 
 
+def open_outputs() -> None:
+    """Make both outputs such that anything can be printed, here and in workers: what is closed goes nowhere.
+
+    A letter that the terminal does not know, such as a Chinese one under Latin-1, is spelt out.
+    """
+    for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:  # closed, as by `>&-`; the next file to be opened would take its number
+            place = os.open(os.devnull, os.O_RDWR)
+            if place != number:
+                os.dup2(place, number)
+            os.set_inheritable(number, True)
+            setattr(sys, name, open(number, "r" if name == "stdin" else "w", closefd=False))
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")
+    os.environ["PYTHONIOENCODING"] = f"{sys.stdout.encoding}:backslashreplace"
+
+
 def program() -> int:
     """`main` for a shell; 141, as the shell has it for a closed pipe, when the reader of the output leaves."""
+    open_outputs()
     sys.stdout = Printed(sys.stdout)
     try:
         try:

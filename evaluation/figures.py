@@ -1,6 +1,7 @@
 """Figures without pyplot: no backend is chosen, nothing stays open, and a plot that fails never ends a run."""
 
 import logging
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ def save(figure: Any, path: Path, dpi: int = 100) -> Path:
     """Write `figure` in the format of the suffix of `path`; free of dates, so equal data gives equal files."""
     path.parent.mkdir(parents=True, exist_ok=True)
     dates = {"CreationDate": None} if path.suffix == ".pdf" else {"Software": None}
-    figure.savefig(path, dpi=dpi, metadata=dates)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # a name in letters that no font here has
+        figure.savefig(path, dpi=dpi, metadata=dates)
     return path
 
 
