@@ -99,9 +99,9 @@ class Training:
             self.history.open(progress.epoch, progress.update)
         while progress.epoch < self.settings.epochs and not self._stops_early(progress):
             self._epoch(session)
-        progress.finished = True
-        self._save_state(session)
         self._conclude(session)
+        progress.finished = True  # only now: what is killed before goes on here and draws its plots
+        self._save_state(session)
         return self._fitted(session, trained=True)
 
     # ------------------------------------------------------------------------------------------ one epoch

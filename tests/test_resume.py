@@ -177,3 +177,20 @@ def test_a_tampered_state_is_refused(tmp_path, changes):
     torch.save(state, path)
     with pytest.raises(ValueError, match="state.pth' is damaged or of another network .*--restart starts anew"):
         _fit(tmp_path)
+
+
+def test_a_run_interrupted_before_its_plots_draws_them_when_it_is_started_again(tmp_path, monkeypatch):
+    """All epochs are trained and saved: what is left is done, and the training is finished only then."""
+
+    def killed(*_):
+        raise Killed
+
+    changes = {"TRAIN__PLOT_LOSSES_AND_LR": True}
+    with monkeypatch.context() as patch:
+        patch.setattr("neural_methods.training.training_plots", killed)
+        with pytest.raises(Killed):
+            _fit(tmp_path, **changes)
+    before = _weights(tmp_path)
+    assert not list(tmp_path.rglob("*_losses.p*"))
+    _fit(tmp_path, **changes)
+    assert len(list(tmp_path.rglob("*_losses.p*"))) == 2 and _weights(tmp_path) == before
