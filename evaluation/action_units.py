@@ -158,12 +158,19 @@ def _intervals(counts: np.ndarray, seed: int, resamples: int) -> dict[str, tuple
 
 
 def lines(table: ClassTable) -> list[str]:
-    """rPPG-Toolbox's lines, word for word; a line about units that never occur follows."""
+    """rPPG-Toolbox's lines, word for word; a line about units that never occur follows.
+
+    rPPG-Toolbox fails where a score has no value.
+    """
     count = len(table.units)
-    by_unit = [f"{name} {rates.f1} {rates.precision}" for name, rates in table.units.items()]
-    means = [f"Mean {count} AU {word} {table.means[name]}" for word, name in _MEANS]
+    by_unit = [f"{name} {_word(rates.f1)} {_word(rates.precision)}" for name, rates in table.units.items()]
+    means = [f"Mean {count} AU {word} {_word(table.means[name])}" for word, name in _MEANS]
     box = ["=====================", "===== AU METRICS ====", "====================="]
     return ["", *box, "AU / F1 / Precision", *by_unit, "", *means, "", *absent_lines(table)]
+
+
+def _word(score: float) -> str:
+    return str(score) if math.isfinite(score) else "undefined"
 
 
 _MEANS = (("F1:", "f1"), ("Prec.:", "precision"), ("Acc.:", "accuracy"))

@@ -107,7 +107,7 @@ def test_lines_are_rppg_toolboxs(table):
     """Box, head, one line per unit, means; then what never occurs."""
     lines = action_units.lines(table)
     assert lines[1:5] == ["=" * 21, "===== AU METRICS ====", "=" * 21, "AU / F1 / Precision"]
-    assert lines[5].startswith("AU01 66.6") and lines[6] == "AU02 0.0 0.0" and lines[7] == "AU04 nan nan"
+    assert lines[5].startswith("AU01 66.6") and lines[6] == "AU02 0.0 0.0" and lines[7] == "AU04 undefined undefined"
     assert [line.split(":")[0] for line in lines[9:12]] == ["Mean 3 AU F1", "Mean 3 AU Prec.", "Mean 3 AU Acc."]
     assert "AU04" in lines[-1] and "over the 2 of 3 units" in lines[-1]
     full = class_table([row for row in table.rows if row.name == "AU01"])
