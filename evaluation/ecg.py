@@ -6,7 +6,7 @@ is there as a whole, so filters run both ways and the thresholds begin at its ow
 """
 
 import numpy as np
-import scipy.signal
+import scipy
 
 from evaluation.post_process import bandpass
 

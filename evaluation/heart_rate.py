@@ -1,7 +1,7 @@
 """Rate estimators and two wave qualities, each on one filtered wave (L,). Rates in bpm, NaN when undefined."""
 
 import numpy as np
-import scipy.signal
+import scipy
 
 from evaluation.post_process import next_power_of_2, periodogram, power_to_db
 

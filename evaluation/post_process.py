@@ -6,8 +6,7 @@ All functions are pure: arrays in, new arrays out, `fs` always an argument (Hz),
 from functools import lru_cache
 
 import numpy as np
-import scipy.linalg
-import scipy.signal
+import scipy
 
 FLAT_WIDTH = 0.69  # |normalised frequency| of the band's edges in it: at order 4 they lose 0.44 dB
 FLAT_TREND = 8.0  # of the trend's filter at the band's lower edge, which loses 0.13 dB

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy.signal
+import scipy
 
 from dataset.data_loader.base import Signal
 from evaluation.post_process import bandpass, detrend

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-import scipy.signal
+import scipy
 
 from dataset.data_loader.base import Signal
 from dataset.store.statistics import FloatCounter, PairCounter, Stats

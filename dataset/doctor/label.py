@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import scipy.ndimage
-import scipy.signal
+import scipy
 
 from dataset.clips.labels import length_note
 from dataset.clips.resampling import steps_on_grid

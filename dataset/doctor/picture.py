@@ -6,8 +6,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-import scipy.ndimage
-import scipy.signal
+import scipy
 
 from dataset.doctor.finding import Finding, grade, percent, plural, worst
 from dataset.face.boxes import largest

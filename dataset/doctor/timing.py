@@ -1,7 +1,7 @@
 """Checks of the clock: frames per second, even spacing, dropped and doubled frames."""
 
 import numpy as np
-import scipy.ndimage
+import scipy
 
 from dataset.doctor.finding import Finding, grade, percent, plural, worst
 from dataset.prepare.checks import time_flags

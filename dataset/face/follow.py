@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import median_filter, uniform_filter1d
+import scipy
 
 from dataset.face import detect_many
 from dataset.face.boxes import largest
@@ -220,8 +220,8 @@ def smooth(boxes: np.ndarray, window: int) -> np.ndarray:
     smoothed = np.array(boxes, dtype=float)
     for first, end in _runs(~np.isnan(smoothed[:, 0])):
         width = min(window, end - first) // 2 * 2 + 1
-        part = median_filter(smoothed[first:end], size=(width, 1), mode="nearest")
-        smoothed[first:end] = uniform_filter1d(part, width, axis=0, mode="nearest")
+        part = scipy.ndimage.median_filter(smoothed[first:end], size=(width, 1), mode="nearest")
+        smoothed[first:end] = scipy.ndimage.uniform_filter1d(part, width, axis=0, mode="nearest")
     return smoothed
 
 

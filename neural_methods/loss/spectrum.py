@@ -11,7 +11,7 @@ form takes the power as the probability that it is.
 import math
 
 import numpy as np
-import scipy.signal
+import scipy
 import torch
 import torch.nn.functional as F
 
