@@ -10,6 +10,7 @@ one (`cp -r a/. b/`); the next run without --shard brings the manifest up to dat
 from typing import Any
 
 from config import shard, used_sections
+from dataset.files.names import plural
 from dataset.prepare.prepared import IncompleteError, Prepared
 from dataset.prepare.section import judge_overlaps, prepare
 from dataset.prepare.splits import SplitError
@@ -50,7 +51,7 @@ def _elsewhere(prepared: Prepared) -> list[str]:
     states = [prepared.cache.status(recording.id).state for recording in prepared.others]
     failed, missing = states.count("failed"), states.count("missing")
     still = f"{missing} still to do, {failed} failed" if missing or failed else "all done"
-    return [f"    {len(states)} recordings belong to other shards: {still}"]
+    return [f"    {plural(len(states), 'recording')} of other shards: {still}"]
 
 
 def _prepared(config: Any, section: str) -> Prepared:

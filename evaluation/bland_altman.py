@@ -60,8 +60,11 @@ def plots(
     method: str = "FFT",
     correction: bool = True,
     quantity: Quantity = PULSE,
+    about: str = "",
 ) -> list[Path]:
     """Write scatter and difference plot of rates (n,) per minute to `folder`, as PDF and PNG; the files written.
+
+    `about`: what the rates are of, for the titles.
 
     `method` is "FFT" or "peak detection". Names: <id>_{FFT|Peak}_BlandAltman_{ScatterPlot|DifferencePlot}.pdf.
     Never raises: a plot that cannot be drawn is a warning. The inputs stay as they are.
@@ -71,20 +74,19 @@ def plots(
     written = []
     for kind, size, draw in (("ScatterPlot", (5, 5), draw_scatter), ("DifferencePlot", (6.4, 4.8), draw_difference)):
         dpi = 300 if kind == "ScatterPlot" else 100
-        written += (
-            figures.attempt(
-                name + kind, _write, folder, name + kind, size, dpi, draw, label, prediction, correction, quantity
-            )
-            or []
-        )
+        title = f"{name}{kind}\n{about}".strip()
+        drawn = (draw, label, prediction, correction, quantity)
+        written += figures.attempt(name + kind, _write, folder, name + kind, title, size, dpi, *drawn) or []
     return written
 
 
-def _write(folder: Path, name: str, size: tuple[float, float], dpi: int, draw: Callable, *arguments: Any) -> list[Path]:
+def _write(
+    folder: Path, name: str, title: str, size: tuple[float, float], dpi: int, draw: Callable, *arguments: Any
+) -> list[Path]:
     """Draw one plot and save it as PDF (rPPG-Toolbox's file) and as PNG."""
     figure = figures.new_figure(*size, layout="tight")
     axes = figure.add_subplot()
-    axes.set_title(name, fontsize=8)
+    axes.set_title(title, fontsize=8)
     draw(axes, *arguments)
     files = [
         figures.save(figure, Path(folder) / f"{name}.pdf", dpi),
@@ -106,7 +108,7 @@ def draw_scatter(
     outside = int(((np.minimum(x, y) < low) | (np.maximum(x, y) > high)).sum())
     if outside:
         axes.text(0.02, 0.95, f"{outside} of {len(x)} points outside", transform=axes.transAxes, fontsize=8)
-    spread = f"points moved at random, by {JITTER:.0%} of the range; brighter: denser"
+    spread = f"points moved at random, by {100 * JITTER:.0f} % of the range; brighter: denser"
     axes.text(0.98, 0.02, spread, transform=axes.transAxes, fontsize=8, ha="right")
     axes.grid()
 

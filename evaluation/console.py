@@ -6,6 +6,7 @@ The words are kept where they are wrong (a peak SNR that says FFT); `metrics.jso
 import math
 from collections.abc import Iterable, Sequence
 
+from dataset.files.names import plural
 from evaluation.metrics import computed, unit_of
 from evaluation.summary import Score, Table
 
@@ -71,12 +72,7 @@ def header(table: Table) -> str:
 
 def extent(table: Table) -> str:
     """How much a table is of: `12 windows of 1 subject`."""
-    return f"{counted(len(table.valid), 'window')} of {counted(len({row.subject for row in table.valid}), 'subject')}"
-
-
-def counted(count: int, what: str) -> str:
-    """`1 window`, `2 windows`."""
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+    return f"{plural(len(table.valid), 'window')} of {plural(len({row.subject for row in table.valid}), 'subject')}"
 
 
 def comparison(tables: Sequence[Table]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dataset.files.names import natural_key
+from dataset.files.names import natural_key, plural, span
 from evaluation import figures
 from evaluation.bland_altman import draw_difference
 from evaluation.console import extent
@@ -31,6 +31,22 @@ def pick_example(table: Table, results: Sequence[RecordingResult]) -> RecordingR
         worst[row.id] = max(worst.get(row.id, 0.0), abs(row.error))
     known = sorted((result for result in results if result.id in worst), key=lambda result: worst[result.id])
     return known[(len(known) - 1) // 2] if known else results[0]
+
+
+def ids_of(tables: Sequence[Table]) -> list[str]:
+    """The recordings that enter a number of any of the tables, in natural order."""
+    return sorted({row.id for table in tables for row in table.valid}, key=natural_key)
+
+
+def about(tables: Sequence[Table]) -> str:
+    """What a picture of these tables is of."""
+    ids = ids_of(tables)
+    return f"{plural(len(ids), 'recording')}, {span(ids)}; {extent(tables[0])}; preset {tables[0].preset.name}"
+
+
+def _about(axes: Any, tables: Sequence[Table]) -> None:
+    """Say above `axes` what they are of; a picture is passed on without the page it stands on."""
+    axes.set_title(about(tables), fontsize=8)
 
 
 def waveform(path: Path, examples: dict[str, RecordingResult], preset: Preset) -> Path:
@@ -75,6 +91,7 @@ def errors(path: Path, tables: Sequence[Table]) -> Path:
         used = table.valid
         axes.plot([place[row.id] + shift for row in used], [row.error for row in used], "o", ms=4, label=table.method)
     axes.axhline(0, color="black", linewidth=1)
+    _about(axes, tables)
     axes.set_yscale("symlog", linthresh=5)  # small errors stay visible beside a rate that was missed altogether
     axes.set_yticks([-50, -20, -5, -2, 0, 2, 5, 20, 50], ["-50", "-20", "-5", "-2", "0", "2", "5", "20", "50"])
     axes.set_ylabel("predicted - true rate [bpm]")
@@ -101,6 +118,7 @@ def methods(path: Path, tables: Sequence[Table]) -> Path:
         axes.annotate(f"{score.value:.2f}", (end, k), (4, 0), textcoords="offset points", va="center", fontsize=8)
     axes.margins(x=0.12)  # room for the number at the longest line
     axes.set_yticks(range(len(scored)), [table.method for table in reversed(scored)], fontsize=8)
+    _about(axes, scored)
     axes.set_xlabel("mean absolute error [bpm], line: 95 % interval over subjects")
     return figures.save(figure, path)
 
@@ -112,6 +130,7 @@ def agreement(path: Path, tables: Sequence[Table], correction: bool) -> Path:
     down = max(1, math.ceil(len(shown) / across))
     figure = figures.new_figure(4.2 * across, 3.4 * down, layout="constrained")
     axes = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True).ravel()
+    figure.suptitle(about(shown), fontsize=9)
     for panel, table in zip(axes, shown, strict=False):
         true = np.array([row.hr_true for row in table.valid])
         draw_difference(panel, true, np.array([row.hr_pred for row in table.valid]), correction)

@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from dataset.files.names import plural
 from dataset.files.reading import told
 from dataset.store.entry import DamagedEntryError
 from evaluation import console
 from evaluation.kinds.base import Head, Names, Predicted
 from evaluation.kinds.pulse import Compared
-from evaluation.report import Section, incomplete, print_comparison, write_report
+from evaluation.report import Section, add_links, incomplete, print_comparison, write_report
 from evaluation.tables import completeness
 from evaluation.vitals import answer_lines, failures, write_vitals
 
@@ -97,13 +98,13 @@ class IncompleteTestError(RuntimeError):
         """Compose the message from what `completeness` says."""
         done, total = complete["evaluated"], complete["recordings"]
         lines = [f"  {item['recording']}: {item['reason']}" for item in complete["failed"]]
-        head = f"The test is incomplete: {done} of {total} recordings could be evaluated."
+        head = f"The test is incomplete: {done} of {plural(total, 'recording')} could be evaluated."
         remedy = (
             "Mend or remove these recordings, leave them out on purpose (a file list, EXCLUSION_LIST), or set "
             "ALLOW_INCOMPLETE: True; every table then says INCOMPLETE."
         )
         if not done:
-            head = f"There is no result: not one of {total} recordings could be evaluated."
+            head = f"There is no result: not one of {plural(total, 'recording')} could be evaluated."
             remedy = "Mend these recordings, or test others."
         super().__init__("\n".join([head, *lines, remedy]))
 
@@ -212,11 +213,18 @@ def write(tested: Tested, names: Names) -> Path:
     for one in tested.outcomes:
         if one.judged:
             one.head.evaluator.agreement(one.found, one.head, names)
+    _link_others(path, names)
     if pulse:
         print_comparison(pulse.found.tables, tested.failed, path, tested.complete)
     else:
         _say_lost(tested.complete, path)
     return path
+
+
+def _link_others(path: Path, names: Names) -> None:
+    """The report names the files that lie where scripts for rPPG-Toolbox look for them."""
+    drawn = (("Bland-Altman plots", names.plots), ("waves and outputs", names.outputs), *names.others)
+    add_links(path, drawn)
 
 
 def completeness_of(tested: Tested) -> dict[str, Any]:
@@ -256,6 +264,7 @@ def rates(
         names.folder, names.title, found.every, failed, flags=found.flags, examples=found.examples, left_out=left_out,
         answers=found.answers,
     )  # fmt: skip
+    _link_others(path, names)
     print(answer_lines(found.answers, found.every, failed))
     print(f"Report: {path}")
     return path

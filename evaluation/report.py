@@ -1,12 +1,15 @@
 """The report of a run: metrics.json, per_recording.csv, per_window.csv, report.md and its pictures, in one folder."""
 
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from dataset.files.names import escaped, natural_key
+from dataset.files.names import escaped, plural, span
+from dataset.files.reading import read_text
 from evaluation import console, figures, pictures, tables
 from evaluation.metrics import unit_of
 from evaluation.presets import PRESETS, Preset
@@ -143,8 +146,8 @@ def _draw(
 
 def _subject_of(first: Sequence[Table]) -> str:
     """What a picture of these tables shows: methods, recordings, preset."""
-    ids = sorted({row.id for table in first for row in table.valid}, key=natural_key)
-    named = ", ".join(ids) if len(ids) <= NAMED else f"{len(ids)} recordings, {ids[0]} to {ids[-1]}"
+    ids = pictures.ids_of(first)
+    named = ", ".join(ids) if len(ids) <= NAMED else f"{plural(len(ids), 'recording')}, {span(ids)}"
     methods = ", ".join(table.method for table in first if not table.baseline)
     return f"Methods: {methods}. Recordings: {named}. Preset {first[0].preset.name}."
 
@@ -173,7 +176,7 @@ def _markdown(
 
 
 def _scope(complete: Mapping[str, Any]) -> str:
-    words = f"{complete['evaluated']} of {complete['recordings']} recordings were evaluated."
+    words = f"Evaluated: {complete['evaluated']} of {plural(complete['recordings'], 'recording')}."
     if not complete["complete"]:
         words += " The others are named below; every number here is of a part of the data only."
     return words
@@ -268,6 +271,18 @@ def markdown_table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
         "| " + " | ".join([escaped(line[0]), *(cell.replace("|", "\\|") for cell in line[1:])]) + " |"
         for line in [heads, rule, *lines]
     )
+
+
+def add_links(path: Path, folders: Iterable[tuple[str, Path]]) -> None:
+    """Append to the report at `path` links to those of `folders` (what is there, where) that are."""
+    lines = []
+    for what, folder in folders:
+        if folder.is_dir():
+            way = Path(os.path.relpath(folder, path.parent)).as_posix()
+            lines.append(f"- {what}: [{escaped(folder.name)}](<{quote(way)}>)")
+    if lines:
+        text = "\n".join(["## Files under the names of rPPG-Toolbox", "", *lines])
+        tables.write_text(path, f"{read_text(path)}\n{text}\n")
 
 
 def _left_out(every: Sequence[Table], complete: Mapping[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dataset.files.names import cell
+from dataset.files.names import cell, plural
 from dataset.files.writing import write_whole
 from evaluation.metrics import unit_of
 from evaluation.results import UNLABELLED, Row
@@ -68,7 +68,7 @@ def left_out_line(left_out: Sequence[tuple[str, str]], most: int = 20) -> str:
 def _counted(names: Sequence[str], reason: str, most: int) -> str:
     how = reason if reason.startswith("left out") else f"left out on purpose ({reason})"
     more = ", ..." if len(names) > most else ""
-    return f"{len(names)} recording{'s' * (len(names) != 1)} {how}: {', '.join(names[:most])}{more}."
+    return f"{plural(len(names), 'recording')} {how}: {', '.join(names[:most])}{more}."
 
 
 def as_dict(table: Table) -> dict[str, Any]:

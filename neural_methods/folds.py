@@ -9,6 +9,7 @@ import numpy as np
 
 from config import SECTIONS, run_folder, run_name, schema
 from dataset.data_loader.base import natural_key
+from dataset.files.names import plural
 from dataset.prepare.section import Prepared
 from dataset.prepare.splits import draw
 from evaluation import tables
@@ -31,7 +32,8 @@ class Fold:
         """The fold as a sentence."""
         shown = ", ".join(self.test[:5]) + (", ..." if len(self.test) > 5 else "")
         validated = f", {len(self.valid)} validated" if self.valid else ""
-        return f"Fold {self.number} of {self.count}: {len(self.train)} subjects trained{validated}, tested: {shown}"
+        trained = f"{plural(len(self.train), 'subject')} trained{validated}"
+        return f"Fold {self.number} of {self.count}: {trained}, tested: {shown}"
 
 
 def subjects_of(pool: Prepared) -> list[str]:

@@ -18,7 +18,7 @@ from dataset.prepare.section import Prepared
 from dataset.prepare.splits import overlaps
 from evaluation import publish, run_files
 from evaluation.kinds import check_heads
-from evaluation.kinds.base import Head, Names
+from evaluation.kinds.base import PLOTS, Head, Names
 from evaluation.publish import Tested
 from evaluation.settings import read_settings
 from neural_methods import distributed, testing
@@ -264,8 +264,11 @@ def names_of(config: Any) -> Names:
         id=name,
         title=f"{config.MODEL.NAME} on {data.DATASET}",
         outputs=Path(config.TEST.OUTPUT_SAVE_DIR),
-        plots=Path(config.LOG.PATH) / data.EXP_DATA_NAME / "bland_altman_plots",
+        plots=Path(config.LOG.PATH) / data.EXP_DATA_NAME / PLOTS,
         folder=Path(run_folder(config)),
+        others=(("curves of the training", plot_folder(config)), ("weights", Path(config.MODEL.MODEL_DIR)))
+        if trained
+        else (),
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from dataset.files.names import plural, span
 from dataset.files.reading import told
 from dataset.progress import show_progress
 from neural_methods import checkpoint, distributed
@@ -322,8 +323,13 @@ class Training:
             distributed.say(f"{progress.skipped} updates were left out because of gradients that were not finite.")
         if distributed.is_main():
             if self.trainer.config.TRAIN.PLOT_LOSSES_AND_LR:
-                training_plots(self.history, self.plots, self.settings.model_file_name)
+                training_plots(self.history, self.plots, self.settings.model_file_name, self._about())
             self.history.close()
+
+    def _about(self) -> str:
+        """What was trained on what, for the plots."""
+        ids, clips = getattr(self.train, "recordings", []), plural(len(self.train), "clip")
+        return f"{self.trainer.name}, {clips}" + (f" of {plural(len(ids), 'recording')}, {span(ids)}" if ids else "")
 
     def _fitted(self, session: Session, trained: bool) -> Fitted:
         progress = session.progress

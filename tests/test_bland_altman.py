@@ -58,7 +58,7 @@ def test_the_scatter_says_that_its_points_are_moved():
     """A reader must not take the distance from the diagonal for the error."""
     axes = figures.new_figure(5, 5).subplots()
     bland_altman.draw_scatter(axes, TRUE, PREDICTED)
-    assert "points moved at random, by 1% of the range; brighter: denser" in {text.get_text() for text in axes.texts}
+    assert "points moved at random, by 1 % of the range; brighter: denser" in {text.get_text() for text in axes.texts}
 
 
 def test_jitter_is_seeded_and_leaves_the_global_generator_alone():

@@ -275,10 +275,10 @@ def test_the_listing_follows_the_data_aloud(cache, capsys):
     assert not capsys.readouterr().out
     cache.freeze([recording("s10")])
     assert [row["id"] for row in cache.listing()] == ["s10"]
-    assert "1 of 2 recordings are gone from the data set and leave all tables: s2." in capsys.readouterr().out
+    assert "Gone from the data set and from all tables, 1 of 2 recordings: s2." in capsys.readouterr().out
     cache.freeze([recording("s1"), recording("s10"), recording("s11")])
     assert [row["id"] for row in cache.listing()] == ["s1", "s10", "s11"]
-    assert "2 recordings are new in the data set, which had 1" in capsys.readouterr().out
+    assert "New in the data set, which had 1: 2 recordings;" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

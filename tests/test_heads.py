@@ -181,7 +181,7 @@ def test_a_kind_of_ones_own_is_one_class(tmp_path, capsys, loudness):
     tested = publish.evaluate(made, [loudness], [], names(tmp_path))
     said, text = capsys.readouterr().out, tested.path.read_text()
     assert "mean loudness 2.5 dB" in said and "ppg" not in text and "bpm" not in said + text
-    assert "## Loud\n\n2.5 dB" in text and "2 of 2 recordings were evaluated" in text
+    assert "## Loud\n\n2.5 dB" in text and "Evaluated: 2 of 2 recordings" in text
     content = json.loads((tmp_path / "metrics.json").read_text())
     assert content["heads"]["loud"] == {"kind": "loudness", "mean": 2.5} and content["tables"] == []
     parts = [loudness.evaluator.evaluate([one], loudness) for one in made]

@@ -119,7 +119,7 @@ def test_what_was_left_out_on_purpose_is_counted(tmp_path):
     ranges = ("TRAIN.DATA.END=0.25", "VALID.DATA.BEGIN=0.25", "VALID.DATA.END=0.5", "TEST.DATA.BEGIN=0.5")
     filtering = ("TEST.DATA.FILTERING.USE_EXCLUSION_LIST=True", "TEST.DATA.FILTERING.EXCLUSION_LIST=['s2']")
     report = train_and_test(_config(tmp_path, *ranges, *filtering))
-    said = "1 of 1 recordings were evaluated. 1 recording left out by INFO or FILTERING: s2."
+    said = "Evaluated: 1 of 1 recording. 1 recording left out by INFO or FILTERING: s2."
     assert said in report.read_text()
     content = json.loads((report.parent / "metrics.json").read_text())
     assert content["left_out"] == [{"recording": "s2", "reason": "left out by INFO or FILTERING"}]
@@ -180,7 +180,7 @@ def test_a_method_without_a_wave_is_judged_by_what_it_gives(tmp_path, capsys):
     config = _rates(tmp_path)
     path = train_and_test(config)
     said, text = capsys.readouterr().out, path.read_text()
-    assert "hr: one rate per clip, n = 1 clips" in said and "FFT MAE" not in said and "POS" not in text
+    assert "hr: one rate per clip, n = 1 clip" in said and "FFT MAE" not in said and "POS" not in text
     assert "constant mean (training rates, 66" in text or "constant mean (training rates, 65.9" in text
     content = json.loads((run_folder(config) / "metrics.json").read_text())
     assert content["tables"] == [] and content["complete"] and content["heads"]["hr"]["kind"] == "rate"

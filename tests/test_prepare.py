@@ -97,7 +97,7 @@ def ids(recordings):
 def test_missing_entries_are_made_once_and_said(config, capsys):
     """DO_PREPROCESS False makes what is missing, says so, and does not read a video twice."""
     prepared = ready(config)
-    assert "8 of 8 recordings are not (wholly) in the cache" in capsys.readouterr().out
+    assert "8 of 8 recordings not (wholly) in the cache" in capsys.readouterr().out
     assert ids(prepared.recordings) == [f"{s}_{t}" for s in ("s1", "s2", "s3", "s10") for t in ("T1", "T2")]
     assert prepared.incomplete == "" and prepared.fs == 30.0 and prepared.total == 8
     READ.clear()
@@ -171,7 +171,7 @@ def test_empty_folders_and_doubles_raise(config, tmp_path):
 def test_a_failed_recording_stops_the_run_with_its_name(config, raw, capsys):
     """The others are preprocessed; the error has exit code 3; ALLOW_INCOMPLETE goes on and says n/m."""
     (raw / "s2_T1.npy").write_bytes(b"no array")
-    with pytest.raises(IncompleteError, match="1 of 8 recordings are missing.\n  s2_T1: ") as caught:
+    with pytest.raises(IncompleteError, match="1 of 8 recordings missing.\n  s2_T1: ") as caught:
         ready(config)
     assert caught.value.exit_code == 3 and len(caught.value.prepared.recordings) == 7
     config.ALLOW_INCOMPLETE = True
@@ -269,7 +269,7 @@ def test_folds_choose_subjects(config, tmp_path, capsys):
     config.TEST.DATA.FOLD.FOLD_NAME, config.TEST.DATA.FOLD.FOLD_PATH = "one", str(fold)
     prepared = ready(config)
     assert ids(prepared.recordings) == ["s1_T1", "s1_T2", "s10_T1", "s10_T2"] and prepared.split.fold == "one"
-    assert "1 of 3 subjects of the fold are absent: ['s99']" in capsys.readouterr().out
+    assert "1 of 3 subjects of the fold absent: ['s99']" in capsys.readouterr().out
     with pytest.raises(SplitError, match="is empty"):
         ready(config, BEGIN=0.25, END=0.75)
 
@@ -377,7 +377,7 @@ def test_recordings_that_disappeared_leave_by_name(config, raw, capsys):
         (raw / f"{name}.npy").unlink()
     capsys.readouterr()
     prepared = ready(config, END=1.0)
-    assert "2 of 8 recordings are gone from the data set and leave all tables: s1_T1, s10_T2" in capsys.readouterr().out
+    assert "Gone from the data set and from all tables, 2 of 8 recordings: s1_T1, s10_T2" in capsys.readouterr().out
     assert prepared.total == 6 and not prepared.failed
     assert "s1_T1" not in (prepared.cache.root / "manifest.csv").read_text()
 
@@ -455,8 +455,8 @@ def test_names_in_filters_that_nothing_is_called_are_said(config, tmp_path):
     assert unmatched(listing, BaseLoader(), data) == []
     data.FILTERING.update(USE_EXCLUSION_LIST=True, SELECT_TASKS=True)
     first, second = unmatched(listing, BaseLoader(), data)
-    assert first == "FILTERING.EXCLUSION_LIST has 1 name(s) of no recording in Toy: s3_T1."
-    assert second == "FILTERING.TASK_LIST has 1 name(s) of no recording in Toy: T3."
+    assert first == "FILTERING.EXCLUSION_LIST has 1 name of no recording in Toy: s3_T1."
+    assert second == "FILTERING.TASK_LIST has 1 name of no recording in Toy: T3."
 
 
 def test_tasks_that_only_reading_tells_are_not_called_unknown(config, tmp_path):
@@ -480,4 +480,4 @@ def test_what_is_said_of_a_data_set_is_said_once(config, capsys, monkeypatch):
         config[section].DATA.FILTERING.update(USE_EXCLUSION_LIST=True, EXCLUSION_LIST=["s77"])
         ready(config, section)
     said = capsys.readouterr().out
-    assert said.count(f"DATA: labels, {note}.") == 1 and said.count("name(s) of no recording in Toy: s77.") == 1
+    assert said.count(f"DATA: labels, {note}.") == 1 and said.count("name of no recording in Toy: s77.") == 1

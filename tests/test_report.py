@@ -118,7 +118,7 @@ def test_without_references_there_are_no_errors(tmp_path):
 def test_an_empty_report_is_written_all_the_same(tmp_path):
     """All recordings failed: the report says so and has no pictures."""
     text = write_report(tmp_path, "X", {}, [("a", "broken")], examples={"POS": recording(70)}).read_text()
-    assert "0 of 1 recordings" in text and (tmp_path / "metrics.json").exists()
+    assert "0 of 1 recording." in text and (tmp_path / "metrics.json").exists()
 
 
 def test_a_picture_that_fails_never_fails_the_report(tmp_path, measured, monkeypatch, caplog):

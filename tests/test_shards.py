@@ -58,11 +58,11 @@ def test_a_shard_does_its_share_and_says_what_others_have_to_do(config, tmp_path
     assert preprocessing.run(only_unsupervised(config, tmp_path / "cache", "2/3")) == 0
     said = capsys.readouterr().out
     assert "shard 2/3" in said and "UNSUPERVISED.DATA Toy: 3 of 3 ready" in said
-    assert "5 recordings belong to other shards: 5 still to do" in said
+    assert "5 recordings of other shards: 5 still to do" in said
     assert READ == ["s1_T2", "s3_T1", "s10_T2"]
     for part in ("1/3", "3/3"):
         assert preprocessing.run(only_unsupervised(config, tmp_path / "cache", part)) == 0
-    assert "belong to other shards: all done" in capsys.readouterr().out and sorted(READ) == sorted(NAMES)
+    assert "of other shards: all done" in capsys.readouterr().out and sorted(READ) == sorted(NAMES)
 
 
 def test_a_broken_recording_is_the_matter_of_its_own_shard(config, raw, tmp_path, capsys):
@@ -73,7 +73,7 @@ def test_a_broken_recording_is_the_matter_of_its_own_shard(config, raw, tmp_path
     assert "2 of 3 ready" in said and "FAILED s1_T2: " in said
     assert preprocessing.run(only_unsupervised(config, tmp_path / "cache", "1/3")) == 0
     said = capsys.readouterr().out
-    assert "3 of 3 ready" in said and "5 recordings belong to other shards: 2 still to do, 1 failed" in said
+    assert "3 of 3 ready" in said and "5 recordings of other shards: 2 still to do, 1 failed" in said
 
 
 def test_more_shards_than_recordings_are_no_error(config, tmp_path, capsys):

@@ -96,7 +96,7 @@ def test_two_people_in_files_of_one_name(config, tmp_path, capsys):
     prepared = ready(config, first)
     assert shows(prepared, "me", 3) and not shows(prepared, "me", 1)
     said = capsys.readouterr().out
-    assert "not what their entries were made of and are read again: me (me.avi)" in said and "1 were made again" in said
+    assert "not what the entry was made of, 1 recording: me (me.avi)" in said and "1 made again" in said
     ready(config, first)
     assert "again" not in capsys.readouterr().out
     assert shows(ready(config, second), "me", 2)
@@ -184,7 +184,7 @@ def test_a_changed_label_rereads_the_signals_alone(config, tmp_path, capsys):
         label(path.with_suffix(".csv"), values)
         capsys.readouterr()
         prepared = ready(config, path.parent)
-        assert "the labels of 1 recordings have changed" in capsys.readouterr().out
+        assert "because the labels have changed, 1 recording: " in capsys.readouterr().out
         assert prepared.entry("me").signals["ppg"].values == pytest.approx(values, abs=1e-4)
         assert identity(prepared) == frames
     fresh = ready(config, path.parent, CACHE_ROOT=str(tmp_path / "fresh"))
@@ -243,7 +243,7 @@ def test_deleted_renamed_and_replaced_files(config, tmp_path, capsys):
     video(root / "three.avi", 2)
     capsys.readouterr()
     prepared = ready(config, root)
-    assert "2 of 3 recordings are gone from the data set and leave all tables: one, two" in capsys.readouterr().out
+    assert "Gone from the data set and from all tables, 2 of 3 recordings: one, two" in capsys.readouterr().out
     assert [recording.id for recording in prepared.recordings] == ["deux", "three"] and shows(prepared, "three", 2)
     lines = (prepared.cache.root / "manifest.csv").read_text().splitlines()[1:]
     assert [line.split(",")[0] for line in lines] == ["deux", "three"]
@@ -288,7 +288,7 @@ def test_old_entries_are_checked_and_completed_in_place(config, tmp_path, capsys
     capsys.readouterr()
     prepared = ready(config, root)
     said = capsys.readouterr().out
-    assert "1 agree with their files, 1 have new signals and keep their frames, 1 were made again" in said
+    assert "1 with the same content, 1 with new signals and the frames as they were, 1 made again" in said
     assert identity(prepared, "one") == frames and identity(prepared, "three") == kept and shows(prepared, "two", 9)
     assert entries(prepared)["one", ENTRY] == whole["one", ENTRY]
     assert prepared.entry("three").signals["ppg"].values == pytest.approx(np.sin(TIMES), abs=1e-4)

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from dataset.clips.references import reference_notes
+from dataset.files.names import plural
 from dataset.signals import PULSE_WAVE
 from evaluation import pictures, publish
 from evaluation.consensus import VOTERS
-from evaluation.kinds.base import Head, Names
+from evaluation.kinds.base import PLOTS, Head, Names
 from evaluation.kinds.pulse import CONSTANT, Compared, answers
 from evaluation.presets import Preset
 from evaluation.results import RecordingResult
@@ -78,7 +79,9 @@ class NoPulseError(RuntimeError):
     def __init__(self, recordings: Sequence[str], total: int):
         """Name the `recordings`, of `total`."""
         named = ", ".join(recordings[:NAMED]) + (f" and {len(recordings) - NAMED} more" if recordings[NAMED:] else "")
-        super().__init__(f"{len(recordings)} of {total} recordings have no reliable pulse: {named}. Why is said above.")
+        super().__init__(
+            f"No reliable pulse in {len(recordings)} of {plural(total, 'recording')}: {named}. Why is said above."
+        )
 
 
 def described(process: Any) -> str:
@@ -265,6 +268,6 @@ def _names(config: Any) -> Names:
     """Where the report and rPPG-Toolbox's plots go."""
     from config import run_folder
 
-    data, logs = config.UNSUPERVISED.DATA, Path(config.LOG.PATH)
-    plots = logs / data.EXP_DATA_NAME / "bland_altman_plots"
-    return Names(data.DATASET, f"Classical methods on {data.DATASET}", logs, plots, Path(run_folder(config)))
+    data = config.UNSUPERVISED.DATA
+    waves, plots = Path(config.UNSUPERVISED.OUTPUT_SAVE_DIR), Path(config.LOG.PATH) / data.EXP_DATA_NAME / PLOTS
+    return Names(data.DATASET, f"Classical methods on {data.DATASET}", waves, plots, Path(run_folder(config)))

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from dataset.files.names import plural
 from dataset.store.cache import safe_name
 from evaluation.outputs import write_outputs
 from evaluation.results import RecordingResult
@@ -34,7 +35,7 @@ def write_waves(config: Any, predictions: Predictions, samples: Sequence[Sample]
     if _was_set(config):
         for method, results in predictions.items():
             _write_pickle(folder / f"{method}_{config.UNSUPERVISED.DATA.DATASET}_outputs.pickle", results, labels)
-    print(f"Waves of {len(by_id)} recording{'' if len(by_id) == 1 else 's'}: {folder}")
+    print(f"Waves of {plural(len(by_id), 'recording')}: {folder}")
     return folder
 
 

@@ -37,11 +37,6 @@ def worst(grades: Iterable[str]) -> str:
     return GRADES[max(known)] if known else "ok"
 
 
-def plural(count: int, word: str) -> str:
-    """`count` with its noun, an s added where there is not one."""
-    return f"{count} {word}" if count == 1 else f"{count} {word}s"
-
-
 def percent(share: float) -> str:
     """A share as text: one decimal below 10 %, so that a single lost frame does not read as 0 %."""
     return f"{100 * share:.1f} %" if 0 < share < 0.1 else f"{100 * share:.0f} %"

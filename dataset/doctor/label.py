@@ -9,7 +9,8 @@ import scipy
 
 from dataset.clips.labels import length_note
 from dataset.clips.resampling import steps_on_grid
-from dataset.doctor.finding import Finding, grade, percent, plural, worst
+from dataset.doctor.finding import Finding, grade, percent, worst
+from dataset.files.names import plural
 from dataset.prepare.clock import Video, wave_problem
 from evaluation.evaluate import filtered
 from evaluation.heart_rate import snr, spectral_peak_heart_rate

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from html import escape
 
 from dataset.doctor.examine import Report
-from dataset.doctor.finding import Finding, plural
+from dataset.doctor.finding import Finding
+from dataset.files.names import plural
 from evaluation.tables import csv_text
 
 ORDER = ("failed", "bad", "look", "ok")  # worst first

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import scipy
 
-from dataset.doctor.finding import Finding, grade, percent, plural, worst
+from dataset.doctor.finding import Finding, grade, percent, worst
 from dataset.face.boxes import largest
+from dataset.files.names import plural
 
 COVERAGE_LOOK, COVERAGE_BAD = 0.95, 0.70  # share of the looked-at time with a face
 LEFT_LOOK, LEFT_BAD = 0.05, 0.30  # share of the looked-at time with the face outside the fixed box

@@ -3,7 +3,8 @@
 import numpy as np
 import scipy
 
-from dataset.doctor.finding import Finding, grade, percent, plural, worst
+from dataset.doctor.finding import Finding, grade, percent, worst
+from dataset.files.names import plural
 from dataset.prepare.checks import time_flags
 from dataset.store.streams import frame_rate
 from evaluation.presets import PRESETS

@@ -20,6 +20,17 @@ MARKS = re.compile(r"([\\`*\[\]|~$])")  # of Markdown
 TAGS = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
+def plural(count: int, noun: str) -> str:
+    """`1 recording`, `2 recordings`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def span(names: Sequence[str]) -> str:
+    """The first and the last of `names`, in natural order: `subject1 to subject10`."""
+    ends = sorted(names, key=natural_key)
+    return ends[0] if len(ends) == 1 else f"{ends[0]} to {ends[-1]}"
+
+
 def natural_key(name: str) -> list[tuple[int, str]]:
     """Sort key by which subject2 comes before subject10, for any text."""
     parts = enumerate(re.split(r"(\d+)", name))  # digits at odd places; `isdigit` would take ² and ① for some, too

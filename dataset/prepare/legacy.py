@@ -16,6 +16,7 @@ import torch
 from torch.utils.data import Dataset
 
 from dataset.data_loader.base import BaseLoader, Recording, natural_key
+from dataset.files.names import plural
 from dataset.files.reading import open_array
 from dataset.prepare.listing import LEFT_OUT
 from dataset.prepare.prepared import Prepared
@@ -77,7 +78,7 @@ def read_list(path: Path, cache: Path, root: Path | None = None) -> list[Listed]
     wrong = [text for text in texts if not CHUNK.fullmatch(_base_name(text)) or "\0" in text]
     if wrong:
         raise SplitError(
-            f"The list '{path}' names {len(wrong)} file(s) that are not called <recording>_input<number>.npy: "
+            f"The list '{path}' names {plural(len(wrong), 'file')} not called <recording>_input<number>.npy: "
             f"{_first(wrong)}. Only such chunks (and, in a face cache, such clips) can be listed."
         )
     root = Path(root or cache)
@@ -87,7 +88,7 @@ def read_list(path: Path, cache: Path, root: Path | None = None) -> list[Listed]
     without = [line.text for line in lines if line.path is None]
     if without and len(without) < len(lines):
         raise SplitError(
-            f"The list '{path}' mixes chunk files with {len(without)} name(s) of which no file exists: "
+            f"The list '{path}' mixes chunk files with {plural(len(without), 'name')} of which no file exists: "
             f"{_first(without)}. Restore these files, or delete the list and let a new one be made."
         )
     return lines

@@ -10,7 +10,7 @@ from typing import Any
 
 from dataset.data_loader.base import BaseLoader, Recording, natural_key
 from dataset.files.lookup import listed as some_of
-from dataset.files.names import shown
+from dataset.files.names import plural, shown
 from dataset.files.tables import plain_names
 from dataset.prepare.node import has_raw
 from dataset.prepare.splits import Split, SplitError, by_fold, read_fold, take
@@ -37,7 +37,7 @@ def listed(data: Any, name: str) -> tuple[list[Path], dict[str, list[int]] | Non
     from dataset.prepare import legacy  # late: imports torch
 
     lines = legacy.read_list(path, cached, Path(data.CACHE_ROOT or cached))
-    print(f"{name.upper()}.DATA: {len(lines)} clips as listed in '{path}'.")
+    print(f"{name.upper()}.DATA: {plural(len(lines), 'clip')} as listed in '{path}'.")
     if lines[0].path is not None:
         return [line.path for line in lines if line.path is not None], None
     wanted: dict[str, list[int]] = {}
@@ -95,14 +95,15 @@ def by_range(listing: Sequence[Recording], loader: BaseLoader, data: Any, name: 
         chosen, absent = by_fold(chosen, subjects)
         if absent:
             print(
-                f"{name.upper()}.DATA: {len(absent)} of {len(subjects)} subjects of the fold are absent: {absent[:5]}"
+                f"{name.upper()}.DATA: {len(absent)} of {plural(len(subjects), 'subject')} of the fold absent: "
+                f"{absent[:5]}"
             )
     if drawn := {str(one) for one in data.FOLD.get("RECORDINGS") or []}:
         chosen = [recording for recording in chosen if recording.id in drawn]
     if not chosen:
         raise SplitError(
-            f"{name.upper()}.DATA: BEGIN {data.BEGIN} to END {data.END} of {len(listing)} recordings "
-            f"({len({r.subject for r in listing})} subjects) is empty. Widen the range or check the fold."
+            f"{name.upper()}.DATA: BEGIN {data.BEGIN} to END {data.END} of {plural(len(listing), 'recording')} "
+            f"({plural(len({r.subject for r in listing}), 'subject')}) is empty. Widen the range or check the fold."
         )
     return chosen
 
@@ -122,8 +123,8 @@ def by_list(listing: Sequence[Recording], wanted: dict[str, list[int]], data: An
     unknown = sorted(set(wanted) - known, key=natural_key)
     if unknown:
         raise SplitError(
-            f"The list '{data.FILE_LIST_PATH}' names {len(unknown)} recording(s) that {data.DATASET} does not have: "
-            f"{', '.join(unknown[:5])}{', ...' if len(unknown) > 5 else ''}. There are: "
+            f"The list '{data.FILE_LIST_PATH}' names {plural(len(unknown), 'recording')} that "
+            f"{data.DATASET} does not have: {', '.join(unknown[:5])}{', ...' if len(unknown) > 5 else ''}. There are: "
             f"{', '.join(recording.id for recording in listing[:5])}{', ...' if len(listing) > 5 else ''}."
         )
     return [recording for recording in listing if recording.id in wanted]
@@ -166,7 +167,7 @@ def unmatched(listing: Sequence[Recording], loader: BaseLoader, data: Any) -> li
             tasks = plain_names(name for one in listing for name in loader.tasks(one))
             found.append(("TASK_LIST", _unknown(filtering.TASK_LIST, people | tasks)))
     return [
-        f"FILTERING.{key} has {len(names)} name(s) of no recording in {data.DATASET}: {some_of(names)}."
+        f"FILTERING.{key} has {plural(len(names), 'name')} of no recording in {data.DATASET}: {some_of(names)}."
         for key, names in found
         if names
     ]

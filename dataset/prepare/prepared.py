@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataset.data_loader.base import Recording
+from dataset.files.names import plural
 from dataset.prepare.splits import Side, Split
 from dataset.store.cache import Cache
 from dataset.store.disk import CacheError
@@ -30,7 +31,7 @@ class IncompleteError(RuntimeError):
         lines = [f"  {recording.id}: {reason}" for recording, reason in prepared.failed]
         super().__init__(
             f"{prepared.name.upper()}.DATA ({prepared.dataset}) is incomplete: "
-            f"{len(prepared.failed)} of {prepared.total} recordings are missing.\n" + "\n".join(lines) + "\n"
+            f"{len(prepared.failed)} of {plural(prepared.total, 'recording')} missing.\n" + "\n".join(lines) + "\n"
             "Mend or remove these recordings, leave them out on purpose (a file list, EXCLUSION_LIST), or set "
             "ALLOW_INCOMPLETE: True; every table then says INCOMPLETE."
         )

@@ -17,6 +17,7 @@ from dataset.data_loader.base import BaseLoader, Recording, Signal
 from dataset.face.crop import FaceCrop, FaceFinder
 from dataset.files.decoding import decoding
 from dataset.files.frames import VideoError, as_frame
+from dataset.files.names import plural
 from dataset.files.opened import Opened, noting
 from dataset.files.reading import AGAIN, told
 from dataset.prepare.checks import (
@@ -181,8 +182,8 @@ def summary(outcome: Outcome) -> list[str]:
     states = [status.state for status in outcome.statuses.values()]
     done = states.count("done")
     head = (
-        f"Preprocessed {len(states)} recordings: {done} done ({done - outcome.before} new, {outcome.before} in the "
-        f"cache before), {states.count('failed')} failed, {states.count('skipped')} skipped."
+        f"Preprocessed {plural(len(states), 'recording')}: {done} done ({done - outcome.before} new, "
+        f"{outcome.before} in the cache before), {states.count('failed')} failed, {states.count('skipped')} skipped."
     )
     rest = [(name, status) for name, status in outcome.statuses.items() if status.state != "done"]
     return [head, *(f"  {status.state} {name}: {status.reason}" for name, status in rest)]

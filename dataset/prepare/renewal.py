@@ -19,6 +19,7 @@ from dataset.face.boxes import full_frame
 from dataset.face.crop import FaceCrop
 from dataset.files.decoding import decoding
 from dataset.files.frames import VideoError, as_frame
+from dataset.files.names import plural
 from dataset.files.opened import Opened, noting
 from dataset.files.video import frame_count
 from dataset.prepare.checks import check_lengths, length_flags, time_flags
@@ -41,16 +42,16 @@ from dataset.store.writer import about_signals, archive, checked_targets, plain_
 
 SAME, RELABELLED, REMADE = "same", "signals", "whole"  # what was done with an entry
 OUTCOMES = {
-    SAME: "agree with their files",
-    RELABELLED: "have new signals and keep their frames",
-    REMADE: "were made again",
-    "failed": "failed and are gone",
-    "skipped": "are skipped now",
+    SAME: "with the same content",
+    RELABELLED: "with new signals and the frames as they were",
+    REMADE: "made again",
+    "failed": "failed and gone",
+    "skipped": "skipped now",
 }
 SENTENCES = {  # by kind of difference
-    ("video",): "{} recordings are not what their entries were made of and are read again",
-    ("labels", "clock"): "the labels of {} recordings have changed and are read again, the videos are not",
-    ("unknown",): "{} entries do not say what they were made of and are compared with their files by what they hold",
+    ("video",): "read again, because the files are not what the entry was made of, {}",
+    ("labels", "clock"): "read again without the video, because the labels have changed, {}",
+    ("unknown",): "compared with its files by what it holds, because the entry does not say what it was made of, {}",
 }
 READERS = 16  # threads that compare files
 LISTED = 10  # recordings in a sentence
@@ -92,11 +93,12 @@ def renew(
         ]
         if names:
             more = f", and {len(names) - LISTED} more" if len(names) > LISTED else ""
-            print(f"{section.upper()}.DATA: {sentence.format(len(names))}: {', '.join(names[:LISTED])}{more}.")
+            said = sentence.format(plural(len(names), "recording"))
+            print(f"{section.upper()}.DATA: {said}: {', '.join(names[:LISTED])}{more}.")
     done = renew_all(loader, recordings, crop, cache, workers)
     outcomes = [status.reason if status.state == "done" else status.state for status in done.values()]
     told = ", ".join(f"{outcomes.count(key)} {words}" for key, words in OUTCOMES.items() if key in outcomes)
-    print(f"{section.upper()}.DATA: of {len(done)} entries {told}.")
+    print(f"{section.upper()}.DATA: entries compared: {told}.")
     for name, status in done.items():
         if status.state != "done":
             print(f"  {status.state} {name}: {status.reason}")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dataset.data_loader.base import BaseLoader, Recording
+from dataset.files.names import plural
 from dataset.prepare.listing import (
     LEFT_OUT,
     by_list,
@@ -144,7 +145,8 @@ def _preprocess(
     REMADE.update((cache.root, name) for name in anew)
     if not (data.DO_PREPROCESS or overwrite):
         print(
-            f"{name.upper()}.DATA: {len(todo)} of {len(chosen)} recordings are not (wholly) in the cache; making them."
+            f"{name.upper()}.DATA: {len(todo)} of {plural(len(chosen), 'recording')} not (wholly) in the cache: "
+            "making them."
         )
     preprocess_all(loader, todo, crop, cache, workers, bool(anew), pseudo)
     return cache.survey([*renewed, *(recording.id for recording in todo)])
@@ -216,7 +218,7 @@ def _settle(prepared: Prepared, found: dict[str, Found], data: Any, loader: Base
     if not prepared.recordings and not prepared.others:
         raise SplitError(
             f"{prepared.name.upper()}.DATA: the filters (INFO, FILTERING) leave none of "
-            f"{len(prepared.excluded)} recordings of {data.DATASET}. Widen them."
+            f"{plural(len(prepared.excluded), 'recording')} of {data.DATASET}. Widen them."
         )
 
 
@@ -230,5 +232,5 @@ def _all_rendered(prepared: Prepared, rendered: Sequence[str]) -> bool:
             f"{section}.DATA: {len(rendered)} of {len(prepared.recordings)} recordings in '{prepared.cache.root}' are "
             f"rendered ({', '.join(rendered[:5])}) and stand among real ones. Delete their folders there."
         )
-    print(f"{section}.DATA: all {len(rendered)} recordings are rendered; nobody was measured.")
+    print(f"{section}.DATA: rendered, all of it ({plural(len(rendered), 'recording')}); nobody was measured.")
     return True

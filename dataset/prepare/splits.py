@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from dataset.data_loader.base import Recording, natural_key
+from dataset.files.names import plural
 from dataset.files.reading import read_json, read_text, told
 from dataset.files.writing import replacing, write_whole
 
@@ -182,7 +183,7 @@ class Overlap:
         """The finding as a sentence, with the first five subjects."""
         shown = ", ".join(self.subjects[:5]) + (", ..." if len(self.subjects) > 5 else "")
         return (
-            f"{self.first.upper()} and {self.second.upper()} share {len(self.subjects)} subject(s) "
+            f"{self.first.upper()} and {self.second.upper()} share {plural(len(self.subjects), 'subject')} "
             f"{'by the files they read, other names or links apart' if self.files else 'of the same data folder'}: "
             f"{shown}"
         )

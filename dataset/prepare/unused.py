@@ -17,7 +17,7 @@ from pathlib import Path
 from dataset.data_loader.base import BaseLoader, Recording
 from dataset.data_loader.folder import IMAGES, VIDEOS
 from dataset.files.lookup import copy_of, instead, listed, visible
-from dataset.files.names import shown
+from dataset.files.names import plural, shown
 from registry import DATASETS
 
 ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".001", ".z01")
@@ -88,11 +88,6 @@ def elsewhere(loader: BaseLoader, root: Path) -> str:
         return f" It holds {plural(len(packed), 'archive')} ({listed(packed)}): unpack what is packed there."
     held = instead(root).removeprefix(", but ")
     return f" It holds {held}." if held != " and is empty" else " It is empty."
-
-
-def plural(count: int, noun: str) -> str:
-    """`1 archive`, `2 archives`."""
-    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 class _Rest:

@@ -36,7 +36,7 @@ from typing import Any
 import numpy as np
 
 from dataset.data_loader.base import Recording
-from dataset.files.names import cell, shown
+from dataset.files.names import cell, plural, shown
 from dataset.files.reading import read_json, told
 from dataset.store import disk
 from dataset.store.disk import CacheError
@@ -446,12 +446,12 @@ def _changes(old: list[str], new: list[str]) -> Iterator[str]:
     before, after = set(old), set(new)
     came, went = len(after - before), [name for name in old if name not in after]
     if came:
-        yield f"{came} recordings are new in the data set, which had {len(old)}; splits change with it."
+        yield f"New in the data set, which had {len(old)}: {plural(came, 'recording')}; splits change with it."
     if went:
         names = ", ".join(went[:10]) + (", ..." if len(went) > 10 else "")
         yield (
-            f"{len(went)} of {len(old)} recordings are gone from the data set and leave all tables: {names}. Splits "
-            f"change with it; their entries stay here, unused until the files come back."
+            f"Gone from the data set and from all tables, {len(went)} of {plural(len(old), 'recording')}: {names}. "
+            f"Splits change with it; their entries stay here, unused until the files come back."
         )
 
 

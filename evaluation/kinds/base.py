@@ -177,6 +177,9 @@ class Head:
         return self.parts or (self.name,)
 
 
+PLOTS = "bland_altman_plots"  # folder below <LOG.PATH>/<EXP_DATA_NAME>, as rPPG-Toolbox has it
+
+
 @dataclass(frozen=True)
 class Names:
     """Where a run writes: `id` starts the names of files."""
@@ -186,6 +189,7 @@ class Names:
     outputs: Path  # folder of the output pickles
     plots: Path  # folder of rPPG-Toolbox's Bland-Altman plots
     folder: Path  # the run's own folder
+    others: tuple[tuple[str, Path], ...] = ()  # what else lies under rPPG-Toolbox's names: what it is, the folder
 
     def marked(self, rendered: bool) -> "Names":
         """The same with a title that tells rendered data from measurements of people."""

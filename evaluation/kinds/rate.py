@@ -57,7 +57,8 @@ class Rate(Kind):
         """A line per metric."""
         one = found[0]
         scores = [f"{name} ({head.name}): {console.said(name, score)}" for name, score in one.scores.items()]
-        return [f"{head.name}: one rate per clip, n = {len(one.valid)} clips", *scores, *console.excluded_lines(one)]
+        size = f"{head.name}: one rate per clip, n = {console.plural(len(one.valid), 'clip')}"
+        return [size, *scores, *console.excluded_lines(one)]
 
     def section(self, found: list[Table], head: Head) -> report.Section:
         """The table with the constant mean, and CSV files of recordings and clips."""

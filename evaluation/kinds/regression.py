@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from dataset.files.names import plural
 from evaluation import bland_altman, console, figures, report, tables
 from evaluation.kinds.base import Head, Kind, Picture, Predicted
 from evaluation.metrics import mae, pearson, rmse
@@ -272,7 +273,7 @@ def _same(one: Table, found: Found) -> list[Table]:
 def _size(one: Table) -> str:
     count, subjects = len(one.valid), len({row.subject for row in one.valid})
     left_out = f", {len(one.rows) - count} left out" if count < len(one.rows) else ""
-    return f"n = {count} {one.per}s of {subjects} subjects{left_out}"
+    return f"n = {plural(count, one.per)} of {plural(subjects, 'subject')}{left_out}"
 
 
 def _head(name: str, unit: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluation import bland_altman, console, report, tables
+from evaluation import bland_altman, console, pictures, report, tables
 from evaluation.evaluate import rows
 from evaluation.kinds.base import Head, Kind, Names, Predicted, save_outputs
 from evaluation.metrics import computed, is_plot
@@ -187,7 +187,9 @@ def _agreement_of(one: Table, id: str, head: Head, names: Names, quantity: bland
     if not one.valid:
         return []
     true, predicted = (np.array([getattr(row, key) for row in one.valid]) for key in ("hr_true", "hr_pred"))
-    return bland_altman.plots(true, predicted, names.plots, id, how.estimator, how.correction, quantity)
+    return bland_altman.plots(
+        true, predicted, names.plots, id, how.estimator, how.correction, quantity, pictures.about([one])
+    )
 
 
 def lost_of(found: Sequence[Table]) -> tuple[set[str], dict[str, str]]:
