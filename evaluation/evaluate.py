@@ -215,7 +215,8 @@ def filtered(wave: np.ndarray, fs: float, preset: Preset, differential: bool = F
     if len(wave) <= 3 * (2 * preset.filter_order + 1):
         return wave, f"has only {len(wave)} samples here"
     if preset.band[1] >= fs / 2:
-        return wave, f"has only {fs:.1f} samples per second, too few for the band up to {preset.band[1]:g} Hz"
+        few = f"has only {fs:.1f} samples per second, too few for the band up to {preset.band[1]:g} Hz"
+        return wave, f"{few} (INFERENCE.HR_BAND)"
     clean = _clean(wave, fs, preset)
     if np.ptp(clean) <= FLAT * np.abs(wave).max():
         return clean, "is constant"

@@ -7,6 +7,7 @@ from typing import Any
 
 from dataset.files.names import plural
 from dataset.files.reading import told
+from dataset.prepare.prepared import mend_or_leave_out
 from dataset.store.entry import DamagedEntryError
 from evaluation import console
 from evaluation.kinds.base import Head, Names, Predicted
@@ -99,13 +100,10 @@ class IncompleteTestError(RuntimeError):
         done, total = complete["evaluated"], complete["recordings"]
         lines = [f"  {item['recording']}: {item['reason']}" for item in complete["failed"]]
         head = f"The test is incomplete: {done} of {plural(total, 'recording')} could be evaluated."
-        remedy = (
-            "Mend or remove these recordings, leave them out on purpose (a file list, EXCLUSION_LIST), or set "
-            "ALLOW_INCOMPLETE: True; every table then says INCOMPLETE."
-        )
+        remedy = mend_or_leave_out([item["recording"] for item in complete["failed"]])
         if not done:
             head = f"There is no result: not one of {plural(total, 'recording')} could be evaluated."
-            remedy = "Mend these recordings, or test others."
+            remedy = "Mend what is named there, or test other recordings."
         super().__init__("\n".join([head, *lines, remedy]))
 
 

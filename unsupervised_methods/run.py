@@ -106,7 +106,7 @@ def read_samples(prepared: Any, data: Any) -> list[Sample]:
     """Every prepared recording's colours and label; those whose entry or label cannot be read move to `failed`."""
     if prepared.legacy:
         return _legacy_samples(prepared)
-    label_type = data.PREPROCESS.LABEL_TYPE
+    label_type = data.PREPROCESS.LABEL_TYPE or "Raw"
     if label_type == "DiffNormalized":
         print(
             "UNSUPERVISED.DATA.PREPROCESS.LABEL_TYPE is DiffNormalized: classical methods give the wave itself, "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from dataset.clips.clips import ClipDataset
     from dataset.prepare.legacy import LegacyChunks
 
+NAMED = 20  # recordings that a remedy names
+
 
 class IncompleteError(RuntimeError):
     """A section lacks recordings; the message names them with the reasons. `prepared` is what there is."""
@@ -31,10 +33,21 @@ class IncompleteError(RuntimeError):
         lines = [f"  {recording.id}: {reason}" for recording, reason in prepared.failed]
         super().__init__(
             f"{prepared.name.upper()}.DATA ({prepared.dataset}) is incomplete: "
-            f"{len(prepared.failed)} of {plural(prepared.total, 'recording')} missing.\n" + "\n".join(lines) + "\n"
-            "Mend or remove these recordings, leave them out on purpose (a file list, EXCLUSION_LIST), or set "
-            "ALLOW_INCOMPLETE: True; every table then says INCOMPLETE."
+            f"{len(prepared.failed)} of {plural(prepared.total, 'recording')} missing.\n"
+            + "\n".join(lines)
+            + "\n"
+            + mend_or_leave_out([recording.id for recording, _ in prepared.failed], f"{prepared.name.upper()}.DATA.")
         )
+
+
+def mend_or_leave_out(ids: Sequence[str], section: str = "") -> str:
+    """What helps where recordings are missing; the keys as a command line takes them, with `section` before them."""
+    names = ", ".join(f"'{name}'" for name in ids[:NAMED]) + (", ..." if len(ids) > NAMED else "")
+    keys = f'{section}FILTERING.USE_EXCLUSION_LIST=True "{section}FILTERING.EXCLUSION_LIST=[{names}]"'
+    return (
+        f"Mend or remove these recordings, leave them out on purpose ({keys}, or a list), or set "
+        "ALLOW_INCOMPLETE: True; every table then says INCOMPLETE."
+    )
 
 
 @dataclass
