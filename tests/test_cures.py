@@ -431,7 +431,14 @@ CURES = {
 }
 
 
-@pytest.mark.parametrize("kind", CURES)
+SLOW = {  # they take longer than three seconds each
+    "tested on what was learnt", "more folds than people", "images without a rate", "a face that is never lost",
+    "following without looking", "weights of another network", "a picture that moves", "a face elsewhere",
+    "clips longer than videos",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [pytest.param(k, marks=[pytest.mark.slow] * (k in SLOW)) for k in CURES])
 def test_the_remedy_cures(kind, place, capsys):
     """The sentence comes before it and not after it, and the run ends well."""
     case = CURES[kind]
@@ -446,7 +453,6 @@ def test_the_remedy_cures(kind, place, capsys):
 
 
 NOT_RUN = {  # settings that a sentence advises, and no case above takes
-    "LABEL_ALIGN=timestamps": "of the doctor, for frames that are missing: the finding stays, the labels fit",
     "DO_PREPROCESS=False": "which is the default",
     "DO_PREPROCESS=True": "of an entry that vanishes during a run",
     "SYNTHETIC.CODEC=ffv1": "of rendered videos of 4 GB",
