@@ -28,6 +28,7 @@ def entry(tmp_path, name="r1", count=25, seed=0, on_disk=True, **changes):
         "id": name,
         "subject": name[:2],
         "faces": faces,
+        "trace": faces.mean(axis=(1, 2)),
         "times": None,
         "fs": 30.0,
         "signals": {"ppg": Signal(rng.normal(size=max(count, 1)))},

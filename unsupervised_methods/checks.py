@@ -1,7 +1,10 @@
 """The one check every classical method starts with."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
+NAMED = 5  # recordings in a sentence
 GREY = 5e-4  # of the mean level: channels that never differ by more are copies of one; a pulse alone moves them apart
 
 
@@ -10,6 +13,15 @@ def is_grey(rgb: np.ndarray) -> bool:
     rgb = np.asarray(rgb, dtype=float)
     level = np.abs(rgb).mean() if rgb.size else 0.0
     return bool(level > 0 and (np.ptp(rgb, axis=1) <= GREY * level).all())
+
+
+def grey_note(ids: Sequence[str], total: int) -> str:
+    """A sentence that names the recordings without colours, of `total`."""
+    named = ", ".join(ids[:NAMED]) + (", ..." if len(ids) > NAMED else "")
+    return (
+        f"grey or infrared, all three channels are equal: {named} ({len(ids)} of {total}). What compares colours finds "
+        "no pulse there; GREEN reads the brightness."
+    )
 
 
 def checked(rgb: np.ndarray, fs: float, method: str, shortest: int) -> np.ndarray:

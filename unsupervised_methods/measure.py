@@ -79,7 +79,7 @@ def sample_beside(entry: Any, frames: int, labelled: bool, align: str, resample_
     length = min(len(trace), frames)
     times = None if times is None else np.asarray(times, dtype=float)[:length]
     label = None if label is None else label[:length]
-    flags, coverage = describe_flags(entry.flags), entry.flags.get("face_coverage")
+    flags, coverage = describe_flags({**entry.flags, GREY: is_grey(trace)}), entry.flags.get("face_coverage")
     return Sample(
         entry.id, entry.subject, trace[:length], fs, times, label, signal, flags, coverage, entry.info
     )  # fmt: skip

@@ -21,7 +21,7 @@ from evaluation.settings import Settings, read_settings
 from evaluation.summary import Table, constant_mean
 from evaluation.vitals import failures
 from registry import DATASETS, UNSUPERVISED
-from unsupervised_methods.checks import is_grey
+from unsupervised_methods.checks import grey_note, is_grey
 from unsupervised_methods.measure import Sample, classical_tables, read_sample
 from unsupervised_methods.waves import Predictions, write_waves
 
@@ -128,11 +128,7 @@ def _say_grey(samples: Sequence[Sample]) -> None:
     """Name the recordings without colours before any method compares them."""
     grey = [sample.id for sample in samples if is_grey(sample.trace)]
     if grey:
-        named = f"{', '.join(grey[:5])}{', ...' if len(grey) > 5 else ''}"
-        print(
-            f"Warning: grey or infrared, all three channels are equal: {named} ({len(grey)} of {len(samples)}). "
-            f"Methods that compare colours find no pulse there; GREEN reads the brightness."
-        )
+        print(f"Warning: {grey_note(grey, len(samples))}")
 
 
 def long_enough(samples: Sequence[Sample], prepared: Any, exact: Preset) -> list[Sample]:

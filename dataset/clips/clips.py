@@ -17,7 +17,8 @@ from torch.utils.data import Dataset
 from dataset.clips.inputs import ClipOptions, Input, nominal
 from dataset.clips.labels import Label
 from dataset.clips.resampling import at_rate, resampled
-from dataset.clips.track import Camera, Sensors, Track, blank, make_track, open_faces
+from dataset.clips.track import Camera, Sensors, Track, blank, make_track, open_faces, streams_of
+from unsupervised_methods.checks import grey_note, is_grey
 
 OPEN_FILES = 32  # memory maps a worker keeps open: each holds a file descriptor
 KEPT_BYTES = 1 << 28  # of resampled signals that a worker keeps
@@ -87,10 +88,13 @@ class ClipDataset(Dataset):
         self._open: OrderedDict[tuple[int, str, int], np.ndarray] = OrderedDict()
         self._waves: OrderedDict[tuple[int, str], list[np.ndarray]] = OrderedDict()
         self._wave_bytes = 0
+        self._grey: list[str] = []  # recordings whose frames are looked at and have no colours
         self._blank: dict[str, np.ndarray] = {}  # an empty frame of each camera that all recordings lack
         for name in ids:
             self._add(entries(name), None if select is None else select.get(name, ()))
         self._entries = entries if any(isinstance(s, Sensors) for t in self.tracks for s in t.inputs.values()) else None
+        if self._grey:
+            self.notes.append(grey_note(self._grey, len(self.tracks)))
         self._level_labels()
         self._level_inputs(others)
 
@@ -162,6 +166,8 @@ class ClipDataset(Dataset):
         self.clips += [(len(self.tracks), *ranges[number], number) for number in numbers]
         self._bounds += [(0, track.count)] * len(numbers) if wanted is None else _runs([ranges[n] for n in numbers])
         self.tracks.append(track)
+        if any("faces" in streams_of(one, self.options) for one in self.options.inputs) and is_grey(entry.trace):
+            self._grey.append(track.id)
 
     def _agree(self, track: Track, length: int | None) -> dict[str, tuple[float, int | None]]:
         """Rate and length of each input in a clip of `track`; ValueError when they are not those of the others.

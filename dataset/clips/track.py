@@ -205,10 +205,19 @@ def _is_video(entry: Any, one: Input) -> bool:
     return one.name == "video" or any(frames_of(entry, name) is not None for name in one.parts)
 
 
+def _is_bands(one: Input) -> bool:
+    """Whether the data set's mode says what the input is made of."""
+    return one.name == "video" and not one.streams
+
+
+def streams_of(one: Input, options: ClipOptions) -> tuple[str, ...]:
+    """Names of the streams or signals that an input is made of."""
+    return BANDS[options.bands] if _is_bands(one) else one.parts
+
+
 def _side_by_side(entry: Any, one: Input, options: ClipOptions) -> list[Frames]:
     """The arrays that make up the channels; ValueError when one is missing or of another size."""
-    bands = one.name == "video" and not one.streams
-    names = BANDS[options.bands] if bands else one.parts
+    bands, names = _is_bands(one), streams_of(one, options)
     found = [frames_of(entry, name) for name in names]
     if None in found:
         lacking = names[found.index(None)]

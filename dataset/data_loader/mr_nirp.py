@@ -127,7 +127,8 @@ class MRNIRPLoader(BaseLoader):
             if next(stream.raw()).coloured == (self.camera == "RGB"):
                 return stream
         there = ", ".join(stream.place.name for stream in streams) or "nowhere"
-        raise VideoError(f"'{recording.path}' holds no {self.camera} frames (.pgm files lie in: {there}). {AGAIN}")
+        held = f"{'grey' if self.camera == 'RGB' else 'coloured'} .pgm files lie in: {there}"
+        raise VideoError(f"'{recording.path}' holds no {self.camera} frames ({held}). {AGAIN}")
 
 
 def lit(stream: Stream) -> tuple[int, None, int]:

@@ -25,11 +25,13 @@ from dataset.store.disk import CacheError
 from dataset.store.entry import Entry
 from evaluation import figures
 from evaluation.results import RecordingResult, reference_wave, uniform
+from unsupervised_methods.checks import is_grey
 from unsupervised_methods.methods.pos import pos
 
 PROBED = 30  # frames of the raw video that are decoded again: the last of them shows ordinary compression
 SAMPLED, SAMPLE_RATE = 300, 5.0  # faces that are looked at, at most so many a second
 FACE_WIDTH, FRAME_WIDTH = 96, 240  # pixels of the thumbnails
+GREY = "the picture is grey or infrared."
 GRID = 100.0  # Hz: a label sampled faster is read at this rate
 
 
@@ -120,6 +122,7 @@ def findings(entry: Entry, waves: Waves, video: Video, job: Job) -> Iterator[Fin
     yield picture.check_coverage(entry.flags)
     yield picture.check_size(entry.boxes[: len(entry.boxes) * job.crop.do_crop], _growth(job.crop), entry.shape[2:0:-1])
     yield picture.check_several(*_several(entry, video, job.crop))
+    yield picture.check_colour(waves.trace)
     yield picture.check_light(waves.trace, waves.fs, float((faces.max(axis=3) >= 254).mean()))
     yield picture.check_motion(picture.speeds(faces, boxes, times) if len(faces) > 2 else np.empty(0))
     yield picture.check_compression(video)
@@ -161,9 +164,9 @@ def read_waves(entry: Entry) -> Waves:
     """Colours, camera pulse and label of a cache entry."""
     fs, stored = entry.fs, _clock(entry)
     trace = np.stack([uniform(stored, channel, fs)[1] for channel in np.asarray(entry.trace, dtype=float).T], axis=1)
-    waves = Waves(stored[0] + np.arange(len(trace)) / fs, trace, fs, np.empty(0))
+    waves = Waves(stored[0] + np.arange(len(trace)) / fs, trace, fs, np.empty(0), GREY if is_grey(trace) else "")
     try:
-        waves = replace(waves, pulse=-pos(trace, fs))
+        waves = replace(waves, pulse=np.empty(0) if is_grey(trace) else -pos(trace, fs))
     except ValueError as error:
         waves = replace(waves, problem=str(error))
     signal = entry.signals.get(PULSE_WAVE)

@@ -11,6 +11,7 @@ import scipy
 from dataset.doctor.finding import Finding, grade, percent, worst
 from dataset.face.boxes import largest
 from dataset.files.names import plural
+from unsupervised_methods.checks import is_grey
 
 COVERAGE_LOOK, COVERAGE_BAD = 0.95, 0.70  # share of the looked-at time with a face
 LEFT_LOOK, LEFT_BAD = 0.05, 0.30  # share of the looked-at time with the face outside the fixed box
@@ -100,6 +101,14 @@ def check_size(boxes: np.ndarray, factor: float, stored: tuple[int, int]) -> Fin
         "face size", level, f"{text}: few pixels to average, so noise and compression weigh more.",
         "Sit closer or record at a higher resolution; a larger RESIZE does not help.", found,
     )  # fmt: skip
+
+
+def check_colour(trace: np.ndarray) -> Finding:
+    """Whether there are colours to compare in the mean colour `trace` (T, 3)."""
+    if not is_grey(trace):
+        return Finding("colour", "ok", "The three channels differ.")
+    mend = "Record in colour, read the colour camera, or use what needs none: GREEN, or a network made for it."
+    return Finding("colour", "bad", "Grey or infrared: all three channels are equal, and no colours to compare.", mend)
 
 
 def check_light(trace: np.ndarray, fs: float, blown: float) -> Finding:
