@@ -28,9 +28,7 @@ from tests.video_tools import write_video
 
 SEEN = [name for name in NAMES if DATASETS[name].has_video]
 CODECS = {".avi": "ffv1", ".mkv": "ffv1", ".mp4": "h264", ".mov": "h264"}
-OWN = {
-    "MR-NIRP": ["UNSUPERVISED.DATA.CAMERA=NIR"]
-}  # has a grey camera beside, and refuses grey for RGB
+OWN = {"MR-NIRP": ["UNSUPERVISED.DATA.CAMERA=NIR"]}  # has a grey camera beside, and refuses grey for RGB
 SAID = "grey or infrared, all three channels are equal: "
 
 
