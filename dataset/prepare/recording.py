@@ -108,7 +108,8 @@ def _store_faces(
     check_lengths(waves, loader.signals, len(entry) if times is None else len(times), f" of '{recording.path}'")
     check_times(waves, loader.signals, times, len(entry), loader.fs, f" of '{recording.path}'")
     entry.signals = with_clock(waves, finder.times)
-    return {**finder.flags(), **time_flags(times), **length_flags(waves, entry, times)}
+    moved = {"reordered_times": entry.reordered} if entry.reordered else {}
+    return {**finder.flags(), **moved, **time_flags(times), **length_flags(waves, entry, times)}
 
 
 def _store_streams(loader: BaseLoader, recording: Recording, entry: EntryWriter) -> dict[str, Any]:

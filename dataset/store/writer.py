@@ -15,6 +15,7 @@ import numpy as np
 from dataset.data_loader.base import Frames, Recording, Signal
 from dataset.store import disk
 from dataset.store.entry import ENTRY, FORMAT, SIGNALS
+from dataset.store.order import in_order
 from dataset.store.streams import FACES, THERMAL, StreamWriter, check_names, frame_rate
 
 
@@ -94,8 +95,13 @@ class EntryWriter:
         return tuple(self._streams)
 
     def frame_times(self) -> np.ndarray | None:
-        """Times (T,) of the faces so far in seconds, or None when one of them has none."""
-        return None if None in self.times or not self.times else np.array(self.times, dtype=np.float64)
+        """Times (T,) of the faces so far in seconds, as they are shown, or None when one of them has none."""
+        return None if None in self.times or not self.times else in_order(np.array(self.times))[0]
+
+    @property
+    def reordered(self) -> int:
+        """Frames whose time was that of a neighbour."""
+        return 0 if None in self.times or not self.times else in_order(np.array(self.times))[1]
 
     def finish(self) -> None:
         """Write what is left, then everything beside the frames; afterwards the folder is a whole entry."""
