@@ -34,7 +34,8 @@ def _entry(name: str, count: int = 70, bpm: float = 60.0) -> SimpleNamespace:
     faces = rng.integers(60, 190, (count, 16, 16, 3), dtype=np.uint8)
     stats = measure(lambda start, stop: faces[start:stop], count)
     label = Signal(np.sin(2 * np.pi * bpm / 60 * np.arange(count) / FS))
-    return SimpleNamespace(id=name, subject=name, faces=faces, times=None, fs=FS, signals={"ppg": label}, stats=stats)
+    made = {"faces": faces, "trace": faces.mean(axis=(1, 2)), "times": None, "fs": FS, "stats": stats}
+    return SimpleNamespace(id=name, subject=name, signals={"ppg": label}, **made)
 
 
 def _clips(*entries: SimpleNamespace, length: int = 16, select=None, **options) -> ClipDataset:

@@ -129,6 +129,7 @@ def test_physdrive_leaves_out_clips_with_poor_labels(monkeypatch):
             fs=30.0,
             times=None,
             faces=np.zeros((40, 4, 4, 3), np.uint8),
+            trace=np.zeros((40, 3)),
             signals={"ppg": Signal(np.repeat(levels, 10))},
             stats=SimpleNamespace(mean=0.0, std=0.0, diff_std=0.0),
         )
