@@ -21,6 +21,7 @@ from settings.modes import Mode, mode_of
 DOCTOR = Mode("doctor", (), run="dataset.doctor.run:run")  # --doctor: of the data of any mode
 SHARDED = "preprocess"  # what --shard makes of any mode
 USER_ERRORS = (ValueError, OSError, LookupError, ImportError, RuntimeError, MemoryError)
+MERGED = "=> Merging a config file from "  # rPPG-Toolbox's words for a file that is read
 READER_GONE = 141  # exit code
 OWN_VIDEOS = "Folder"  # the reader behind --video: any videos, labels optional
 EXAMPLES = """examples:
@@ -172,7 +173,7 @@ def demo(asked: argparse.Namespace, changed: list[settings.Override]) -> int:
 def run_file(asked: argparse.Namespace, file: str, changed: list[settings.Override]) -> int:
     """Load, check, print and run one file."""
     loaded = settings.read(file, changed, new_paths=asked.synthesize)
-    show(loaded, asked.show_config)
+    show(loaded, asked.show_config, "" if asked.config_file else file)
     if asked.synthesize:
         synthesize(loaded.config)
     _require_folder(Path(loaded.config.LOG.PATH))
@@ -201,17 +202,25 @@ def _speaks() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def show(loaded: settings.Loaded, everything: bool = False) -> None:
-    """Print where the settings come from, those that are no defaults (or `everything`), and what may not be meant."""
+def show(loaded: settings.Loaded, everything: bool = False, own: str = "") -> None:
+    """Print where the settings come from, those that are no defaults (or `everything`), and what may not be meant.
+
+    `own`: the file that was taken because none was named; of its settings only those that were changed are printed.
+    """
     if not _speaks():
         return
-    print(*loaded.log, sep="\n")
+    whole = settings.run_folder(loaded.config) / "config.yaml"
     if everything:
-        print(f"Configuration:\n{loaded.config}\n")
+        print(*loaded.log, f"Configuration:\n{loaded.config}\n", sep="\n")
+    elif own:
+        merged = [line.removeprefix(MERGED) for line in loaded.log if line.startswith(MERGED)]
+        of_files = tuple(f"({Path(file).name})" for file in merged)
+        print(*(line for line in loaded.log if not line.startswith(MERGED)), f"Settings: {own}", sep="\n")
+        print(*(f"  {line}" for line in loaded.changes if not line.endswith(of_files)), sep="\n")
+        print(f"All of them: {whole} (--show_config prints them)\n")
     else:
-        whole = settings.run_folder(loaded.config) / "config.yaml"
-        print("Configuration, where it differs from the defaults:", *(f"  {line}" for line in loaded.changes), sep="\n")
-        print(f"All of it: {whole} (--show_config prints it)\n")
+        print(*loaded.log, "Configuration, where it differs from the defaults:", sep="\n")
+        print(*(f"  {line}" for line in loaded.changes), f"All of it: {whole} (--show_config prints it)\n", sep="\n")
     for warning in loaded.warnings:
         print(f"Warning: {warning}")
     sys.stdout.flush()
