@@ -321,7 +321,7 @@ CURES = {
         lambda place, match: [f"{DATA}.LABEL_ALIGN={match[1]}"],
     ),
     "a video for the other decoder": Case(r"(DECODER): (pyav)", bottom_up),
-    "images without a rate": Case(r"Set FS of the data set, such as (FS)=(30)\.", own_pictures),
+    "images without a rate": Case(r"Set FS of the data set, as in (FS)=(30)\.", own_pictures),
     "milliseconds": Case(r"look like milliseconds: divide them by (\d+)", milliseconds, divide),
     "an entry of another version": Case(
         r"'([^']*subject2)' has format 9.*delete the folder", changed_entry, delete_folder

@@ -188,7 +188,9 @@ class EntryWriter:
             rate = next(filter(None, [*map(signal_rate, self.signals.values()), *self._stream_rates()]), None)
         if not rate:
             if self._video:
-                raise ValueError("nothing says how many frames per second there are. Set FS of the data set, such as FS=30.")
+                raise ValueError(
+                    "nothing says how many frames per second there are. Set FS of the data set, as in FS=30."
+                )
             raise ValueError("nothing says how many samples per second there are. Give a signal `fs` or `times`.")
         return float(rate)
 
