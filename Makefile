@@ -65,4 +65,4 @@ $(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) .versions .pytest_cache .ruff_cache
+	rm -rf $(VENV) .versions .pytest_cache .ruff_cache .hypothesis
