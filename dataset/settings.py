@@ -213,6 +213,17 @@ def _median_of_one(config: CfgNode) -> Iterator[str]:
             yield f"{key} has no effect without DO_DYNAMIC_DETECTION: there is only one box."
 
 
+FILTERS = {"EXCLUSION_LIST": "USE_EXCLUSION_LIST", "TASK_LIST": "SELECT_TASKS"}  # a list -> what switches it on
+
+
+def _filters_that_are_off(config: CfgNode) -> Iterator[str]:
+    for section in used_sections(config):
+        how = config[section].DATA.FILTERING
+        for listed, switch in FILTERS.items():
+            if any(str(name) for name in how[listed]) and not how[switch]:
+                yield f"{section}.DATA.FILTERING.{listed} has no effect without {switch}=True: nothing is left out."
+
+
 # --- Derived names: users' caches, checkpoints and scripts carry them, so every letter stays ------------------------
 
 
@@ -272,7 +283,7 @@ DATA = Owner(
     declare_data,
     checks,
     rules=(check_sections,),
-    warnings=(_median_of_one,),
+    warnings=(_median_of_one, _filters_that_are_off),
     derive=derive,
     later=("D.PREPROCESS.CHUNK_SECONDS", "D.PREPROCESS.CHUNK_STRIDE", "D.FOLD.RECORDINGS"),
 )

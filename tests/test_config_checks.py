@@ -365,6 +365,14 @@ def test_a_split_that_a_mode_cannot_make_is_warned_of(write):
             changed(CLASSICAL, UNSUPERVISED__DATA__PREPROCESS__CROP_FACE__DETECTION={"USE_MEDIAN_FACE_BOX": True}),
             "USE_MEDIAN_FACE_BOX has no effect without DO_DYNAMIC_DETECTION",
         ),
+        (
+            changed(CLASSICAL, UNSUPERVISED__DATA__FILTERING={"EXCLUSION_LIST": ["subject3"]}),
+            "FILTERING.EXCLUSION_LIST has no effect without USE_EXCLUSION_LIST=True",
+        ),
+        (
+            changed(CLASSICAL, UNSUPERVISED__DATA__FILTERING={"TASK_LIST": ["T1"]}),
+            "FILTERING.TASK_LIST has no effect without SELECT_TASKS=True",
+        ),
     ],
 )
 def test_settings_that_run_but_cannot_be_meant_are_warned_of(write, values, wanted):
