@@ -15,11 +15,13 @@ import scipy.io
 from hypothesis import strategies as st
 
 from dataset.files import hdf5, matlab
+from dataset.files.frames import VideoError
 from dataset.files.image_size import image_size
+from dataset.files.images import iter_images
+from dataset.files.limits import MOST_PIXELS
 from dataset.files.pgm import decode
 from dataset.files.reading import open_array, read_json
 from dataset.files.tables import read_table
-from dataset.files.video import MOST_PIXELS, VideoError, iter_images
 from dataset.files.wave_table import read_labels
 from dataset.files.xml import read_columns
 from dataset.files.zips import iter_members, require_stored
