@@ -9,10 +9,12 @@ import numpy as np
 from dataset.files.names import escaped
 from evaluation import figures, tables
 from evaluation.consensus import Answer
-from evaluation.vitals import answer_content, answer_lines
+from evaluation.vitals import answer_content, answer_lines, in_words
+from evaluation.vitals_files import PAGE, say_page, write_page
 
 DRAWN = 6  # recordings in the picture
 COLUMNS = ("recording", "time_s", "interval_ms", "alike")
+_BESIDE = "Each beat is in beats.csv, the answers are in vitals.json."
 _EXPLAINED = (
     "Rate: of windows of 10 s, a second apart; in brackets the middle 90 % of them. Confidence, from 0 to 1: for a "
     "pulse wave the share of the band's power at the rate and its double; for an ECG the share of the time between "
@@ -35,9 +37,13 @@ def publish_answers(folder: Path, title: str, answers: Sequence[Answer], failed:
     if shown and figures.attempt("beats.png", picture, folder / "beats.png", shown[:DRAWN]):
         more = f" of the first {DRAWN} of {len(shown)} recordings" if len(shown) > DRAWN else ""
         drawn = f"\n![Rate by the intervals between beats{more}](beats.png)\n"
+    if write_page(folder, title, answers, {}, dict(failed), in_words, _BESIDE):
+        drawn += f"\nThe answers as a page to look at: [{PAGE}]({PAGE}).\n"
     text = f"# {escaped(title)}\n\n```\n{said}\n```\n{drawn}\n{_EXPLAINED}"
     report = tables.write_text(folder / "report.md", text)
-    print(said, f"Report: {report}", sep="\n")
+    print(said)
+    say_page(folder)
+    print(f"Report: {report}")
     return report
 
 

@@ -7,7 +7,7 @@ right at each level, and how often something without a pulse reaches it, is meas
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -37,6 +37,7 @@ class Answer:
     votes       each voter's own rate       course  the common path; None where no voter had a wave
     fps         samples per second          region  of the face, in words
     beats       of the clearest voter       rhythm  what they say
+    clearest    that voter's name
     """
 
     id: str
@@ -51,6 +52,7 @@ class Answer:
     region: str = ""
     beats: Beats | None = None
     rhythm: Rhythm = Rhythm()
+    clearest: str = ""
 
     @property
     def reliable(self) -> bool:
@@ -82,6 +84,7 @@ def answer(voters: Mapping[str, RecordingResult], preset: Preset, coverage: floa
     return replace(
         empty, rate=common.rate, interval=interval(common, share), confidence=agreement * share, votes=votes,
         course=common, beats=beats, rhythm=said, reason=_reason(agreement, share, votes, coverage, said),
+        clearest=clearest,
     )  # fmt: skip
 
 
@@ -94,12 +97,16 @@ def _rhythm(voter: RecordingResult, preset: Preset, common: Course) -> tuple[Bea
 
 def joint(found: Mapping[str, Spectra]) -> tuple[Course, dict[str, Course], float]:
     """The path through the mean of the voters' spectra, each voter's own, and the part of these beside it."""
-    every = list(found.values())
-    quality = np.median([one.quality for one in every], axis=0)
-    common = course(replace(every[0], power=np.mean([one.power for one in every], axis=0), quality=quality))
+    common = course(together(list(found.values())))
     own = {name: course(one) for name, one in found.items()}
     near = [np.abs(one.rates - common.rates) <= NEAR for one in own.values()]
     return common, own, float(np.mean(near))
+
+
+def together(found: Sequence[Spectra]) -> Spectra:
+    """The mean of the voters' spectra, and the median of what each rate's quality is."""
+    quality = np.median([one.quality for one in found], axis=0)
+    return replace(found[0], power=np.mean([one.power for one in found], axis=0), quality=quality)
 
 
 def power_share(found: Course) -> float:

@@ -15,6 +15,7 @@ from evaluation.kinds.pulse import Compared
 from evaluation.report import Section, add_links, incomplete, print_comparison, write_report
 from evaluation.tables import completeness
 from evaluation.vitals import answer_lines, failures, write_vitals
+from evaluation.vitals_files import say_page
 
 UNREADABLE = (ValueError, OSError, DamagedEntryError)  # of one recording: its labels, its clock, its files
 
@@ -260,10 +261,11 @@ def rates(
     """Videos without labels: write and print rates instead of errors."""
     path = write_vitals(
         names.folder, names.title, found.every, failed, flags=found.flags, examples=found.examples, left_out=left_out,
-        answers=found.answers,
+        answers=found.answers, views=found.views,
     )  # fmt: skip
     _link_others(path, names)
     print(answer_lines(found.answers, found.every, failed))
+    say_page(names.folder)
     print(f"Report: {path}")
     return path
 

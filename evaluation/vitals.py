@@ -11,6 +11,8 @@ from evaluation.consensus import LEVEL, Answer
 from evaluation.results import UNLABELLED, RecordingResult
 from evaluation.rhythm import Rhythm
 from evaluation.summary import Table
+from evaluation.view import View
+from evaluation.vitals_files import PAGE, write_page
 
 COLUMNS = (
     "recording", "subject", "method", "status", "window", "start_s", "seconds", "rate_bpm", "quality_db", "note",
@@ -167,8 +169,11 @@ def write_vitals(
     examples: Mapping[str, RecordingResult] | None = None,
     left_out: Sequence[tuple[str, str]] = (),
     answers: Sequence[Answer] = (),
+    views: Mapping[str, View] | None = None,
 ) -> Path:
     """Write vitals.json, vitals.csv, report.md and an example picture to `folder`; returns the path of report.md.
+
+    With `answers` vitals.html, and of each recording in `views` its wave in the folder waveforms.
 
     `results`: one table per method. `flags`: recording -> what is unusual about it (a face part of the time).
     `left_out`: (id, reason) of recordings that nobody wanted rated.
@@ -186,6 +191,9 @@ def write_vitals(
         "waveform.png", pictures.waveform, folder / "waveform.png", dict(examples), results[0].preset
     ):
         drawn = "\n![Filtered wave and its spectrum](waveform.png)\n"
+    told = [one for one in answers if one.id not in missing]
+    if told and write_page(folder, title, told, views or {}, missing, in_words, _BESIDE):
+        drawn += f"\nThe answers as a page to look at: [{PAGE}]({PAGE}); the waves are in `waveforms`.\n"
     text = _markdown(title, results, lost, flags, left_out, answers) + drawn
     return tables.write_text(folder / "report.md", text)
 
@@ -215,6 +223,7 @@ def _markdown(
     )
 
 
+_BESIDE = "The waves are in the folder waveforms, the answers in vitals.json, all methods in report.md."
 _EXPLAINED = (
     "Rate: median of the best path through windows of 10 s. In brackets the middle 90 % of the rates along it, "
     "widened by what one window leaves open. Confidence, from 0 to 1: the share of the band's power at the rate and "

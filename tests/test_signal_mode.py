@@ -98,7 +98,15 @@ def test_files_are_answered_one_by_one(tmp_path, capsys):
     assert by_name["good"]["hrv"]["rmssd_ms"] > 0 and by_name["noise"]["heart_rate_bpm"] is None
     assert content["failed"][0]["recording"] == "broken" and "broken.csv" in content["failed"][0]["reason"]
     files = {path.name for path in (tmp_path / "log").rglob("*") if path.is_file()}
-    assert files >= {"vitals.json", "beats.csv", "beats.png", "report.md", "config.yaml", "environment.json"}
+    assert files >= {
+        "vitals.json",
+        "vitals.html",
+        "beats.csv",
+        "beats.png",
+        "report.md",
+        "config.yaml",
+        "environment.json",
+    }
 
 
 def test_a_rate_is_told_for_a_table_without_times(tmp_path, capsys):

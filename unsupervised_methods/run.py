@@ -14,15 +14,17 @@ from dataset.signals import PULSE_WAVE
 from evaluation import pictures, publish
 from evaluation.consensus import VOTERS
 from evaluation.kinds.base import PLOTS, Head, Names
-from evaluation.kinds.pulse import CONSTANT, Compared, answers
+from evaluation.kinds.pulse import CONSTANT, Compared, answers, views
 from evaluation.presets import Preset
 from evaluation.results import RecordingResult
 from evaluation.settings import Settings, read_settings
 from evaluation.summary import Table, constant_mean
 from evaluation.vitals import failures
+from evaluation.vitals_page import SHOWN
 from registry import DATASETS, UNSUPERVISED
 from unsupervised_methods.checks import grey_note, is_grey
 from unsupervised_methods.measure import Sample, classical_tables, read_sample
+from unsupervised_methods.portraits import Portraits, portraits
 from unsupervised_methods.waves import Predictions, write_waves
 
 NAMED = 10  # recordings without a pulse that the last line names
@@ -54,7 +56,8 @@ def run(config: Any) -> Path:
         return _errors(names, methods, samples, failed, settings, left_out, allow, keep)
     names = replace(names, title=f"Pulse of {names.id}")
     region = described(config.UNSUPERVISED.DATA.PREPROCESS)
-    report, lost, doubtful = _vitals(names, methods, samples, failed, settings, left_out, region, keep)
+    photos = partial(portraits, prepared, config.UNSUPERVISED.DATA)
+    report, lost, doubtful = _vitals(names, methods, samples, failed, settings, left_out, region, keep, photos)
     _move_failed(prepared, lost)
     prepared.check()
     if doubtful and not prepared.allow_incomplete:
@@ -227,8 +230,9 @@ def _vitals(
     left_out: Sequence[tuple[str, str]],
     region: str,
     keep: Callable[[Predictions], Any],
+    photos: Callable[[str], Portraits],
 ) -> tuple[Path, dict[str, str], list[str]]:
-    """Every recording's answer on screen, its rate by every method in files.
+    """Every recording's answer on screen, its rate by every method in files; `photos` of a recording are shown.
 
     Returns the report, recordings without any rate and why, and those without a reliable pulse.
     """
@@ -243,9 +247,13 @@ def _vitals(
     shown = next((name for name in VOTERS if name in measured), next(iter(methods)))
     rated = [one for one in measured[shown][1] if one.id not in lost]
     rated.sort(key=lambda one: (one.id in doubtful, one.id in flags))
+    waves = {name: results for name, (_, results) in measured.items()}
+    seen = views(given, waves, settings)
+    drawn = {one.id for one in given[:SHOWN]}
     found = Compared(
         tables, {shown: rated[0]} if rated else {}, judged=False, flags=flags,
         answers=tuple(replace(one, region=region) for one in given),
+        views={id: replace(one, photos=photos(id)) if id in drawn else one for id, one in seen.items()},
     )  # fmt: skip
     return publish.rates(found, failed, names, left_out), lost, doubtful
 

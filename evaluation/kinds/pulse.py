@@ -21,6 +21,7 @@ from evaluation.metrics import UNITS
 from evaluation.results import RecordingResult
 from evaluation.settings import Settings
 from evaluation.summary import Table, constant_mean, evaluate, pooled
+from evaluation.view import View, view
 from registry import KINDS, UNSUPERVISED
 from unsupervised_methods.measure import Sample, classical_tables, sample_beside
 
@@ -34,7 +35,7 @@ class Compared:
 
     judged  whether anything is known of the true rates; otherwise the tables hold rates alone
     flags   what is unusual about recordings, in words
-    answers one per recording, where nothing is known of the true rates
+    answers one per recording, where nothing is known of the true rates; views: what is drawn of them, by recording
     drawn   Bland-Altman plots: how their files' names start -> the method; {}: the first method, named after the run
     """
 
@@ -43,6 +44,7 @@ class Compared:
     judged: bool = True
     flags: Mapping[str, str] = field(default_factory=dict)
     answers: tuple[Answer, ...] = ()
+    views: Mapping[str, View] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     drawn: Mapping[str, str] = field(default_factory=dict)
 
@@ -175,9 +177,10 @@ def _rates(results: Sequence[RecordingResult], samples: Sequence[Sample], head: 
     how = replace(head.settings, preset=head.settings.exact, metrics=[])
     own = evaluate(head.method, results, [how.exact], how.estimator, how.window_seconds, ())
     flags = {sample.id: sample.flags for sample in samples if sample.flags}
+    given = answers({head.method: results}, samples, how)
     return Compared(
         {head.method: own} | _classical(samples, how), {head.method: results[0]}, judged=False, flags=flags,
-        answers=answers({head.method: results}, samples, how),
+        answers=given, views=views(given, {head.method: results}, how),
     )  # fmt: skip
 
 
@@ -188,11 +191,7 @@ def answers(
 
     A voter that has nothing to say of a recording leaves it without a number.
     """
-    voters = [name for name in VOTERS if name in by_method] or list(by_method)
-    found: dict[str, dict[str, RecordingResult]] = {}
-    for name in voters:
-        for result in by_method[name]:
-            found.setdefault(result.id, {})[name] = result
+    voters, found = votes(by_method)
     faces = {sample.id: sample.coverage for sample in samples}
     silent = f"not all of {', '.join(voters)} can be computed from its colours; vitals.csv says why"
     return tuple(
@@ -201,6 +200,27 @@ def answers(
         else Answer(id, reason=silent, band=how.exact.band)
         for id in faces or found
     )
+
+
+def votes(
+    by_method: Mapping[str, Sequence[RecordingResult]],
+) -> tuple[list[str], dict[str, dict[str, RecordingResult]]]:
+    """The methods that vote, and what those found in each recording."""
+    voters = [name for name in VOTERS if name in by_method] or list(by_method)
+    found: dict[str, dict[str, RecordingResult]] = {}
+    for name in voters:
+        for result in by_method[name]:
+            found.setdefault(result.id, {})[name] = result
+    return voters, found
+
+
+def views(
+    given: Sequence[Answer], by_method: Mapping[str, Sequence[RecordingResult]], how: Settings
+) -> dict[str, View]:
+    """What is drawn of each recording in `given` whose voters have waves."""
+    _, found = votes(by_method)
+    made = {one.id: view(one, found[one.id], how.exact) for one in given if one.id in found}
+    return {name: one for name, one in made.items() if one is not None}
 
 
 def mean_rate(entries: Iterable[Any], settings: Settings) -> float | None:
