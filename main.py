@@ -15,6 +15,7 @@ from typing import Any
 
 import config as settings
 from dataset import faults
+from dataset.own_videos import own_videos
 from registry import DATASETS, DETECTORS, KINDS, METHODS, METRICS, MODES, UNSUPERVISED, import_plugin
 from settings.modes import Mode, mode_of
 
@@ -23,7 +24,6 @@ SHARDED = "preprocess"  # what --shard makes of any mode
 USER_ERRORS = (ValueError, OSError, LookupError, ImportError, RuntimeError, MemoryError)
 MERGED = "=> Merging a config file from "  # rPPG-Toolbox's words for a file that is read
 READER_GONE = 141  # exit code
-OWN_VIDEOS = "Folder"  # the reader behind --video: any videos, labels optional
 EXAMPLES = """examples:
   python main.py                                               the synthetic demo: classical methods
   python main.py --config_file configs/demo/physnet.yaml       train and test PhysNet on synthetic faces
@@ -146,7 +146,7 @@ def run(asked: argparse.Namespace) -> int:
     """Run what the file, the videos or the demo say."""
     file, changed = asked.config_file, [*overrides(asked), *asked.override]
     if asked.video:
-        file, own = video_run(file, asked.video, changed)
+        file, own = own_videos(file, asked.video, changed)
         changed = [*overrides(asked), *own, *asked.override]
     if asked.signal:
         file = file or str(settings.DEFAULT_FILE.with_name("own_signals.yaml"))
@@ -224,34 +224,6 @@ def show(loaded: settings.Loaded, everything: bool = False, own: str = "") -> No
     for warning in loaded.warnings:
         print(f"Warning: {warning}")
     sys.stdout.flush()
-
-
-def video_run(file: str | None, videos: list[str], changed: list[str]) -> tuple[str, list[settings.Override]]:
-    """The file and the settings by which a run reads `videos` and nothing else; `changed`: what else was asked for."""
-    file = file or str(settings.DEFAULT_FILE.with_name("own_videos.yaml"))
-    root, names = _together(videos)
-    mode = mode_of(settings.read(file, changed).config)
-    if not mode.video:
-        raise ValueError(f"--video measures, it cannot train: {file} has TOOLBOX_MODE {mode.name}. Use only_test.")
-    whole = {"DATASET": OWN_VIDEOS, "DATA_PATH": root, "VIDEOS": names, "BEGIN": 0.0, "END": 1.0, "FS": 0}
-    whole |= {
-        "EXP_DATA_NAME": "",
-        "FILE_LIST_PATH": settings.DEFAULT_FILE_LIST,
-        "FOLD": {"FOLD_NAME": "", "FOLD_PATH": "", "SUBJECTS": []},
-    }
-    return file, [(f"{mode.video}.DATA.{key}", value) for key, value in whole.items()]
-
-
-def _together(videos: list[str]) -> tuple[str, list[str]]:
-    """The folder that holds all `videos`, and their paths in it; one alone is the root itself, with no paths."""
-    missing = [video for video in videos if not Path(video).exists()]
-    if missing:
-        raise FileNotFoundError(f"--video {' '.join(missing)}: no such file or folder.")
-    places = list(dict.fromkeys(os.path.abspath(video) for video in videos))
-    if len(places) == 1:
-        return videos[0], []
-    root = os.path.commonpath([os.path.dirname(place) for place in places])
-    return root, [os.path.relpath(place, root) for place in places]
 
 
 def synthesize(config: Any) -> None:

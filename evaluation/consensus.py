@@ -59,6 +59,11 @@ class Answer:
         """Whether the rate may be believed."""
         return not self.reason
 
+    @property
+    def heart_rate(self) -> float:
+        """The rate (bpm) where it may be believed, else NaN."""
+        return self.rate if self.reliable else math.nan
+
 
 def answer(voters: Mapping[str, RecordingResult], preset: Preset, coverage: float | None = None) -> Answer:
     """The answer of `voters` (name -> what it found in one recording) in the band of `preset`.

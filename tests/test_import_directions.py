@@ -24,15 +24,16 @@ LEVELS = [  # from the lowest to the highest; the longest prefix counts; a modul
     ("evaluation", "unsupervised_methods.measure"),  # measure: from colour to rates, without the mode
     ("dataset.doctor", "dataset.run", "unsupervised_methods"),
     ("neural_methods",),
-    ("main",),
+    ("main", "pulsescope"),
 ]
 OURS = {prefix.split(".")[0] for level in LEVELS for prefix in level}
 EXCEPTIONS = {  # (module, imported) -> the reason
     ("dataset.clips.references", "evaluation.ecg"): "pure array functions: the R peaks that a pulse is judged by",
 }
 TORCH_FREE = (
-    "config", "main", "registry", "settings", "unsupervised_methods", "dataset.data_loader", "dataset.face",
-    "dataset.files", "dataset.prepare", "dataset.run", "dataset.settings", "dataset.store", "dataset.synthetic",
+    "config", "main", "pulsescope", "registry", "settings", "unsupervised_methods", "dataset.data_loader",
+    "dataset.face", "dataset.files", "dataset.prepare", "dataset.run", "dataset.settings", "dataset.store",
+    "dataset.synthetic",
 )  # fmt: skip
 NEEDS_TORCH = (
     "dataset.face.networks",  # imported when such a detector is built

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 import main
+from dataset.own_videos import READER
 from tests.main_tools import TESTING, classical_file, modes_that_note
 
 x = pytest.fixture(classical_file)
@@ -20,7 +21,7 @@ def test_video_runs_the_classical_methods_on_it(tmp_path, ran):
     video.touch()
     assert main.main(["--video", str(video)]) == 0
     data = ran[0].UNSUPERVISED.DATA
-    assert (data.DATASET, data.DATA_PATH) == (main.OWN_VIDEOS, str(video))
+    assert (data.DATASET, data.DATA_PATH) == (READER, str(video))
 
 
 def test_video_replaces_the_data_of_a_test(tmp_path, ran):
@@ -29,7 +30,7 @@ def test_video_replaces_the_data_of_a_test(tmp_path, ran):
     path.write_text(yaml.safe_dump(TESTING))
     assert main.main(["--video", str(tmp_path), "--config_file", str(path)]) == 0
     data = ran[0].TEST.DATA
-    assert (data.DATASET, data.DATA_PATH, data.BEGIN, data.FS) == (main.OWN_VIDEOS, str(tmp_path), 0.0, 0)
+    assert (data.DATASET, data.DATA_PATH, data.BEGIN, data.FS) == (READER, str(tmp_path), 0.0, 0)
 
 
 def made(folder: Path, *names: str) -> list[str]:

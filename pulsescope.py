@@ -1,0 +1,11 @@
+"""PulseScope from Python: `measure` answers for videos, `Session` for frames as they come.
+
+from pulsescope import measure
+print(measure("clip.mp4").heart_rate)
+"""
+
+from evaluation.consensus import Answer
+from unsupervised_methods.door import measure
+from unsupervised_methods.live import Session
+
+__all__ = ["Answer", "Session", "measure"]

@@ -1,0 +1,97 @@
+"""Answers for videos from Python, as `--video` gives them, without printing and without files in the working folder."""
+
+import contextlib
+import io
+import logging
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from config import read
+from dataset.files.frames import VideoError
+from dataset.own_videos import own_videos
+from evaluation.consensus import VOTERS, Answer
+from evaluation.kinds.pulse import answers
+from evaluation.settings import Settings, read_settings
+from registry import UNSUPERVISED
+from unsupervised_methods.measure import Sample, native_rows
+from unsupervised_methods.run import described, read_samples
+
+logger = logging.getLogger("pulsescope")
+
+Place = str | os.PathLike
+
+
+def measure(
+    videos: Place | Sequence[Place], cache: Place | None = None, settings: Sequence[str] = ()
+) -> Answer | dict[str, Answer]:
+    """The answer for a video file; for a folder or a list of files and folders one per recording, by its name.
+
+    Where the pulse is too uncertain `reliable` is False, `reason` says why and `heart_rate` is NaN. `cache`: a folder
+    that keeps the faces for the next call; None: nothing is kept. `settings`: KEY=VALUE, as on the command line.
+
+    FileNotFoundError for a file that is not there, ConfigError for settings that cannot be. VideoError (a ValueError)
+    for a single video that cannot be read or shows no face; among several such a one is an answer with that reason.
+    """
+    single = isinstance(videos, str | os.PathLike)
+    places = [os.fspath(videos)] if single else [os.fspath(place) for place in videos]
+    if not places:
+        return {}
+    if missing := [place for place in places if not Path(place).exists()]:
+        raise FileNotFoundError(f"{', '.join(missing)}: no such file or folder.")
+    with tempfile.TemporaryDirectory(prefix="pulsescope-") as scratch, _silent():
+        kept = Path(cache).absolute() if cache is not None else Path(scratch) / "cache"
+        config = _configuration(places, kept, Path(scratch) / "log", settings)
+        found = _measured(config)
+    if not (single and Path(places[0]).is_file()):
+        return found
+    for only in found.values():
+        if only.band[0] > 0:  # it was measured
+            return only
+        raise VideoError(only.reason)
+    raise VideoError(f"'{places[0]}' is left out by the settings: {', '.join(settings)}.")
+
+
+def answer_of(sample: Sample, how: Settings) -> Answer:
+    """What the voters say of the colours of one recording."""
+    made = {name: native_rows(UNSUPERVISED[name], [sample], how) for name in VOTERS}
+    silent = [rows[0].note for rows, results in made.values() if not results]
+    found = answers({name: results for name, (_, results) in made.items()}, [sample], how)[0]
+    return replace(found, reason=silent[0]) if silent else found
+
+
+def _configuration(places: Sequence[str], cache: Path, log: Path, settings: Sequence[str]) -> Any:
+    """The settings of a run on these videos that writes into `cache` and nowhere else."""
+    inside = [("UNSUPERVISED.DATA.CACHED_PATH", str(cache)), ("LOG.PATH", str(log))]
+    file, own = own_videos(None, places, [*inside, *settings])
+    return read(file, [*inside, *own, *settings]).config
+
+
+def _measured(config: Any) -> dict[str, Answer]:
+    """An answer per recording, also of those that failed, in the order of the recordings."""
+    from dataset.prepare.section import IncompleteError, prepare
+
+    data, how = config.UNSUPERVISED.DATA, read_settings(config, "UNSUPERVISED")
+    how = replace(how, preset=how.exact, metrics=[])
+    try:
+        prepared = prepare(data, "unsupervised", config)
+    except IncompleteError as error:
+        prepared = error.prepared
+    samples, region = read_samples(prepared, data), described(data.PREPROCESS)
+    found = {one.id: replace(answer_of(one, how), region=region) for one in samples}
+    return found | {recording.id: Answer(recording.id, reason=reason) for recording, reason in prepared.failed}
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """What is printed within the block goes to the log called pulsescope, as information."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            yield
+    finally:
+        for line in said.getvalue().splitlines():
+            logger.info("%s", line)
