@@ -44,7 +44,7 @@ def test_a_video_has_an_answer_in_silence(folder, silence, caplog):
     caplog.set_level(logging.INFO, "pulsescope")
     found = measure(folder / "clip.mp4")
     assert found.reliable and found.heart_rate == pytest.approx(BPM, abs=2) and found.region == "face box x 0.7"
-    assert any("Preprocessed 1 recordings" in line for line in caplog.messages)
+    assert any("Preprocessed 1 recording:" in line for line in caplog.messages)
 
 
 def test_several_videos_cost_each_other_nothing(folder, silence):
