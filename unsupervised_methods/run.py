@@ -24,7 +24,8 @@ from evaluation.vitals_page import SHOWN
 from registry import DATASETS, UNSUPERVISED
 from unsupervised_methods.checks import grey_note, is_grey
 from unsupervised_methods.measure import Sample, classical_tables, read_sample
-from unsupervised_methods.portraits import Portraits, portraits
+from unsupervised_methods.overlay import write_overlays
+from unsupervised_methods.portraits import portraits
 from unsupervised_methods.waves import Predictions, write_waves
 
 NAMED = 10  # recordings without a pulse that the last line names
@@ -52,12 +53,12 @@ def run(config: Any) -> Path:
     names = _names(config).marked(prepared.rendered)
     keep = partial(write_waves, config, samples=samples)
     if labelled:
+        if config.UNSUPERVISED.OVERLAY:
+            print("No overlay: recordings with labels are compared with these, and get no answer of their own.")
         allow = bool(prepared.allow_incomplete)
         return _errors(names, methods, samples, failed, settings, left_out, allow, keep)
     names = replace(names, title=f"Pulse of {names.id}")
-    region = described(config.UNSUPERVISED.DATA.PREPROCESS)
-    photos = partial(portraits, prepared, config.UNSUPERVISED.DATA)
-    report, lost, doubtful = _vitals(names, methods, samples, failed, settings, left_out, region, keep, photos)
+    report, lost, doubtful = _vitals(config, prepared, names, methods, samples, failed, settings, left_out, keep)
     _move_failed(prepared, lost)
     prepared.check()
     if doubtful and not prepared.allow_incomplete:
@@ -222,21 +223,21 @@ def _flag_notes(samples: Sequence[Sample]) -> list[str]:
 
 
 def _vitals(
+    config: Any,
+    prepared: Any,
     names: Names,
     methods: dict[str, Callable],
     samples: Sequence[Sample],
     failed: list[tuple[str, str]],
     settings: Settings,
     left_out: Sequence[tuple[str, str]],
-    region: str,
     keep: Callable[[Predictions], Any],
-    photos: Callable[[str], Portraits],
 ) -> tuple[Path, dict[str, str], list[str]]:
-    """Every recording's answer on screen, its rate by every method in files; `photos` of a recording are shown.
+    """Every recording's answer on screen, its rate by every method in files, the video with both where asked for.
 
     Returns the report, recordings without any rate and why, and those without a reliable pulse.
     """
-    only_exact = replace(settings, preset=settings.exact, metrics=[])
+    data, only_exact = config.UNSUPERVISED.DATA, replace(settings, preset=settings.exact, metrics=[])
     measured = {name: classical_tables(name, method, samples, only_exact) for name, method in methods.items()}
     tables = {name: made for name, (made, _) in measured.items()}
     keep({name: results for name, (_, results) in measured.items()})
@@ -250,12 +251,16 @@ def _vitals(
     waves = {name: results for name, (_, results) in measured.items()}
     seen = views(given, waves, settings)
     drawn = {one.id for one in given[:SHOWN]}
+    photos = {id: portraits(prepared, data, id) for id in seen if id in drawn}
     found = Compared(
         tables, {shown: rated[0]} if rated else {}, judged=False, flags=flags,
-        answers=tuple(replace(one, region=region) for one in given),
-        views={id: replace(one, photos=photos(id)) if id in drawn else one for id, one in seen.items()},
+        answers=tuple(replace(one, region=described(data.PREPROCESS)) for one in given),
+        views={id: replace(one, photos=photos.get(id, ())) for id, one in seen.items()},
     )  # fmt: skip
-    return publish.rates(found, failed, names, left_out), lost, doubtful
+    report = publish.rates(found, failed, names, left_out)
+    if config.UNSUPERVISED.OVERLAY:
+        write_overlays(names.folder / "overlay", prepared, data, [(one, seen.get(one.id)) for one in found.answers])
+    return report, lost, doubtful
 
 
 def _prepare(config: Any) -> Any:

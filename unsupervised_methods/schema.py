@@ -21,6 +21,7 @@ def unsupervised_section() -> CfgNode:
     node.METHOD = []  # names in the order they run; `--list` shows them
     node.METRICS = []  # as TEST.METRICS
     node.OUTPUT_SAVE_DIR = ""  # waves as CSV, where set as pickles, too; '': <LOG.PATH>/<EXP_DATA_NAME>/saved_outputs
+    node.OVERLAY = False  # of videos without labels: the video with region, wave and rate drawn in (--overlay)
     return node
 
 
@@ -32,6 +33,18 @@ def check_labels(loaded: Loaded) -> None:
         raise loaded.error(PSEUDO, "is True, but a classical method is judged by measured labels. Set it to False.")
 
 
+def check_overlay(loaded: Loaded) -> None:
+    """ConfigError where no classical method measures what would be drawn."""
+    config = loaded.config
+    if config.UNSUPERVISED.OVERLAY and mode_of(config).video != "UNSUPERVISED":
+        problem = (
+            f"is True, but TOOLBOX_MODE {config.TOOLBOX_MODE} draws nothing into videos: use --video without a file."
+        )
+        raise loaded.error("UNSUPERVISED.OVERLAY", problem)
+
+
 CHECKS: dict[str, Check] = {"UNSUPERVISED.METHOD": each(registered(UNSUPERVISED), filled=True)}
 
-CLASSICAL = Owner(declare_classical, lambda: CHECKS, rules=(check_labels,))
+CLASSICAL = Owner(
+    declare_classical, lambda: CHECKS, rules=(check_labels, check_overlay), later=("UNSUPERVISED.OVERLAY",)
+)
