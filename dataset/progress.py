@@ -67,4 +67,7 @@ class Lines:
         self.last = time.monotonic()
         of = "" if self.total is None else f"/{self.total}"
         seconds = self.last - self.start
-        print(f"{self.desc}: {self.done}{of} {self.unit}{self.postfix}, {seconds:.1f} s", file=sys.stderr, flush=True)
+        left = seconds * (self.total - self.done) / self.done if self.total and self.done else 0.0
+        more = f", about {left:.0f} s left" if left > 0 else ""
+        text = f"{self.desc}: {self.done}{of} {self.unit}{self.postfix}, {seconds:.1f} s{more}"
+        print(text, file=sys.stderr, flush=True)

@@ -63,7 +63,9 @@ def seen(fs=30.0):
     found = votes(skin(72.0, 8.0), fs)
     one = answer(found, EXACT)
     count = round(8 * fs)
-    entry = SimpleNamespace(trace=np.zeros((count, 3)), fs=fs, times=None, boxes=np.tile([4, 4, 30, 20], (count, 1)))
+    entry = SimpleNamespace(
+        trace=np.zeros((count, 3)), fs=fs, times=None, flags={}, boxes=np.tile([4, 4, 30, 20], (count, 1))
+    )
     return one, view(one, found, EXACT), entry
 
 

@@ -6,9 +6,13 @@ import sys
 import pytest
 
 from dataset import progress
+from dataset.face.crop import FaceCrop
+from dataset.prepare.recording import preprocess_recording
 from dataset.progress import show_progress
-from registry import METHODS
+from dataset.store.cache import Cache
+from registry import DATASETS, METHODS
 from tests.trainer_tools import ToyClips, tiny_config
+from tests.video_tools import moving_face, write_video
 
 
 class Terminal(io.StringIO):
@@ -38,6 +42,19 @@ def test_long_work_says_so_now_and_then(capsys, monkeypatch):
         "Work: 1/3 things",
         "Work: 2/3 things",
     ]
+
+
+def test_a_long_video_says_how_far_it_is_and_how_long_it_will_take(tmp_path, capsys, monkeypatch):
+    """Its own frames are counted, not only recordings; none of it where another process is asked to be silent."""
+    monkeypatch.setattr(progress, "INTERVAL", 0.0)
+    write_video(tmp_path / "clip.mp4", moving_face(6), "h264")
+    loader, crop, cache = DATASETS["Folder"]({}), FaceCrop(size=(8, 8)), Cache(tmp_path / "cache", {})
+    (recording,) = loader.recordings(tmp_path)
+    preprocess_recording(loader, recording, crop, cache)
+    assert not capsys.readouterr().err
+    preprocess_recording(loader, recording, crop, cache, silent=False)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("clip: 1/6 frames, ") and lines[0].endswith(" s left") and len(lines) == 5
 
 
 def test_work_that_breaks_off_is_not_called_done(capsys):

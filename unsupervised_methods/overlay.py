@@ -30,7 +30,6 @@ SHOWN = 6.0  # s of the wave below the picture, up to the frame
 STRIP = 0.16  # of the height, for the wave
 REGION, WAVE, SURE, UNSURE = (60, 220, 60), (255, 90, 80), (255, 255, 255), (255, 200, 80)  # RGB
 UNREADABLE = (ValueError, OSError, RuntimeError, av.error.FFmpegError)  # of one video; the others go on
-ASSUMED_FS = 30.0  # where nothing says how fast frames follow
 
 
 def write_overlays(folder: Path, prepared: Any, data: Any, found: list[tuple[Answer, View | None]]) -> list[Path]:
@@ -60,10 +59,11 @@ def write_overlays(folder: Path, prepared: Any, data: Any, found: list[tuple[Ans
 def write_overlay(path: Path, frames: Iterator[Frame], entry: Any, one: Answer, seen: View) -> Path:
     """Write `frames` with what `one` and `seen` say of them to `path`; `entry` holds boxes and times of its faces."""
     clock = np.arange(len(entry.trace)) / entry.fs if entry.times is None else np.asarray(entry.times, float)
+    dropped = "lost_frames_dropped" in entry.flags  # else the entry's times are the frames', in order
     painter = Painter(one, seen, clock, entry.boxes)
     with replacing(path, ending=".mp4") as temporary, contextlib.closing(Writer(temporary, entry.fs)) as writer:
         for index, frame in enumerate(show_progress(frames, one.id, len(clock), "frames", keep=False)):
-            time = index / (entry.fs or ASSUMED_FS) if frame.time is None else frame.time
+            time = frame.time if dropped and frame.time is not None else clock[min(index, len(clock) - 1)]
             writer.add(painter.paint(np.array(frame.rgb()), time), time)
     return path
 

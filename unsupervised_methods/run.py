@@ -10,6 +10,7 @@ import numpy as np
 
 from dataset.clips.references import reference_notes
 from dataset.files.names import plural
+from dataset.own_videos import READER
 from dataset.signals import PULSE_WAVE
 from evaluation import pictures, publish
 from evaluation.consensus import VOTERS
@@ -57,7 +58,8 @@ def run(config: Any) -> Path:
             print("No overlay: recordings with labels are compared with these, and get no answer of their own.")
         allow = bool(prepared.allow_incomplete)
         return _errors(names, methods, samples, failed, settings, left_out, allow, keep)
-    names = replace(names, title=f"Pulse of {names.id}")
+    data = config.UNSUPERVISED.DATA
+    names = replace(names, title=f"Pulse of {Path(data.DATA_PATH).name if data.DATASET == READER else names.id}")
     report, lost, doubtful = _vitals(config, prepared, names, methods, samples, failed, settings, left_out, keep)
     _move_failed(prepared, lost)
     prepared.check()

@@ -17,9 +17,10 @@ from dataset.data_loader.base import BaseLoader, Recording, Signal
 from dataset.face.crop import FaceCrop, FaceFinder
 from dataset.files.decoding import decoding
 from dataset.files.frames import VideoError, as_frame
-from dataset.files.names import plural
+from dataset.files.names import plural, shown
 from dataset.files.opened import Opened, noting
 from dataset.files.reading import AGAIN, told
+from dataset.files.video import frame_count
 from dataset.prepare.checks import (
     check_lengths,
     check_returned,
@@ -52,10 +53,13 @@ class SkipRecording(Exception):
     """Raised by a loader for a recording that is deliberately not used; the text is the reason."""
 
 
-def preprocess_recording(loader: BaseLoader, recording: Recording, crop: FaceCrop, cache: Cache) -> None:
+def preprocess_recording(
+    loader: BaseLoader, recording: Recording, crop: FaceCrop, cache: Cache, silent: bool = True
+) -> None:
     """Read and store one recording. Safe to repeat and to run anywhere: the entry appears whole or not at all.
 
     Of a data set with video the faces are found as `crop` says and cut out; of one without, no detector is built.
+    Unless `silent` it is shown how far a long one is.
     Raises VideoError (unreadable video, no face), ValueError (unusable signal, stream or target), whatever the loader
     raises, and CacheError when the cache cannot be written.
     """
@@ -64,7 +68,7 @@ def preprocess_recording(loader: BaseLoader, recording: Recording, crop: FaceCro
         entry.fs = loader.fs
         with noting() as opened:
             if loader.has_video:
-                flags = _store_faces(loader, recording, crop, labels.waves, entry)
+                flags = _store_faces(loader, recording, crop, labels.waves, entry, silent)
             else:
                 check_lengths(labels.waves, loader.signals, 2, f" of '{recording.path}'")
                 entry.signals, flags = labels.waves, signal_flags(labels.waves)
@@ -96,11 +100,13 @@ def read_labels(loader: BaseLoader, recording: Recording) -> Labels:
 
 
 def _store_faces(
-    loader: BaseLoader, recording: Recording, crop: FaceCrop, waves: dict[str, Signal], entry: EntryWriter
+    loader: BaseLoader, recording: Recording, crop: FaceCrop, waves: dict[str, Signal], entry: EntryWriter, silent: bool
 ) -> dict[str, Any]:
     """Store the faces, and the signals on their clock; what is unusual about them, as flags."""
     finder = FaceFinder(crop, crop.detector(), loader.fs or ASSUMED_FS)
-    for face, box, time in finder.faces(lambda: map(as_frame, loader.read_video(recording))):
+    count = None if silent else frame_count(recording.path)
+    faces = finder.faces(lambda: map(as_frame, loader.read_video(recording)))
+    for face, box, time in show_progress(faces, shown(recording.id), count, "frames", keep=False, silent=silent):
         entry.append(face, box, time, finder.thermal)
     if finder.assumed and not loader.fs:
         raise ValueError("LOST: drop needs to know when the other frames were: nothing says their times or rate.")
@@ -221,7 +227,7 @@ class Preprocessing(Jobs):
     def work(self, recording: Recording) -> str:
         """Make the entry; nothing more is to be said of it."""
         if self.overwrite or not _is_done(self.cache, recording, frame_trace=False):
-            preprocess_recording(self.loader, recording, self.crop, self.cache)
+            preprocess_recording(self.loader, recording, self.crop, self.cache, silent=bool(self.parent))
         if self.frame_trace:
             add_frame_trace(self.loader, recording, self.crop, self.cache)
         return ""
