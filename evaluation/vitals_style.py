@@ -24,7 +24,7 @@ section { background: var(--card); border: 1px solid var(--rule); border-radius:
 figcaption { max-width: 10em; } th { white-space: nowrap; }
 .chart { margin-top: 1.2em; } .wide { overflow-x: auto; padding-bottom: 1.7em; }
 .plot { position: relative; height: 170px; margin: 0 .8em 1.4em 2.6em; border-left: 1px solid var(--rule);
-  border-bottom: 1px solid var(--rule); } .plot.bare { margin-left: .2em; height: 120px; }
+  border-bottom: 1px solid var(--rule); } .plot.bare { margin-left: .8em; height: 120px; }
 .plot svg { width: 100%; height: 100%; display: block; }
 .plot span { position: absolute; font-size: 11px; line-height: 1; color: var(--soft); white-space: nowrap; }
 .plot .x { top: calc(100% + 5px); transform: translateX(-50%); }
