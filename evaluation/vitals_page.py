@@ -82,7 +82,7 @@ def _failed(failed: Mapping[str, str]) -> str:
 
 
 def _recording(one: Answer, seen: View | None, number: int) -> str:
-    charts = [] if one.course is None else [_wave(one, seen), _rate(one), _spectrum(one, seen)]
+    charts = [] if one.course is None else [_wave(one, seen), _rate(one, beats=seen is None), _spectrum(one, seen)]
     return (
         f"<section id='r{number}'><h2>{_words(one.id)}</h2><div class='top'><div class='said'>{_answer(one)}</div>"
         f"{_photos(seen)}</div>{''.join(charts)}{_numbers(one)}</section>"
@@ -92,7 +92,8 @@ def _recording(one: Answer, seen: View | None, number: int) -> str:
 def _answer(one: Answer) -> str:
     """The rate in large type with what belongs to it, or why there is none."""
     votes = ", ".join(f"{_words(name)} {rate:.1f}" for name, rate in one.votes.items())
-    about = f"<p class='about'>{'By each method: ' + votes + ' bpm. ' if votes else ''}{_measured(one)}</p>"
+    methods = f"By each method: {votes} bpm. " if len(one.votes) > 1 else ""
+    about = f"<p class='about'>{methods}{_measured(one)}</p>"
     sure = f"confidence {one.confidence:.2f} of 1 ({LEVEL:.2f} needed)"
     if not one.reliable:
         low = f"<p>{sure[0].upper()}{sure[1:]}.</p>" if one.votes else ""
@@ -158,8 +159,11 @@ def _wave(one: Answer, seen: View | None) -> str:
 
 
 def _shares(one: Answer) -> np.ndarray:
-    """(N,) share of each window's power that lies at the rate and its double."""
-    return np.array([1 / (1 + 10 ** (-one / 10)) if math.isfinite(one) else 0.0 for one in one.course.quality])
+    """(N,) share of each window's power that lies at the rate and its double; of an ECG, which has none, the beats'."""
+    quality = np.asarray(one.course.quality, float)
+    if not quality.any():
+        return np.full(len(quality), one.confidence)
+    return 1 / (1 + 10 ** (-np.where(np.isfinite(quality), quality, -np.inf) / 10))
 
 
 def _span(one: Answer) -> tuple[np.ndarray, tuple[float, float]]:
@@ -169,7 +173,8 @@ def _span(one: Answer) -> tuple[np.ndarray, tuple[float, float]]:
     return np.concatenate([[times[0] - half], times, [times[-1] + half]]), (times[0] - half, times[-1] + half)
 
 
-def _rate(one: Answer) -> str:
+def _rate(one: Answer, beats: bool) -> str:
+    """The course of the rate; with `beats` the rate by each interval between clean ones, too."""
     times, span = _span(one)
     open_to = 30.0 / one.course.window * (1 - _shares(one))
     rates, low, high = (
@@ -177,13 +182,20 @@ def _rate(one: Answer) -> str:
     )
     chart = Chart(span, (max(0.0, float(low.min()) - ROOM), float(high.max()) + ROOM), "time [s]", "bpm")
     chart.area(times, low, high)
+    more = ""
+    if beats and one.beats is not None and len(one.beats.times) > 1:
+        at, rates_of = one.beats.times[1:], 60.0 / np.diff(one.beats.times)
+        kept = one.beats.clean[1:] & one.beats.clean[:-1] & (rates_of >= chart.y[0]) & (rates_of <= chart.y[1])
+        kept &= (at >= span[0]) & (at <= span[1])
+        chart.dots(at[kept], rates_of[kept])
+        more = " Dots: the rate by each interval between clean beats."
     chart.line(times, rates, "line" if one.reliable else "line doubt")
     said = (
         f"Each point is the rate of {one.course.window:.3g} s around it; the band is what such a window leaves open."
         if one.reliable
         else "What the rate would be. It is not to be relied on: the reason is given above."
     )
-    return _figure("Rate over time", chart.html("rate over time with its interval"), said)
+    return _figure("Rate over time", chart.html("rate over time with its interval"), said + more)
 
 
 def _spectrum(one: Answer, seen: View | None) -> str:

@@ -34,7 +34,7 @@ svg * { vector-effect: non-scaling-stroke; fill: none; stroke-width: 1.5px; stro
 .line { stroke: var(--pulse); } .doubt { stroke-dasharray: 5 4; } .mark { stroke: var(--beat); stroke-width: 1px; }
 .area { fill: var(--area); stroke: none; } .path { stroke: #fff; stroke-width: 2px; }
 .under { stroke: #000; stroke-width: 4.5px; }
-.dots { stroke: var(--pulse); stroke-width: 5px; stroke-linecap: round; }
+.dots { stroke: var(--soft); stroke-width: 4px; stroke-linecap: round; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: 4px 10px 4px 0; vertical-align: top; border-top: 1px solid var(--rule); }
 tr:first-child th { border: 0; font-weight: normal; font-size: .87em; color: var(--soft); }

@@ -6,8 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dataset.data_loader.base import Signal
+from dataset.synthetic.pulse import make_heart
+from dataset.synthetic.settings import resolve
 from evaluation.charts import ticks
 from evaluation.consensus import Answer, answer
+from evaluation.contact import of_ecg
 from evaluation.kinds.pulse import answers, views
 from evaluation.view import view, waveform
 from evaluation.vitals import in_words
@@ -27,6 +31,7 @@ def judged(**traces):
     return given, views(given, made, HOW)
 
 
+AREA = r"class='area' points='[\d.]+,([\d.]+) [^']* [\d.]+,([\d.]+)'"  # first upper and last lower height
 NOISE = 120 + np.random.default_rng(3).normal(size=(600, 3))
 
 
@@ -50,6 +55,18 @@ def test_a_page_needs_nothing_from_elsewhere_and_runs_nothing():
     text = page(hostile, [one, Answer(hostile, reason=hostile)], {}, {hostile: hostile}, in_words, "")
     assert "<script" not in text and "\x1b" not in text and "&lt;script" in text
     assert not re.findall(r"(?:src|href)=['\"](?!data:|#)", text) and "@import" not in text and "url(" not in text
+
+
+def test_an_ecg_has_its_beats_in_the_chart_and_the_band_of_its_interval():
+    """It has no spectrum; its confidence says what is left open."""
+    ecg = make_heart(resolve({"SECONDS": 30.0, "HEART_RATE": [72.0, 72.0]}), 1).ecg(np.arange(0, 30, 1 / 250))
+    one = of_ecg("a", Signal(ecg, fs=250.0), EXACT)
+    text = page("T", [one], {}, {}, in_words, "")
+    assert text.count("<svg") == 1 and "class='dots'" in text and "By each method" not in text
+    top, bottom = map(float, re.search(AREA, text).groups())
+    rates = one.course.rates
+    span = (2 * 10 + np.ptp(rates) + 6 * (1 - one.confidence)) / 300  # bpm per unit of height
+    assert (bottom - top) * span == pytest.approx(6 * (1 - one.confidence), abs=0.1)
 
 
 def test_a_page_of_many_recordings_says_which_it_shows():
