@@ -20,28 +20,29 @@ class View:
     """One recording, as it is drawn.
 
     times    (L,) s of the wave's samples, from its first      wave    (L,) filtered, of the voter called `method`
-    beats    (N,) samples on which a beat lies                 spectra  the mean of the voters' spectra
+    beats    (N,) samples on which a beat lies                 spectra  the mean of the voters' spectra, or None
     photos   (what it shows, a JPEG file) of the face
     """
 
     times: np.ndarray
     wave: np.ndarray
     beats: np.ndarray
-    spectra: Spectra
+    spectra: Spectra | None
     method: str
     photos: Sequence[tuple[str, bytes]] = ()
 
 
-def view(one: Answer, voters: Mapping[str, RecordingResult], preset: Preset) -> View | None:
-    """What `voters` (name -> what it found in the recording of `one`) show; None where one of them has no wave."""
-    if one.course is None:
-        return None
+def view(one: Answer, voters: Mapping[str, RecordingResult], preset: Preset, drawn: bool = True) -> View:
+    """What `voters` (name -> what it found in the recording of `one`) show; it has a course, so they have waves.
+
+    Spectra, which take the most memory, are worked out only of what is `drawn`.
+    """
     waves = {name: whole_wave(result, preset) for name, result in voters.items()}
-    found = [spectra(wave, fs, preset.band) for _, wave, fs, _ in waves.values()]
+    found = [spectra(wave, fs, preset.band) for _, wave, fs, _ in waves.values()] if drawn else []
     grid, wave, _, _ = waves[one.clearest]
     times, beats = grid - grid[0], np.zeros(0) if one.beats is None else one.beats.times
     places = np.unique(np.searchsorted((times[1:] + times[:-1]) / 2, beats))
-    return View(times, _upright(wave, places), places, together(found), one.clearest)
+    return View(times, _upright(wave, places), places, together(found) if found else None, one.clearest)
 
 
 def _upright(wave: np.ndarray, beats: np.ndarray) -> np.ndarray:

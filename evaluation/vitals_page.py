@@ -199,7 +199,7 @@ def _rate(one: Answer, beats: bool) -> str:
 
 
 def _spectrum(one: Answer, seen: View | None) -> str:
-    if seen is None:
+    if seen is None or seen.spectra is None:
         return ""
     times, span = _span(one)
     rates = seen.spectra.rates

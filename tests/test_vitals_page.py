@@ -76,6 +76,14 @@ def test_a_page_of_many_recordings_says_which_it_shows():
     assert f"first {SHOWN} of {SHOWN + 5} recordings" in text and text.count("<section id='r") == SHOWN
 
 
+def test_of_what_is_not_on_the_page_only_the_wave_is_kept(monkeypatch):
+    """A thousand spectra would fill the memory of a run."""
+    monkeypatch.setattr("evaluation.kinds.pulse.SHOWN", 1)
+    given, seen = judged(a=skin(72.0), b=skin(66.0))
+    assert seen["a"].spectra is not None and seen["b"].spectra is None and len(seen["b"].beats)
+    assert page("T", given, seen, {}, in_words, "").count("data:image/png") == 1
+
+
 def test_the_wave_rises_at_its_beats_and_is_written_with_them(tmp_path):
     """20 s at 72 bpm: 24 beats, also of a wave that is upside down; a line per sample."""
     found = votes(skin(72.0, 20.0))

@@ -31,7 +31,8 @@ def measure(
     """The answer for a video file; for a folder or a list of files and folders one per recording, by its name.
 
     Where the pulse is too uncertain `reliable` is False, `reason` says why and `heart_rate` is NaN. `cache`: a folder
-    that keeps the faces for the next call; None: nothing is kept. `settings`: KEY=VALUE, as on the command line.
+    that keeps the faces for the next call; None: nothing is kept. `settings`: KEY=VALUE, as on the command line. From
+    one thread at a time: what others print meanwhile is caught, too.
 
     FileNotFoundError for a file that is not there, ConfigError for settings that cannot be. VideoError (a ValueError)
     for a single video that cannot be read or shows no face; among several such a one is an answer with that reason.

@@ -8,6 +8,7 @@ another part of the skin is brighter or darker, and a step is no pulse.
 
 import math
 from collections import deque
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -110,7 +111,8 @@ class Session:
         fs = 1 / float(np.median(np.diff(times)))
         colours = np.array([colour for _, colour in self._colours])
         seen = float(np.mean([there for _, there in self._looks]))
-        self._answer = answer_of(Sample("live", "live", colours, fs, times - times[0], coverage=seen), self._how)
+        sample = Sample("live", "live", colours, fs, times - times[0], coverage=seen)
+        self._answer = replace(answer_of(sample, self._how), region=f"face box x {INNER:g}")
 
 
 def _colour(frame: np.ndarray, box: Box) -> np.ndarray:

@@ -21,7 +21,6 @@ from evaluation.results import RecordingResult
 from evaluation.settings import Settings, read_settings
 from evaluation.summary import Table, constant_mean
 from evaluation.vitals import failures
-from evaluation.vitals_page import SHOWN
 from registry import DATASETS, UNSUPERVISED
 from unsupervised_methods.checks import grey_note, is_grey
 from unsupervised_methods.measure import Sample, classical_tables, read_sample
@@ -242,18 +241,17 @@ def _vitals(
     data, only_exact = config.UNSUPERVISED.DATA, replace(settings, preset=settings.exact, metrics=[])
     measured = {name: classical_tables(name, method, samples, only_exact) for name, method in methods.items()}
     tables = {name: made for name, (made, _) in measured.items()}
-    keep({name: results for name, (_, results) in measured.items()})
+    waves = {name: results for name, (_, results) in measured.items()}
+    keep(waves)
     flags = {sample.id: sample.flags for sample in samples if sample.flags}
     lost = failures([one for made in tables.values() for one in made])
-    given = answers({name: results for name, (_, results) in measured.items()}, samples, settings)
+    given = answers(waves, samples, settings)
     doubtful = [one.id for one in given if not one.reliable and one.id not in lost]
     shown = next((name for name in VOTERS if name in measured), next(iter(methods)))
-    rated = [one for one in measured[shown][1] if one.id not in lost]
+    rated = [one for one in waves[shown] if one.id not in lost]
     rated.sort(key=lambda one: (one.id in doubtful, one.id in flags))
-    waves = {name: results for name, (_, results) in measured.items()}
     seen = views(given, waves, settings)
-    drawn = {one.id for one in given[:SHOWN]}
-    photos = {id: portraits(prepared, data, id) for id in seen if id in drawn}
+    photos = {id: portraits(prepared, data, id) for id, one in seen.items() if one.spectra is not None}
     found = Compared(
         tables, {shown: rated[0]} if rated else {}, judged=False, flags=flags,
         answers=tuple(replace(one, region=described(data.PREPROCESS)) for one in given),

@@ -22,6 +22,7 @@ from evaluation.results import RecordingResult
 from evaluation.settings import Settings
 from evaluation.summary import Table, constant_mean, evaluate, pooled
 from evaluation.view import View, view
+from evaluation.vitals_page import SHOWN
 from registry import KINDS, UNSUPERVISED
 from unsupervised_methods.measure import Sample, classical_tables, sample_beside
 
@@ -217,10 +218,10 @@ def votes(
 def views(
     given: Sequence[Answer], by_method: Mapping[str, Sequence[RecordingResult]], how: Settings
 ) -> dict[str, View]:
-    """What is drawn of each recording in `given` whose voters have waves."""
+    """What is drawn of each recording in `given` whose voters have waves, and the waves of those not on the page."""
     _, found = votes(by_method)
-    made = {one.id: view(one, found[one.id], how.exact) for one in given if one.id in found}
-    return {name: one for name, one in made.items() if one is not None}
+    there = [one for one in given if one.id in found and one.course is not None]
+    return {one.id: view(one, found[one.id], how.exact, place < SHOWN) for place, one in enumerate(there)}
 
 
 def mean_rate(entries: Iterable[Any], settings: Settings) -> float | None:
