@@ -162,7 +162,8 @@ def test_a_chunk_of_rppg_toolbox_with_code_in_it_is_not_run(place, refused):
     np.save(chunks / "a_input0.npy", np.array([Bomb(mark)], dtype=object), allow_pickle=True)
     np.save(chunks / "a_label0.npy", np.zeros(180))
     (place.root / "list.csv").write_text(f",input_files\n0,{chunks / 'a_input0.npy'}\n")
-    refused(place.arguments(f"UNSUPERVISED.DATA.FILE_LIST_PATH={place.root / 'list.csv'}"), "a_input0.npy", code=3)
+    lists = (f"UNSUPERVISED.DATA.FILE_LIST_PATH={place.root / 'list.csv'}", f"UNSUPERVISED.DATA.CACHED_PATH={chunks}")
+    refused(place.arguments(*lists), "a_input0.npy", code=3)
     assert not mark.exists()
 
 
