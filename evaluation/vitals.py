@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dataset.files.names import escaped
+from dataset.files.names import escaped, shown
 from evaluation import console, figures, pictures, tables
 from evaluation.consensus import LEVEL, Answer
 from evaluation.results import UNLABELLED, RecordingResult
@@ -75,8 +75,8 @@ def vitals_table(results: Sequence[Table], failed: Sequence[tuple[str, str]], fl
 def answer_lines(answers: Sequence[Answer], results: Sequence[Table], failed: Sequence[tuple[str, str]] = ()) -> str:
     """Text for the screen: a line per recording, with its rate or why it has none, then what failed."""
     lost = {**failures(results), **dict(failed)}
-    said = [f"{escaped(one.id)}: {in_words(one)}" for one in answers if one.id not in lost]
-    return "\n".join([*said, *[f"FAILED {name}: {reason}" for name, reason in lost.items()]])
+    said = [f"{shown(one.id)}: {in_words(one)}" for one in answers if one.id not in lost]
+    return "\n".join([*said, *[f"FAILED {shown(name)}: {shown(reason)}" for name, reason in lost.items()]])
 
 
 def in_words(one: Answer) -> str:
