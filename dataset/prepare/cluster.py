@@ -28,7 +28,7 @@ CONNECT, PATIENCE = 20.0, 30.0  # seconds: until a scheduler has answered; betwe
 # Plain text and bytes, because the scheduler opens what it is sent, and need not know the toolbox. Every worker runs
 # SETUP at its start, also one that joins later; only then WORK finds this module there.
 SETUP = "import sys; sys.path[:0] = [path for path in {paths!r} if path not in sys.path]"
-WORK = "__import__('dataset.prepare.cluster').cluster.work(payload)"
+WORK = f"__import__('importlib').import_module({__name__!r}).work(payload)"
 
 ONE_AT_A_TIME = threading.Lock()  # face detectors are not made for several threads of one process
 
