@@ -1,12 +1,14 @@
 """Progress of long work: a bar in a terminal, a plain line now and then in a log."""
 
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tqdm import tqdm
 
+tqdm.set_lock(threading.RLock())  # its own is shared with other processes, which leave it behind when they are killed
 INTERVAL = 30.0  # seconds between two lines of one piece of work
 
 

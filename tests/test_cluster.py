@@ -69,7 +69,8 @@ def test_a_cluster_makes_the_entries_of_one_process(scheduler, tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     loader = Arrays({name: moving_face(5, seed=index) for index, name in enumerate("abcd")} | {"bad": ["fail"]})
     for place, where in (("here", 1), ("cluster", scheduler)):
-        statuses = preprocess_all(loader, loader.recordings(""), FaceCrop(size=(24, 24)), Cache(place, {}), where)
+        found = loader.recordings(tmp_path)  # reasons name the place, which a worker knows by its whole path
+        statuses = preprocess_all(loader, found, FaceCrop(size=(24, 24)), Cache(place, {}), where)
         assert "fail on purpose" in statuses.pop("bad").reason
         assert {name: status.state for name, status in statuses.items()} == dict.fromkeys("abcd", "done")
     assert content(tmp_path / "cluster") == content(tmp_path / "here")
