@@ -117,8 +117,13 @@ def whole_wave(result: RecordingResult, preset: Preset) -> tuple[np.ndarray, np.
     grid, prediction, fs = even_wave(result, preset)
     if len(grid) < preset.min_seconds * fs - 1:
         return grid, prediction, fs, f"lasts {len(grid) / fs:.1f} s; {preset.min_seconds:g} s are needed for a rate"
-    wave, problem = filtered(prediction, fs, preset)
+    wave, problem = filtered(prediction, fs, _own(result, preset, fs))
     return grid, wave, fs, problem
+
+
+def _own(result: RecordingResult, preset: Preset, fs: float) -> Preset:
+    """How the prediction, and the truth beside it, are filtered; the true rate is the same for every method."""
+    return preset.summed(fs) if result.differential else preset
 
 
 def _native_row(
@@ -143,7 +148,7 @@ def _native_row(
     prediction = np.asarray(result.prediction)[window]
     prediction = integrate(prediction) if result.differential else prediction
     grid, prediction = uniform(times, prediction, fs)
-    wave, other = filtered(prediction, fs, preset)
+    wave, other = filtered(prediction, fs, _own(result, preset, fs))
     if problem or other:
         return replace(row, note=f"the prediction {problem or other}")
     row = _with_rate(row, wave, fs, preset, method, course and course.during(times[0], times[-1]))
@@ -161,7 +166,7 @@ def _against_reference(
     rate, problem = reference_rate(times[inside], values[inside], float(grid[-1] - grid[0]), preset, method)
     if problem:
         return replace(row, note=f"the reference {problem}")
-    at_frames, problem = filtered(np.interp(grid, times[inside], values[inside]), fs, preset)
+    at_frames, problem = filtered(np.interp(grid, times[inside], values[inside]), fs, _own(result, preset, fs))
     if problem:
         return replace(row, note=f"the reference {problem}")
     return _with_truth(row, wave, at_frames, rate, fs, preset)
@@ -252,5 +257,6 @@ def aligned_waves(result: RecordingResult, preset: Preset) -> tuple[np.ndarray, 
     elif result.label is not None:
         label = np.asarray(result.label)[: len(times)]
         truth = np.interp(grid, times, integrate(label) if result.differential else label)
-    clean = [None if wave is None else filtered(wave, fs, preset)[0] for wave in (prediction, truth)]
+    own = _own(result, preset, fs)
+    clean = [None if wave is None else filtered(wave, fs, own)[0] for wave in (prediction, truth)]
     return grid - grid[0], clean[0], clean[1]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from registry import did_you_mean
 
 PATH = "path"  # the estimator of evaluation/path.py, for the pulse under `exact`
+SUMMED = 100.0  # strength of detrending at 30 samples per second for waves that are summed up
 METHODS = ("FFT", "peak detection", PATH)  # what INFERENCE.EVALUATION_METHOD may say
 
 
@@ -29,6 +30,16 @@ class Preset:
     whole_label: bool = False  # a prediction shorter than its label leaves the label whole (CHROM)
     refractory: float = 0.0  # s between beats in peak detection
     unit: str = "bpm"  # of the rates: beats, or breaths, per minute
+
+    def summed(self, fs: float) -> "Preset":
+        """This preset for a wave at `fs` (Hz) that is summed up from differences.
+
+        The sum divides by frequency: noise of the differences becomes drift that outweighs the pulse, however flat the
+        filter behind it. So the pulse gets the steeper way out of it that rPPG-Toolbox takes, at any rate alike.
+        """
+        if not self.flat or self.unit != "bpm":
+            return self
+        return replace(self, flat=False, filter_order=1, detrend=SUMMED * (fs / 30.0) ** 2)
 
     def estimator(self, method: str) -> str:
         """The name of the estimator that runs when INFERENCE.EVALUATION_METHOD is `method`."""

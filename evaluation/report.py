@@ -22,7 +22,8 @@ NAMED = 8  # recordings named below a picture
 LISTED = 20  # windows and recordings named in report.md; the CSV files name all
 EXPLAINED = {
     "exact": "the true rate is read off the recording's own reference signal inside each window's time span; "
-    "both rates are interpolated spectral peaks, free of bin rounding",
+    "both rates are interpolated spectral peaks, free of bin rounding; waves that are summed up from differences lose "
+    "their drift by a filter of order 1 and rPPG-Toolbox's detrending, adapted to the frame rate",
     "toolbox": "as rPPG-Toolbox computes them, bin rounding included: for comparison with its published tables",
     "neurips2023": "as rPPG-Toolbox computed them for its NeurIPS 2023 paper (narrower band)",
 }

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from evaluation.evaluate import filtered
+from dataset.data_loader.base import Signal
+from evaluation.evaluate import filtered, rows
 from evaluation.heart_rate import spectral_peak_heart_rate
 from evaluation.post_process import in_band
 from evaluation.presets import preset
+from evaluation.results import RecordingResult
 from registry import UNSUPERVISED
 from tests.test_unsupervised import COLOUR, PULSE_COLOUR, skin
 from unsupervised_methods.measure import predict
@@ -114,3 +116,29 @@ def test_prediction_and_reference_go_through_one_filter():
     wave = scipy.signal.sawtooth(2 * np.pi * 1.1 * at, 0.3)
     one, other = (filtered(values, 30.0, EXACT)[0] for values in (wave, wave + 0.5 * at**2 + 7))
     assert np.abs(one - other)[60:-60].max() < 0.02
+
+
+@pytest.mark.parametrize("fs", [15.0, 30.0, 60.0])
+def test_noise_of_differences_does_not_outweigh_the_pulse(fs):
+    """A derivative with as much noise as pulse, summed up: the rate is that of the pulse, at any frame rate."""
+    times, random = np.arange(int(30 * fs)) / fs, np.random.default_rng(3)
+    truth = np.sin(2 * np.pi * 1.6 * times)
+    found = []
+    for _ in range(8):
+        slope = np.diff(truth, prepend=truth[0])
+        wave = slope + 0.8 * slope.std() * random.normal(size=len(times))
+        result = RecordingResult("a", "a", fs, wave, None, "DiffNormalized", Signal(truth, fs=fs))
+        found.append(rows([result], preset("exact"))[0].error)
+    assert np.median(np.abs(found)) < 1 and np.mean(np.abs(found) < 5) >= 7 / 8
+
+
+def test_the_true_rate_is_the_same_for_every_method():
+    """How a prediction was made changes nothing about the truth; breathing keeps its flat band."""
+    times = np.arange(900) / 30
+    truth = Signal(np.sin(2 * np.pi * 0.7 * times) + 0.5 * np.sin(2 * np.pi * 1.4 * times), fs=30.0)
+    wave = np.random.default_rng(0).normal(size=900)
+    rates = {rows([RecordingResult("a", "a", 30.0, wave, None, kind, truth)], preset("exact"))[0].hr_true
+             for kind in ("Raw", "DiffNormalized")}  # fmt: skip
+    assert len(rates) == 1
+    breathing = replace(preset("exact"), unit="breaths/min")
+    assert breathing.summed(30.0) == breathing and preset("toolbox").summed(30.0) == preset("toolbox")
