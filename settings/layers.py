@@ -31,18 +31,22 @@ def file_layers(path: Path, chain: tuple[Path, ...] = (), known: Known | None = 
     `known` holds what other files have led to already: a hundred files that name each other are read once each.
     """
     known = {} if known is None else known
-    if path.resolve() in chain:
-        names = " -> ".join(str(file) for file in (*chain, path.resolve()))
+    try:
+        place = path.resolve()
+    except OSError as error:  # such as a name that is too long
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from None
+    if place in chain:
+        names = " -> ".join(str(file) for file in (*chain, place))
         raise ConfigError(f"{path}: BASE goes in a circle: {names}")
-    if path.resolve() in known:
-        return known[path.resolve()]
+    if place in known:
+        return known[place]
     values = read_yaml(path)
-    chain = (*chain, path.resolve())
+    chain = (*chain, place)
     layers = []
     for base in _base_files(values.get("BASE"), "BASE", str(path), path.parent):
         layers += file_layers(base, chain, known)
-    known[path.resolve()] = _each_once([*layers, Layer(str(path), values, path)])
-    return known[path.resolve()]
+    known[place] = _each_once([*layers, Layer(str(path), values, path)])
+    return known[place]
 
 
 def _each_once(layers: list[Layer]) -> list[Layer]:
@@ -76,7 +80,7 @@ def _base_files(names: Any, key: str, source: str, folder: Path) -> list[Path]:
         raise ConfigError(f"{source}: {key} is {names!r}, but must be a list of files, such as ['base.yaml'].")
     files = [folder / str(name) for name in names if name]
     for file in files:
-        if not file.is_file():
+        if not os.path.isfile(file):  # also for a name that is too long to be one
             raise ConfigError(f"{source}: {key} names {str(file)!r}, which does not exist.{near_files(file)}")
     return [Path(os.path.normpath(file)) for file in files]
 

@@ -44,8 +44,16 @@ def _essential(node: Any, path: str, later: Mapping[str, Any]) -> Any:
             if name not in NOT_THE_RUN and not (full in later and value == later[full])
         }
     if key in INPUT_PATHS and node:
-        return [os.path.realpath(one) for one in node] if isinstance(node, list) else os.path.realpath(node)
+        return [_real(one) for one in node] if isinstance(node, list) else _real(node)
     return os.path.basename(node) if key == "FILE_LIST_PATH" else node
+
+
+def _real(path: str) -> str:
+    """`path` with links followed; as it is where it holds letters that no file system takes."""
+    try:
+        return os.path.realpath(path)
+    except UnicodeEncodeError:
+        return path
 
 
 def run_name(config: CfgNode) -> str:

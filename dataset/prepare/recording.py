@@ -5,6 +5,7 @@ Nothing here ever holds a whole video, and nothing imports torch: each worker is
 
 import contextlib
 import errno
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -40,9 +41,8 @@ from dataset.store.entry import DamagedEntryError
 from dataset.store.streams import check_names
 from dataset.store.writer import EntryWriter
 
+FEW = 3  # files that a message names
 ASSUMED_FS = 30.0  # frames per second where only the pace of looking for faces depends on it
-
-
 LESS = "Preprocess with fewer PREPROCESS_WORKERS, or leave the recording out."
 OWN_LINE = (
     "If its file is damaged, copy it again or leave the recording out; otherwise mend that line. --debug shows more."
@@ -68,7 +68,7 @@ def preprocess_recording(
         entry.fs = loader.fs
         with noting() as opened:
             if loader.has_video:
-                flags = _store_faces(loader, recording, crop, labels.waves, entry, silent)
+                flags = _store_faces(loader, recording, crop, labels, entry, silent)
             else:
                 check_lengths(labels.waves, loader.signals, 2, f" of '{recording.path}'")
                 entry.signals, flags = labels.waves, signal_flags(labels.waves)
@@ -89,6 +89,13 @@ class Labels:
     info: dict[str, Any]
     opened: Opened
 
+    def place(self, recording: Recording) -> str:
+        """Where the signals come from, for messages: the recording, and the other files they were read from, if few."""
+        own = os.path.abspath(recording.path)
+        others = sorted(name for name in self.opened.files if name != own and os.path.isfile(name))
+        named = f" (by {', '.join(map(os.path.basename, others))})" if 0 < len(others) <= FEW else ""
+        return f" of '{recording.path}'{named}"
+
 
 def read_labels(loader: BaseLoader, recording: Recording) -> Labels:
     """Signals, targets and what is said of a recording; ValueError for a signal that cannot be used."""
@@ -100,9 +107,10 @@ def read_labels(loader: BaseLoader, recording: Recording) -> Labels:
 
 
 def _store_faces(
-    loader: BaseLoader, recording: Recording, crop: FaceCrop, waves: dict[str, Signal], entry: EntryWriter, silent: bool
+    loader: BaseLoader, recording: Recording, crop: FaceCrop, labels: Labels, entry: EntryWriter, silent: bool
 ) -> dict[str, Any]:
     """Store the faces, and the signals on their clock; what is unusual about them, as flags."""
+    waves, place = labels.waves, labels.place(recording)
     finder = FaceFinder(crop, crop.detector(), loader.fs or ASSUMED_FS)
     count = None if silent else frame_count(recording.path)
     faces = finder.faces(lambda: map(as_frame, loader.read_video(recording)))
@@ -111,8 +119,8 @@ def _store_faces(
     if finder.assumed and not loader.fs:
         raise ValueError("LOST: drop needs to know when the other frames were: nothing says their times or rate.")
     times = entry.frame_times() if finder.times is None else finder.times
-    check_lengths(waves, loader.signals, len(entry) if times is None else len(times), f" of '{recording.path}'")
-    check_times(waves, loader.signals, times, len(entry), loader.fs, f" of '{recording.path}'")
+    check_lengths(waves, loader.signals, len(entry) if times is None else len(times), place)
+    check_times(waves, loader.signals, times, len(entry), loader.fs, place)
     entry.signals = with_clock(waves, finder.times)
     moved = {"reordered_times": entry.reordered} if entry.reordered else {}
     return {**finder.flags(), **moved, **time_flags(times), **length_flags(waves, entry, times)}

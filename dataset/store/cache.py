@@ -37,7 +37,7 @@ import numpy as np
 
 from dataset.data_loader.base import Recording
 from dataset.files.names import cell, plural, shown
-from dataset.files.reading import read_json, told
+from dataset.files.reading import LARGEST_TABLE, read_json, read_text, told
 from dataset.store import disk
 from dataset.store.disk import CacheError
 from dataset.store.entry import (
@@ -261,8 +261,8 @@ class Cache:
     def _manifest_says(self, found: Mapping[str, Found]) -> bool:
         """Whether the manifest has a line for each recording of the listing, and those of `found` as they are."""
         try:
-            with (self.root / MANIFEST).open(encoding="utf-8", newline="") as file:
-                lines = {line["id"]: line for line in csv.DictReader(file)}
+            text = read_text(self.root / MANIFEST, LARGEST_TABLE)
+            lines = {line["id"]: line for line in csv.DictReader(io.StringIO(text, newline=""))}
         except (OSError, ValueError, KeyError, csv.Error):
             return False
         listing = self.listing()

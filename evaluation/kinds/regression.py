@@ -20,6 +20,8 @@ from evaluation.metrics import mae, pearson, rmse
 from evaluation.summary import interval
 from registry import KINDS
 
+HUGE = 1e9  # what is larger is told by its magnitude
+
 
 @dataclass(frozen=True)
 class Row:
@@ -245,7 +247,7 @@ def _constant(own: Table, head: Head) -> Table:
     rows = [replace(row, predicted=row.constant if known else mean) for row in own.valid]
     values = {row.predicted for row in rows}
     which = "training" if known else "test"
-    words = f"{which} values, {values.pop():.1f}" if len(values) == 1 else "training values of each fold"
+    words = f"{which} values, {_cell(values.pop(), 1)}" if len(values) == 1 else "training values of each fold"
     title = f"constant mean ({words}{' ' + own.unit if own.unit and not values else ''})"
     return _table(title, rows, own.target, head, baseline=True)
 
@@ -314,11 +316,16 @@ def _excluded(one: Table) -> list[str]:
 def _with_interval(one: Table, name: str) -> str:
     low, high = one.intervals[name]
     text = _cell(one.scores[name])
-    return f"{text} [{_cell(low)}, {_cell(high)}]" if math.isfinite(low) else text
+    known = all(map(math.isfinite, (one.scores[name], low, high)))
+    return f"{text} [{_cell(low)}, {_cell(high)}]" if known else text
 
 
-def _cell(value: float) -> str:
-    return f"{round(value, 2) + 0.0:.2f}" if math.isfinite(value) else "–"  # 0.0 takes the sign off a zero
+def _cell(value: float, digits: int = 2) -> str:
+    if not math.isfinite(value):
+        return "–"
+    if abs(value) >= HUGE:
+        return f"{value:.3g}"
+    return f"{round(value, digits) + 0.0:.{digits}f}"  # 0.0 takes the sign off a zero
 
 
 def _as_dict(one: Table) -> dict[str, Any]:
