@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -442,6 +443,8 @@ SLOW = {  # they take longer than three seconds each
 def test_the_remedy_cures(kind, place, capsys):
     """The sentence comes before it and not after it, and the run ends well."""
     case = CURES[kind]
+    if kind == "a video for the other decoder" and tuple(map(int, cv2.__version__.split(".")[:2])) < (4, 13):
+        pytest.skip(f"OpenCV {cv2.__version__} reads such a file itself: there is no error to cure")
     first = [*place.arguments(case.neural), *(case.spoil(place) or [])]
     capsys.readouterr()
     _, said = ran(place, [*first, *case.wrong], capsys)
