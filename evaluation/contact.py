@@ -18,7 +18,7 @@ from evaluation.ecg import LONGEST, LOWEST_RATE, r_peaks
 from evaluation.path import STRIDE, WINDOW, Course
 from evaluation.presets import Preset
 from evaluation.results import RecordingResult
-from evaluation.rhythm import INTERVALS, rhythm
+from evaluation.rhythm import between_beats, rhythm
 
 ENOUGH = 125.0  # Hz of a pulse wave; of a faster one every other sample would say the same
 AROUND = (-0.25, 0.4)  # s about an R peak that are compared: P, QRS and T
@@ -49,8 +49,7 @@ def of_ecg(name: str, signal: Signal, preset: Preset) -> Answer:
     empty = Answer(name, band=preset.band, fps=fs)
     if seconds < preset.min_seconds:
         return _refused(empty, f"lasts {seconds:.1f} s; {preset.min_seconds:g} s are needed for a rate")
-    intervals = np.diff(beats.times)
-    seen = beats.clean[1:] & beats.clean[:-1] & (intervals >= INTERVALS[0]) & (intervals <= INTERVALS[1])
+    intervals, seen = between_beats(beats)
     if not seen.any():
         return _refused(empty, "no beats that look alike. Is it an ECG? Check the electrodes and the channel")
     course, share = _course(beats.times, intervals, seen, seconds), min(1.0, float(intervals[seen].sum() / seconds))

@@ -248,9 +248,8 @@ def aligned_waves(result: RecordingResult, preset: Preset) -> tuple[np.ndarray, 
 
     The truth is the reference, else the label, else None; unusable parts of a reference are bridged by straight lines.
     """
-    fs, times = _rate(result, preset), frame_times(result)
-    prediction = integrate(np.asarray(result.prediction)) if result.differential else np.asarray(result.prediction)
-    grid, prediction = uniform(times, prediction, fs)
+    times = frame_times(result)
+    grid, prediction, fs = even_wave(result, preset)
     truth = None
     if result.reference is not None:
         truth = np.interp(grid, *reference_wave(result))

@@ -49,8 +49,7 @@ class Rhythm:
 
 def rhythm(beats: Beats, seconds: float) -> Rhythm:
     """The rhythm of `beats` in a recording of `seconds`."""
-    intervals = np.diff(beats.times)
-    seen = beats.clean[1:] & beats.clean[:-1] & (intervals >= INTERVALS[0]) & (intervals <= INTERVALS[1])
+    intervals, seen = between_beats(beats)
     normal = seen & usual(intervals)
     covered = float(intervals[normal].sum() / seconds)
     found = {"intervals": int(normal.sum()), "coverage": covered, "irregular": is_irregular(intervals, seen)}
@@ -63,6 +62,13 @@ def rhythm(beats: Beats, seconds: float) -> Rhythm:
     if seconds >= SHORTEST["spectrum"]:
         found["lf_hf"] = slow_to_fast(beats.times[1:][normal], intervals[normal])
     return Rhythm(**found)
+
+
+def between_beats(beats: Beats) -> tuple[np.ndarray, np.ndarray]:
+    """Intervals (N - 1,) in s, and which of them lie between two clean beats and can be those of a heart."""
+    intervals = np.diff(beats.times)
+    possible = (intervals >= INTERVALS[0]) & (intervals <= INTERVALS[1])
+    return intervals, beats.clean[1:] & beats.clean[:-1] & possible
 
 
 def usual(intervals: np.ndarray) -> np.ndarray:

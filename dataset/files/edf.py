@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from dataset.data_loader.base import Signal
+from dataset.files.names import free_name
 from dataset.files.reading import AGAIN, require_file, told
 
 HEAD, PER_SIGNAL = 256, 256  # bytes
@@ -91,7 +92,5 @@ def _signals(
     ):
         if label == NOTES:
             continue
-        again = (f"{label} {other}" for other in range(2, MOST_SIGNALS + 2))
-        name = label if label not in found else next(other for other in again if other not in found)
-        found[name] = Signal(raw.reshape(-1) * factor + offset, fs=number / seconds, unit=unit)
+        found[free_name(label, found)] = Signal(raw.reshape(-1) * factor + offset, fs=number / seconds, unit=unit)
     return found

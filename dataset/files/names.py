@@ -9,7 +9,8 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
+from itertools import count
 from pathlib import Path
 
 LONGEST_NUMBER = 640  # digits: a name has at most 255, and int() refuses some thousand
@@ -82,6 +83,11 @@ def is_number(text: str) -> bool:
 def escaped(text: object) -> str:
     """`text` as words of a Markdown document: no tag, link, picture or table comes of it."""
     return MARKS.sub(r"\\\1", "".join(TAGS.get(letter, letter) for letter in shown(text)))
+
+
+def free_name(name: str, taken: Container[str]) -> str:
+    """`name`, with the first number behind it that makes it new where it is `taken`: `II`, `II 2`, `II 3`."""
+    return name if name not in taken else next(new for k in count(2) if (new := f"{name} {k}") not in taken)
 
 
 def distinct(names: Sequence[str], paths: Sequence[Path], root: Path) -> list[str]:

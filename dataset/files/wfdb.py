@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from dataset.data_loader.base import Signal
+from dataset.files.names import free_name
 from dataset.files.reading import AGAIN, read_text, require_file, told
 
 LARGEST_HEADER = 1 << 20  # bytes
@@ -159,7 +160,7 @@ def _samples(path: Path, header: Header) -> dict[str, tuple[np.ndarray, float, s
         for channel, raw in zip(own, columns, strict=True):
             raw = raw.reshape(-1)
             values = np.where(raw == MISSING[channel.format], np.nan, (raw - float(channel.baseline)) / channel.gain)
-            found[_free(channel.name, found)] = (values, header.fs * channel.each, channel.unit)
+            found[free_name(channel.name, found)] = (values, header.fs * channel.each, channel.unit)
     return found
 
 
@@ -203,14 +204,12 @@ def _by_wfdb(path: Path, header: Header) -> dict[str, tuple[np.ndarray, float, s
         raise ValueError(f"'{path}' cannot be read by wfdb: {told(error)}. {AGAIN}") from None
     found: dict[str, tuple[np.ndarray, float, str]] = {}
     for channel, values in zip(header.channels, record.e_p_signal, strict=True):
-        found[_free(channel.name, found)] = (np.asarray(values, dtype=float), header.fs * channel.each, channel.unit)
+        found[free_name(channel.name, found)] = (
+            np.asarray(values, dtype=float),
+            header.fs * channel.each,
+            channel.unit,
+        )
     return found
-
-
-def _free(name: str, taken: dict[str, tuple[np.ndarray, float, str]]) -> str:
-    """`name`, with a number where it is `taken`."""
-    again = (f"{name} {number}" for number in range(2, MOST_SIGNALS + 2))
-    return name if name not in taken else next(other for other in again if other not in taken)
 
 
 def _beside(path: Path, name: str) -> Path:

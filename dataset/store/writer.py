@@ -96,12 +96,15 @@ class EntryWriter:
 
     def frame_times(self) -> np.ndarray | None:
         """Times (T,) of the faces so far in seconds, as they are shown, or None when one of them has none."""
-        return None if None in self.times or not self.times else in_order(np.array(self.times))[0]
+        return self._in_order()[0]
 
     @property
     def reordered(self) -> int:
         """Frames whose time was that of a neighbour."""
-        return 0 if None in self.times or not self.times else in_order(np.array(self.times))[1]
+        return self._in_order()[1]
+
+    def _in_order(self) -> tuple[np.ndarray | None, int]:
+        return (None, 0) if None in self.times or not self.times else in_order(np.array(self.times))
 
     def finish(self) -> None:
         """Write what is left, then everything beside the frames; afterwards the folder is a whole entry."""
