@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from dataset.prepare.node import label_type_of
 from dataset.prepare.section import Prepared
 from dataset.signals import PULSE_WAVE
 from evaluation.kinds import kind_name
@@ -39,7 +40,7 @@ def predicted(predictions: Mapping[str, Clips], prepared: Prepared, clips: Any, 
     for name, parts in predictions.items():
         how, fs = reading(clips, name, prepared.fs, data)
         entry = prepared.entry(name) if prepared.cache else None
-        label_type = str(data.PREPROCESS.LABEL_TYPE)
+        label_type = label_type_of(data.PREPROCESS)
         found.append(Predicted(name, subjects.get(name, name), parts, fs, entry, how, label_type))
     return found
 

@@ -95,6 +95,7 @@ def test_the_doctor_examines_own_videos(videos, tmp_path, capsys, plots):
     text = table.with_name("doctor.html").read_text()
     assert "late &lt;i&gt;one" in text and "late <i>" not in text and "data:image/png;base64," in text
     assert "3 recordings: 1 failed, 1 bad, 1 ok" in out and "BAD late <i>one: The label comes 0.80 s late" in out
+    assert "What helps:\n  label lag: Shift the label's times by -0.80 s" in out
     assert "FAILED broken:" in out and f"Report: {table.with_name('doctor.html')}" in out
 
 

@@ -337,3 +337,16 @@ def test_classical_methods_see_all_of_a_resampled_recording():
     assert (sample.fs, len(sample.trace), len(sample.label)) == (20.0, 200, 200)
     assert sample.times[-1] == pytest.approx(9.95)
     assert sample.trace[1, 1] == pytest.approx(np.interp(1.5, range(300), entry.trace[:, 1]))
+
+
+def test_labels_of_no_stated_type_are_used_as_recorded(tmp_path):
+    """LABEL_TYPE '' trains, is tested, and gives the numbers of Raw."""
+    every = [f"{section}.DATA.PREPROCESS.LABEL_TYPE" for section in ("TRAIN", "VALID", "TEST")]
+    kinds = {"''": tmp_path / "unsaid", "Raw": tmp_path / "raw"}
+    found = []
+    for kind, folder in kinds.items():
+        folder.mkdir()
+        config = _config(folder, *(f"{key}={kind}" for key in every))
+        train_and_test(config)
+        found.append((run_folder(config) / "per_recording.csv").read_text())
+    assert found[0] == found[1]

@@ -61,7 +61,7 @@ def run(config: Any) -> Path:
     names = replace(names, title=f"Pulse of {Path(data.DATA_PATH).name if data.DATASET == READER else names.id}")
     report, lost, doubtful = _vitals(config, prepared, names, methods, samples, failed, settings, left_out, keep)
     _move_failed(prepared, lost)
-    prepared.check()
+    prepared.check(told=True)
     if doubtful and not prepared.allow_incomplete:
         raise NoPulseError(doubtful, len(prepared.recordings))
     return report

@@ -55,7 +55,22 @@ def console(reports: Sequence[Report]) -> str:
         sentences = [one.error] if one.error else [f.text for f in one.graded("bad") or one.graded("look")]
         lines.append(f"  {one.grade.upper()} {one.id}: {' '.join(sentences)}")
     lines += [f"  and {len(worst) - NAMED} more on the page"] if len(worst) > NAMED else []
+    cures = cures_of(worst[:NAMED])
+    lines += ["What helps:", *(f"  {check}: {cure}" for check, cure in cures.items())] if cures else []
     return "\n".join(lines)
+
+
+def cures_of(reports: Sequence[Report]) -> dict[str, str]:
+    """Check -> what to do about it, once for all; with the name where a recording is spoken of."""
+    found: dict[str, dict[str, str]] = {}
+    for one in reports:
+        for finding in one.graded("bad") or one.graded("look"):
+            if finding.mend:
+                found.setdefault(finding.check, {}).setdefault(finding.mend, one.id)
+    return {
+        check: " ".join(words if len(cures) == 1 else f"{name}: {words}" for words, name in cures.items())
+        for check, cures in found.items()
+    }
 
 
 def _prepared(config: Any, section: str) -> Prepared:

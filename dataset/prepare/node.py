@@ -123,13 +123,18 @@ def clip_options(data: Any, loader: BaseLoader, required: bool) -> dict[str, Any
         "seconds": float(node.get("CHUNK_SECONDS", 0.0)) if node.DO_CHUNK else 0.0,
         "stride": int(node.get("CHUNK_STRIDE", 0)) if node.DO_CHUNK else 0,
         "labels": (Label(PULSE_WAVE, required=required),),
-        "label_type": node.LABEL_TYPE or "Raw",
+        "label_type": label_type_of(node),
         "label_align": data.get("LABEL_ALIGN", "auto"),
         "pseudo": node.USE_PSUEDO_PPG_LABEL,
         "fs": float(data.get("RESAMPLE_FS", 0.0)),
         "keep": loader.keep_clip,
         "bands": loader.bands,
     }
+
+
+def label_type_of(preprocess: Any) -> str:
+    """LABEL_TYPE of a PREPROCESS node; labels of which nothing is said are used as they were recorded."""
+    return str(preprocess.LABEL_TYPE) or "Raw"
 
 
 def plain(node: Any) -> Any:

@@ -27,15 +27,14 @@ class IncompleteError(RuntimeError):
 
     exit_code = 3
 
-    def __init__(self, prepared: Prepared):
-        """Compose the message."""
+    def __init__(self, prepared: Prepared, told: bool = False):
+        """Compose the message; without the reasons where they were `told` a line before."""
         self.prepared = prepared
-        lines = [f"  {recording.id}: {reason}" for recording, reason in prepared.failed]
+        lines = [] if told else [f"  {recording.id}: {reason}" for recording, reason in prepared.failed]
         super().__init__(
-            f"{prepared.name.upper()}.DATA ({prepared.dataset}) is incomplete: "
-            f"{len(prepared.failed)} of {plural(prepared.total, 'recording')} missing.\n"
-            + "\n".join(lines)
-            + "\n"
+            f"{prepared.name.upper()}.DATA ({prepared.dataset}) is incomplete: {len(prepared.failed)} of "
+            f"{plural(prepared.total, 'recording')} missing{', as said above' if told else ''}.\n"
+            + "".join(f"{line}\n" for line in lines)
             + mend_or_leave_out([recording.id for recording, _ in prepared.failed], f"{prepared.name.upper()}.DATA.")
         )
 
@@ -152,10 +151,10 @@ class Prepared:
                 reasons[recording.id] = str(error)
         self._move_failed(reasons)
 
-    def check(self) -> None:
-        """IncompleteError when recordings are missing and may not be, or when none is left."""
+    def check(self, told: bool = False) -> None:
+        """IncompleteError when recordings are missing and may not be, or none is left; `told`: why is on screen."""
         if self.failed and (not self.allow_incomplete or not self.recordings):
-            raise IncompleteError(self)
+            raise IncompleteError(self, told)
 
     def _move_failed(self, reasons: Mapping[str, str]) -> None:
         self.failed += [(recording, reasons[recording.id]) for recording in self.recordings if recording.id in reasons]

@@ -22,6 +22,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from yacs.config import CfgNode
 
+from dataset.prepare.node import label_type_of
 from dataset.signals import PULSE_WAVE
 from neural_methods import checkpoint, distributed
 from neural_methods.augment import Augmentation
@@ -208,7 +209,7 @@ class Trainer(Passes):
         counted = preprocess.DO_CHUNK and not preprocess.get("CHUNK_SECONDS", 0.0)
         self.chunk_length = int(preprocess.CHUNK_LENGTH) if counted else None
         self.data_types = list(preprocess.DATA_TYPE)
-        self.label_type = str(preprocess.LABEL_TYPE)
+        self.label_type = label_type_of(preprocess)
         self.fs = float(data.FS)
 
     def one_cycle(self, optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> torch.optim.lr_scheduler.OneCycleLR:
