@@ -171,9 +171,10 @@ def write_vitals(
     answers: Sequence[Answer] = (),
     views: Mapping[str, View] | None = None,
 ) -> Path:
-    """Write vitals.json, vitals.csv, report.md and an example picture to `folder`; returns the path of report.md.
+    """Write vitals.json, vitals.csv, report.md and what shows the waves to `folder`; returns the path of report.md.
 
-    With `answers` vitals.html, and of each recording in `views` its wave in the folder waveforms.
+    With `answers` that is vitals.html, and of each recording in `views` its wave in the folder waveforms; else the
+    picture of an example.
 
     `results`: one table per method. `flags`: recording -> what is unusual about it (a face part of the time).
     `left_out`: (id, reason) of recordings that nobody wanted rated.
@@ -186,14 +187,13 @@ def write_vitals(
     }
     tables.write_text(folder / "vitals.json", tables.json_text(content))
     tables.write_text(folder / "vitals.csv", csv_of(results, lost, flags))
-    drawn = ""
-    if examples and figures.attempt(
+    drawn, told = "", [one for one in answers if one.id not in missing]
+    if told and write_page(folder, title, told, views or {}, missing, in_words, _BESIDE):
+        drawn = f"\nThe answers as a page to look at: [{PAGE}]({PAGE}); the waves are in `waveforms`.\n"
+    elif examples and figures.attempt(
         "waveform.png", pictures.waveform, folder / "waveform.png", dict(examples), results[0].preset
     ):
         drawn = "\n![Filtered wave and its spectrum](waveform.png)\n"
-    told = [one for one in answers if one.id not in missing]
-    if told and write_page(folder, title, told, views or {}, missing, in_words, _BESIDE):
-        drawn += f"\nThe answers as a page to look at: [{PAGE}]({PAGE}); the waves are in `waveforms`.\n"
     text = _markdown(title, results, lost, flags, left_out, answers) + drawn
     return tables.write_text(folder / "report.md", text)
 
