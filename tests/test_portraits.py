@@ -42,7 +42,7 @@ def test_without_the_video_there_is_the_stored_face(run, tmp_path):
     (tmp_path / "videos" / "clip.mp4").unlink()
     (tmp_path / "videos").rmdir()
     assert [words for words, _ in portraits(prepared, config.UNSUPERVISED.DATA, "clip")] == [
-        "what was measured, as stored"
+        "what was measured, as stored: face box"
     ]
     broken = SimpleNamespace(recordings=[], legacy=False, entry=lambda name: 1 / 0)
     assert portraits(broken, config.UNSUPERVISED.DATA, "clip") == ()

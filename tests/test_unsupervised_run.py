@@ -16,6 +16,7 @@ from tests.evaluation_data import METRICS, beat, signal
 from unsupervised_methods import measure
 from unsupervised_methods import run as mode
 from unsupervised_methods.measure import Sample, describe_flags, even, label_rows, native_rows
+from unsupervised_methods.regions import Region
 from unsupervised_methods.run import run
 
 COLOUR = np.array([170.0, 120.0, 100.0])
@@ -52,7 +53,7 @@ class Prepared:
             raise found
         return found
 
-    def check(self):
+    def check(self, told=False):
         """As the real one."""
         if self.failed and (not self.allow_incomplete or not self.recordings):
             raise IncompleteError(self)
@@ -88,7 +89,7 @@ def config(folder, **changes):
     window = node(USE_SMALLER_WINDOW=given["USE_SMALLER_WINDOW"], WINDOW_SIZE=given["WINDOW_SIZE"])
     return node(
         UNSUPERVISED=node(
-            METHOD=given["METHOD"], METRICS=given["METRICS"], DATA=data, OVERLAY=False,
+            METHOD=given["METHOD"], METRICS=given["METRICS"], DATA=data, OVERLAY=False, ROI="box",
             OUTPUT_SAVE_DIR=str(given.get("OUTPUT_SAVE_DIR", folder / "Made_exp" / "saved_outputs")),
         ),
         INFERENCE=node(EVALUATION_METHOD=given["EVALUATION_METHOD"], PRESET=given["PRESET"], HR_BAND=given["HR_BAND"],
@@ -336,7 +337,7 @@ def test_resampling_reads_at_another_rate(prepare, tmp_path, times):
     """RESAMPLE_FS 20: colours and labels come at 20 per second."""
     prepared = prepare(Prepared({"a": entry("a", times=times)}))
     given = config(tmp_path, RESAMPLE_FS=20.0)
-    one = mode.read_samples(prepared, given.UNSUPERVISED.DATA)[0]
+    one = mode.read_samples(prepared, given.UNSUPERVISED.DATA, Region())[0]
     assert (one.fs, len(one.trace), len(one.label)) == (20.0, 400, 400)
     assert read_settings(given, "UNSUPERVISED").fs == 20.0
 
@@ -344,9 +345,9 @@ def test_resampling_reads_at_another_rate(prepare, tmp_path, times):
 def test_a_differential_label_is_used_as_raw(prepare, tmp_path, capsys):
     """Classical methods give waves, so DiffNormalized labels would be wrong; Standardized ones stay."""
     prepared = prepare(Prepared({"a": entry("a")}))
-    raw = mode.read_samples(prepared, config(tmp_path, LABEL_TYPE="DiffNormalized").UNSUPERVISED.DATA)[0]
+    raw = mode.read_samples(prepared, config(tmp_path, LABEL_TYPE="DiffNormalized").UNSUPERVISED.DATA, Region())[0]
     assert "the label is used as Raw" in capsys.readouterr().out
-    scaled = mode.read_samples(prepared, config(tmp_path, LABEL_TYPE="Standardized").UNSUPERVISED.DATA)[0]
+    scaled = mode.read_samples(prepared, config(tmp_path, LABEL_TYPE="Standardized").UNSUPERVISED.DATA, Region())[0]
     assert np.allclose(scaled.label, 2 * raw.label)
 
 

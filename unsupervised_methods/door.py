@@ -18,7 +18,8 @@ from evaluation.kinds.pulse import answers
 from evaluation.settings import Settings, read_settings
 from registry import UNSUPERVISED
 from unsupervised_methods.measure import Sample, native_rows
-from unsupervised_methods.run import described, read_samples
+from unsupervised_methods.regions import region_of
+from unsupervised_methods.run import read_samples
 
 logger = logging.getLogger("pulsescope")
 
@@ -76,13 +77,12 @@ def _measured(config: Any) -> dict[str, Answer]:
     from dataset.prepare.section import IncompleteError, prepare
 
     data, how = config.UNSUPERVISED.DATA, read_settings(config, "UNSUPERVISED")
-    how = replace(how, preset=how.exact, metrics=[])
+    how, region = replace(how, preset=how.exact, metrics=[]), region_of(config.UNSUPERVISED.ROI, data.PREPROCESS)
     try:
         prepared = prepare(data, "unsupervised", config)
     except IncompleteError as error:
         prepared = error.prepared
-    samples, region = read_samples(prepared, data), described(data.PREPROCESS)
-    found = {one.id: replace(answer_of(one, how), region=region) for one in samples}
+    found = {one.id: replace(answer_of(one, how), region=region.words) for one in read_samples(prepared, data, region)}
     return found | {recording.id: Answer(recording.id, reason=reason) for recording, reason in prepared.failed}
 
 

@@ -14,6 +14,7 @@ from evaluation.results import RecordingResult, Row, uniform
 from evaluation.settings import Settings
 from evaluation.summary import Table, table
 from unsupervised_methods.checks import is_grey
+from unsupervised_methods.regions import BOX, Region
 
 GREY = "grey_or_infrared"  # flag of a picture whose three channels are one
 FLAG_WORDS = {
@@ -43,9 +44,13 @@ class Sample:
     info: Mapping[str, Any] = field(default_factory=dict)
 
 
-def resampled_trace(entry: Any, resample_fs: float) -> tuple[np.ndarray, float, np.ndarray | None]:
+def resampled_trace(
+    entry: Any, resample_fs: float, region: Region | None = None
+) -> tuple[np.ndarray, float, np.ndarray | None]:
     """Mean colours (T, 3) of an entry, their rate (Hz) and times (s): as stored, or at `resample_fs` if that is set."""
-    trace, fs, times = np.asarray(entry.trace, dtype=float), float(entry.fs), entry.times
+    fs, times = float(entry.fs), entry.times
+    part = region is not None and region.name != BOX
+    trace = region.trace(entry.faces, fs) if part else np.asarray(entry.trace, dtype=float)
     if resample_fs <= 0:
         return trace, fs, times
     own = np.arange(len(trace)) / fs if times is None else np.asarray(times, dtype=float)
@@ -59,9 +64,12 @@ def _at_rate(trace: np.ndarray, times: np.ndarray, fs: float) -> tuple[np.ndarra
     return np.stack([values for _, values in channels], axis=1), channels[0][0]
 
 
-def read_sample(entry: Any, label_type: str, align: str, resample_fs: float) -> Sample:
-    """One recording's sample; its reference is `ppg`, or the beats of `ecg`. `resample_fs` > 0: read at that rate."""
-    trace, fs, times = resampled_trace(entry, resample_fs)
+def read_sample(entry: Any, label_type: str, align: str, resample_fs: float, region: Region | None = None) -> Sample:
+    """One recording's sample; its reference is `ppg`, or the beats of `ecg`. `resample_fs` > 0: read at that rate.
+
+    `region`: of the stored faces, all of them by default.
+    """
+    trace, fs, times = resampled_trace(entry, resample_fs, region)
     signal = pulse_reference(entry.signals)
     label = None if signal is None else _label(signal, times, len(trace), label_type, align)
     flags, coverage = describe_flags({**entry.flags, GREY: is_grey(trace)}), entry.flags.get("face_coverage")

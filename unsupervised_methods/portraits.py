@@ -11,19 +11,20 @@ from dataset.files.decoding import decoding
 from dataset.files.frames import as_frame
 from dataset.prepare.node import has_raw, make_loader
 from evaluation import figures
+from unsupervised_methods.regions import Region
 
 Portraits = Sequence[tuple[str, bytes]]  # (what it shows, a JPEG file)
 WIDTH = 320  # pixels of the whole frame, at most
 GREEN = (60, 220, 60)
 
 
-def portraits(prepared: Any, data: Any, name: str) -> Portraits:
+def portraits(prepared: Any, data: Any, name: str, region: Region = Region()) -> Portraits:  # noqa: B008 - it is frozen
     """Pictures of the recording called `name`; fewer where its video or its entry is not there."""
     found = []
     if frame := figures.attempt(f"The first frame of {name}", _whole, prepared, data, name):
         found.append(("first frame, with the region", frame))
-    if face := figures.attempt(f"The face of {name}", _stored, prepared, name):
-        found.append(("what was measured, as stored", face))
+    if face := figures.attempt(f"The face of {name}", _stored, prepared, name, region):
+        found.append((f"what was measured, as stored: {region.words}", face))
     return tuple(found)
 
 
@@ -41,10 +42,10 @@ def _whole(prepared: Any, data: Any, name: str) -> bytes:
     return jpeg(frame)
 
 
-def _stored(prepared: Any, name: str) -> bytes:
-    """The stored face in the middle of the recording."""
+def _stored(prepared: Any, name: str, region: Region) -> bytes:
+    """The stored face in the middle of the recording, the region lighter than the rest."""
     faces = None if prepared.legacy else prepared.entry(name).faces
-    return b"" if faces is None else jpeg(faces[len(faces) // 2])
+    return b"" if faces is None else jpeg(region.drawn(faces[len(faces) // 2]))
 
 
 def jpeg(rgb: np.ndarray) -> bytes:

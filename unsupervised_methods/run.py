@@ -26,6 +26,7 @@ from unsupervised_methods.checks import grey_note, is_grey
 from unsupervised_methods.measure import Sample, classical_tables, read_sample
 from unsupervised_methods.overlay import write_overlays
 from unsupervised_methods.portraits import portraits
+from unsupervised_methods.regions import BOX, Region, region_of
 from unsupervised_methods.waves import Predictions, write_waves
 
 NAMED = 10  # recordings without a pulse that the last line names
@@ -41,8 +42,9 @@ def run(config: Any) -> Path:
     """
     methods, settings = chosen_methods(config), read_settings(config, "UNSUPERVISED")
     _require_video(config.UNSUPERVISED.DATA.DATASET)
+    region = region_of(config.UNSUPERVISED.ROI, config.UNSUPERVISED.DATA.PREPROCESS)
     prepared = _prepare(config)
-    samples = read_samples(prepared, config.UNSUPERVISED.DATA)
+    samples = read_samples(prepared, config.UNSUPERVISED.DATA, region)
     labelled = any(sample.label is not None or sample.reference is not None for sample in samples)
     if labelled:
         samples = long_enough(samples, prepared, settings.exact)
@@ -51,12 +53,13 @@ def run(config: Any) -> Path:
     failed = [(recording.id, reason) for recording, reason in prepared.failed]
     left_out = [(recording.id, reason) for recording, reason in prepared.excluded]
     names = _names(config).marked(prepared.rendered)
+    notes = [] if region.name == BOX else [f"Measured: {region.words} (UNSUPERVISED.ROI {region.name})"]
     keep = partial(write_waves, config, samples=samples)
     if labelled:
         if config.UNSUPERVISED.OVERLAY:
             print("No overlay: recordings with labels are compared with these, and get no answer of their own.")
         allow = bool(prepared.allow_incomplete)
-        return _errors(names, methods, samples, failed, settings, left_out, allow, keep)
+        return _errors(names, methods, samples, failed, settings, left_out, allow, keep, notes)
     data = config.UNSUPERVISED.DATA
     names = replace(names, title=f"Pulse of {Path(data.DATA_PATH).name if data.DATASET == READER else names.id}")
     report, lost, doubtful = _vitals(config, prepared, names, methods, samples, failed, settings, left_out, keep)
@@ -89,14 +92,6 @@ class NoPulseError(RuntimeError):
         )
 
 
-def described(process: Any) -> str:
-    """The region whose colour is measured, in words."""
-    crop = process.CROP_FACE
-    if not crop.DO_CROP_FACE:
-        return "whole picture"
-    return f"face box x {crop.LARGE_BOX_COEF:g}" if crop.USE_LARGE_FACE_BOX else "face box"
-
-
 def chosen_methods(config: Any) -> dict[str, Callable]:
     """Name -> function of UNSUPERVISED.METHOD, in its order; ValueError when empty, KeyError for an unknown name."""
     names = list(config.UNSUPERVISED.METHOD)
@@ -107,9 +102,14 @@ def chosen_methods(config: Any) -> dict[str, Callable]:
     return {name: UNSUPERVISED[name] for name in names}
 
 
-def read_samples(prepared: Any, data: Any) -> list[Sample]:
-    """Every prepared recording's colours and label; those whose entry or label cannot be read move to `failed`."""
+def read_samples(prepared: Any, data: Any, region: Region) -> list[Sample]:
+    """Every prepared recording's colours and label; those whose entry or label cannot be read move to `failed`.
+
+    ValueError for a `region` of rPPG-Toolbox's chunks, which is where nobody wrote down how they were cut.
+    """
     if prepared.legacy:
+        if region.name != BOX:
+            raise ValueError("UNSUPERVISED.DATA reads rPPG-Toolbox's chunks: set UNSUPERVISED.ROI to box.")
         return _legacy_samples(prepared)
     label_type = data.PREPROCESS.LABEL_TYPE or "Raw"
     if label_type == "DiffNormalized":
@@ -121,7 +121,8 @@ def read_samples(prepared: Any, data: Any) -> list[Sample]:
     samples, failed = [], {}
     for recording in prepared.recordings:
         try:
-            samples.append(read_sample(prepared.entry(recording), label_type, data.LABEL_ALIGN, data.RESAMPLE_FS))
+            entry = prepared.entry(recording)
+            samples.append(read_sample(entry, label_type, data.LABEL_ALIGN, data.RESAMPLE_FS, region))
         except (OSError, ValueError, RuntimeError) as error:  # the cache raises RuntimeError for a damaged entry
             failed[recording.id] = str(error)
     _move_failed(prepared, failed)
@@ -180,6 +181,7 @@ def _errors(
     left_out: Sequence[tuple[str, str]],
     allow: bool,
     keep: Callable[[Predictions], Any],
+    notes: Sequence[str],
 ) -> Path:
     """Errors of every method: console lines of the preset, the comparison, the report.
 
@@ -194,7 +196,7 @@ def _errors(
     results[CONSTANT] = [constant_mean(one) for one in next(iter(results.values()))]
     drawn = {f"{name}_{names.id}": name for name in methods}
     found = Compared(results, _examples(results, predictions), drawn=drawn)
-    notes = [*reference_notes(sample.reference for sample in samples), *_flag_notes(samples)]
+    notes = [*notes, *reference_notes(sample.reference for sample in samples), *_flag_notes(samples)]
     outcomes = (publish.Outcome(head, found),)
     tested = publish.Tested(names.folder, outcomes, tuple(failed), tuple(notes), tuple(left_out))
     publish.require_complete(tested.complete, allow)
@@ -251,10 +253,11 @@ def _vitals(
     rated = [one for one in waves[shown] if one.id not in lost]
     rated.sort(key=lambda one: (one.id in doubtful, one.id in flags))
     seen = views(given, waves, settings)
-    photos = {id: portraits(prepared, data, id) for id, one in seen.items() if one.spectra is not None}
+    region = region_of(config.UNSUPERVISED.ROI, data.PREPROCESS)
+    photos = {id: portraits(prepared, data, id, region) for id, one in seen.items() if one.spectra is not None}
     found = Compared(
         tables, {shown: rated[0]} if rated else {}, judged=False, flags=flags,
-        answers=tuple(replace(one, region=described(data.PREPROCESS)) for one in given),
+        answers=tuple(replace(one, region=region.words) for one in given),
         views={id: replace(one, photos=photos.get(id, ())) for id, one in seen.items()},
     )  # fmt: skip
     report = publish.rates(found, failed, names, left_out)

@@ -3,10 +3,11 @@
 from yacs.config import CfgNode
 
 from registry import UNSUPERVISED
-from settings.checks import each, registered
+from settings.checks import each, one_of, registered
 from settings.loaded import Check, Loaded, Owner
 from settings.modes import mode_of, used_sections
 
+REGIONS = ("box", "inner", "skin", "cheeks_forehead")  # of UNSUPERVISED.ROI
 PSEUDO = "UNSUPERVISED.DATA.PREPROCESS.USE_PSUEDO_PPG_LABEL"
 
 
@@ -20,6 +21,7 @@ def unsupervised_section() -> CfgNode:
     node = CfgNode()
     node.METHOD = []  # names in the order they run; `--list` shows them
     node.METRICS = []  # as TEST.METRICS
+    node.ROI = "box"  # what of the stored face is measured: box (all of it), inner, skin, cheeks_forehead
     node.OUTPUT_SAVE_DIR = ""  # waves as CSV, where set as pickles, too; '': <LOG.PATH>/<EXP_DATA_NAME>/saved_outputs
     node.OVERLAY = False  # of videos without labels: the video with region, wave and rate drawn in (--overlay)
     return node
@@ -43,8 +45,14 @@ def check_overlay(loaded: Loaded) -> None:
         raise loaded.error("UNSUPERVISED.OVERLAY", problem)
 
 
-CHECKS: dict[str, Check] = {"UNSUPERVISED.METHOD": each(registered(UNSUPERVISED), filled=True)}
+CHECKS: dict[str, Check] = {
+    "UNSUPERVISED.METHOD": each(registered(UNSUPERVISED), filled=True),
+    "UNSUPERVISED.ROI": one_of(*REGIONS),
+}
 
 CLASSICAL = Owner(
-    declare_classical, lambda: CHECKS, rules=(check_labels, check_overlay), later=("UNSUPERVISED.OVERLAY",)
+    declare_classical,
+    lambda: CHECKS,
+    rules=(check_labels, check_overlay),
+    later=("UNSUPERVISED.OVERLAY", "UNSUPERVISED.ROI"),
 )
