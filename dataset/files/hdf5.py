@@ -92,3 +92,21 @@ def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
     if found.chunks and np.prod(found.chunks, dtype=float) * found.dtype.itemsize > LARGEST_CHUNK:
         raise VideoError(f"'{file.filename}': {name!r} is stored in chunks of {found.chunks}, too large. {AGAIN}")
     return found
+
+
+def texts(file: h5py.File, name: str) -> list[str]:
+    """The texts of dataset `name` (n,), foreign bytes spelt out; VideoError when it has none."""
+    found = _dataset(file, name)
+    if found.ndim != 1 or h5py.check_string_dtype(found.dtype) is None or found.size > LARGEST:
+        raise VideoError(f"'{file.filename}': {name!r} {found.shape} of {found.dtype} is no list of names. {AGAIN}")
+    return [one.decode("utf-8", "backslashreplace") for one in found[()]]
+
+
+def ragged(file: h5py.File, name: str) -> h5py.Dataset:
+    """Dataset `name` of n rows of numbers, each of its own length or (n, L), not yet read; VideoError otherwise."""
+    found = _dataset(file, name)
+    kind = h5py.check_vlen_dtype(found.dtype)
+    kind, axes = (found.dtype, 2) if kind is None else (np.dtype(kind), 1)
+    if found.ndim != axes or kind.kind not in "iuf":
+        raise VideoError(f"'{file.filename}': {name!r} {found.shape} of {found.dtype} holds no signals. {AGAIN}")
+    return found
