@@ -109,11 +109,22 @@ class WindowDataset(Dataset):
         self._numbers = {name: number for number, name in enumerate(windows.recordings)}
         rank = np.full(len(windows.recordings), -1, dtype=np.int32)
         rank[[self._numbers[name] for name in wanted]] = np.arange(len(wanted))
-        rows = np.flatnonzero(rank[windows.of] >= 0)
+        rows = self._fit(np.flatnonzero(rank[windows.of] >= 0))
         for label in self._labels:
             if label.required and label.kind != "wave":
                 rows = self._with_label(label, rows)
         return rows[np.lexsort((windows.number[rows], rank[windows.of[rows]]))]
+
+    def _fit(self, rows: np.ndarray) -> np.ndarray:
+        """`rows` without those that cannot be used; a recording of which none is left has failed."""
+        unfit, of = self.windows.unfit, self.windows.of
+        good = np.array([int(row) not in unfit for row in rows], dtype=bool)
+        if not good.all():
+            self.notes.append(f"{(~good).sum()} of {len(rows)} windows cannot be used and are left out")
+            lost = np.setdiff1d(of[rows], of[rows[good]])
+            reasons = {of[row]: unfit[int(row)] for row in rows[~good]}
+            self.failed += [(self.windows.recordings[number], reasons[number]) for number in lost]
+        return rows[good]
 
     def _with_label(self, label: Label, rows: np.ndarray) -> np.ndarray:
         good = np.any([np.isfinite(self.windows.targets[name][rows]) for name in label.columns], axis=0)
