@@ -38,6 +38,7 @@ class PPGBPLoader(BaseLoader):
 
     has_video = False
     signals = ("ppg",)
+    side_files = ("*.csv", "*.xlsx")
 
     def recordings(self, root: Path) -> list[Recording]:
         """All pieces in natural order; FileNotFoundError where there is none."""
