@@ -69,9 +69,8 @@ def audit(asked: argparse.Namespace) -> int:
     for line in found:
         print(f"FOUND  {line}")
     if not found:
-        print(
-            f"Nothing was found in {plural(len(windows), 'record')} of {plural(len(set(subjects.values())), 'subject')}."
-        )
+        people = plural(len(set(subjects.values())), "subject")
+        print(f"Nothing was found in {plural(len(windows), 'record')} of {people}.")
     if asked.train:
         found += train(asked, windows)
     return 1 if found else 0
