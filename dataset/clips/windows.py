@@ -13,6 +13,7 @@ from dataset.clips.inputs import ClipOptions, Input
 from dataset.clips.labels import Label
 from dataset.clips.resampling import Grid, change_rate
 from dataset.files.windows import Windows
+from registry import did_you_mean
 
 
 class WindowDataset(Dataset):
@@ -73,6 +74,11 @@ class WindowDataset(Dataset):
         }
         return sample | ({"epoch": index.epoch} if isinstance(index, Ask) else {})
 
+    def scalars(self, name: str) -> np.ndarray:
+        """The scalar label `name` of every window as its samples have it, (n,) or (n, columns); no window is read."""
+        label = next(one for one in self._labels if one.name == name)
+        return np.stack([self._label(label, row) for row in self._rows])
+
     def lengths(self, recording: str) -> list[int]:
         """Samples of each window of `recording`, in order."""
         count = int((self.windows.of[self._rows] == self._numbers[recording]).sum())
@@ -100,7 +106,10 @@ class WindowDataset(Dataset):
         lacking = [name for name in label.columns if name not in there]
         if lacking and label.required:
             what = "channel" if label.kind == "wave" else "target"
-            raise ValueError(f"the windows have no {what} {lacking[0]!r} (they have: {', '.join(there) or 'none'}).")
+            hint = did_you_mean(lacking[0], there)
+            raise ValueError(
+                f"the windows have no {what} {lacking[0]!r}.{hint} There are: {', '.join(there) or 'none'}."
+            )
         return not lacking
 
     def _chosen(self, wanted: Sequence[str]) -> np.ndarray:
@@ -109,11 +118,22 @@ class WindowDataset(Dataset):
         self._numbers = {name: number for number, name in enumerate(windows.recordings)}
         rank = np.full(len(windows.recordings), -1, dtype=np.int32)
         rank[[self._numbers[name] for name in wanted]] = np.arange(len(wanted))
-        rows = np.flatnonzero(rank[windows.of] >= 0)
+        rows = self._fit(np.flatnonzero(rank[windows.of] >= 0))
         for label in self._labels:
             if label.required and label.kind != "wave":
                 rows = self._with_label(label, rows)
         return rows[np.lexsort((windows.number[rows], rank[windows.of[rows]]))]
+
+    def _fit(self, rows: np.ndarray) -> np.ndarray:
+        """`rows` without those that cannot be used; a recording of which none is left has failed."""
+        unfit, of = self.windows.unfit, self.windows.of
+        good = np.array([int(row) not in unfit for row in rows], dtype=bool)
+        if not good.all():
+            self.notes.append(f"{(~good).sum()} of {len(rows)} windows cannot be used and are left out")
+            lost = np.setdiff1d(of[rows], of[rows[good]])
+            reasons = {of[row]: unfit[int(row)] for row in rows[~good]}
+            self.failed += [(self.windows.recordings[number], reasons[number]) for number in lost]
+        return rows[good]
 
     def _with_label(self, label: Label, rows: np.ndarray) -> np.ndarray:
         good = np.any([np.isfinite(self.windows.targets[name][rows]) for name in label.columns], axis=0)

@@ -15,6 +15,7 @@ class Finding:
     check   its name                        text    one sentence: what was found
     grade   ok, look or bad; "": unknown    mend    what to do about it
     values  numbers by column of doctor.csv
+    source  where the threshold comes from, where that is said
     """
 
     check: str
@@ -22,6 +23,7 @@ class Finding:
     text: str
     mend: str = ""
     values: dict[str, Any] = field(default_factory=dict)
+    source: str = ""
 
 
 def grade(value: float, look: float, bad: float = math.inf) -> str:

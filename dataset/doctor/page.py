@@ -45,8 +45,10 @@ WORDS = {"failed": "failed", "bad": "bad", "look": "to look at", "ok": "ok"}
 
 
 def table(reports: Sequence[Report]) -> str:
-    """doctor.csv: a line a recording, worst first."""
-    return csv_text(COLUMNS, [_row(one) for one in sorted_reports(reports)])
+    """doctor.csv: a line a recording, worst first; numbers of contact sensors have columns of their own."""
+    rows = [_row(one) for one in sorted_reports(reports)]
+    more = dict.fromkeys(name for row in rows for name in row if name not in COLUMNS)
+    return csv_text((*COLUMNS, *more), rows)
 
 
 def _row(one: Report) -> dict:
@@ -59,14 +61,19 @@ def _row(one: Report) -> dict:
     }  # fmt: skip
 
 
-def page(title: str, reports: Sequence[Report]) -> str:
-    """doctor.html: counts, then every recording, worst first, with its findings, faces and waves."""
+def page(title: str, reports: Sequence[Report], pictures: str = "") -> str:
+    """doctor.html: counts, then every recording, worst first, with its findings, faces and waves.
+
+    `pictures` says what the pictures show: VIDEO or SENSORS.
+    """
     ordered = sorted_reports(reports)
-    return "\n".join([_head(title), _overview(ordered), *map(_recording, ordered, range(len(ordered))), _FOOT])
+    return "\n".join(
+        [_head(title, pictures or VIDEO), _overview(ordered), *map(_recording, ordered, range(len(ordered))), _FOOT]
+    )
 
 
-def _head(title: str) -> str:
-    return _HEAD.replace("TITLE", escape(title))
+def _head(title: str, pictures: str) -> str:
+    return _HEAD.replace("TITLE", escape(title)).replace("PICTURES", pictures)
 
 
 def _overview(reports: Sequence[Report]) -> str:
@@ -112,7 +119,8 @@ def _findings(found: Sequence[Finding]) -> str:
     rank = {"bad": 0, "look": 1, "ok": 2, "": 3}
     rows = "".join(
         f"<tr><td class=w>{_chip(f.grade)}</td><td class=w>{escape(f.check)}</td>"
-        f"<td>{escape(f.text)}{f' <i>{escape(f.mend)}</i>' if f.mend else ''}</td></tr>"
+        f"<td>{escape(f.text)}{f' <i>{escape(f.mend)}</i>' if f.mend else ''}"
+        f"{f' <small>({escape(f.source)})</small>' if f.source else ''}</td></tr>"
         for f in sorted(found, key=lambda f: rank[f.grade])
     )
     return f"<table>{rows}</table>"
@@ -140,9 +148,13 @@ summary { cursor: pointer; } a { color: inherit; }
 <h1>TITLE</h1>
 <p>Every recording was checked before anything is trained or measured on it, worst first. <b>bad</b>: results from this
 recording will be wrong unless it is mended or left out. <b>look</b>: unusual; see for yourself. <b>–</b>: this check
-could not be made, for the reason given. The first picture is the first frame with the face box, then the stored face at
+could not be made, for the reason given. PICTURES All numbers are in doctor.csv.</p>"""
+VIDEO = """The first picture is the first frame with the face box, then the stored face at
 start, middle and end. In the plots, red is the pulse that POS finds in the video, grey the label; the last one
 shows how well they fit when the label is moved: a peak at 0 means that both beat at the same time, many peaks of one
-height mean that beats are too alike to tell. All numbers are in doctor.csv.</p>"""
+height mean that beats are too alike to tell."""
+SENSORS = """The picture shows eight seconds of each signal on one clock, with a line at each beat that was found.
+Behind each finding stands where its threshold comes from; <i>own threshold</i> means that we chose it and tried it on
+simulated and a few real recordings only."""
 _FOOT = """<p><small>This page shows faces and signals of people: keep it as you keep the recordings. Research software,
 not a medical device.</small></p></body></html>"""

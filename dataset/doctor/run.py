@@ -10,16 +10,19 @@ from joblib import Parallel, delayed
 from config import run_folder, used_sections
 from dataset.data_loader.base import Recording
 from dataset.doctor import page
+from dataset.doctor.contact import SensorJob, examine_sensors, jobs_of
 from dataset.doctor.examine import Job, Report, examine
 from dataset.prepare.node import face_crop, make_loader
 from dataset.prepare.prepared import IncompleteError, Prepared
 from dataset.prepare.section import prepare
+from dataset.prepare.windows import PreparedWindows
 from dataset.progress import show_progress
 from evaluation.console import text_table
 from evaluation.tables import write_text
 
 INCOMPLETE, BAD = 3, 1  # exit codes
 NAMED = 12  # recordings that the screen names; the page has all
+DRAWN = 300  # recordings of contact sensors with a picture: a data set may have ten thousands
 
 
 def run(config: Any) -> int:
@@ -38,7 +41,8 @@ def run(config: Any) -> int:
     folder = Path(run_folder(config))
     title = f"Data doctor: {', '.join(dict.fromkeys(config[s].DATA.DATASET for s in used_sections(config)))}"
     write_text(folder / "doctor.csv", page.table(reports))
-    written = write_text(folder / "doctor.html", page.page(title, reports))
+    video = any(make_loader(config[section].DATA).has_video for section in used_sections(config))
+    written = write_text(folder / "doctor.html", page.page(title, reports, page.VIDEO if video else page.SENSORS))
     print(console(reports))
     print(f"Report: {written} (and doctor.csv beside it)")
     grades = {one.grade for one in reports}
@@ -74,13 +78,11 @@ def cures_of(reports: Sequence[Report]) -> dict[str, str]:
 
 
 def _prepared(config: Any, section: str) -> Prepared:
-    if not make_loader(config[section].DATA).has_video:
-        raise ValueError(f"{section}.DATA ({config[section].DATA.DATASET}) has no video: nothing to examine yet.")
     try:
         prepared = prepare(config[section].DATA, section.lower(), config, overwrite=config.OVERWRITE)
     except IncompleteError as error:
         return error.prepared
-    if prepared.legacy:
+    if prepared.legacy and not isinstance(prepared, PreparedWindows):
         raise ValueError(
             f"{section}.DATA reads rPPG-Toolbox's chunks, which keep no times, boxes or native signals to examine. "
             f"Set {section}.DATA.DATA_PATH to the raw data and FILE_LIST_PATH to a folder."
@@ -88,9 +90,14 @@ def _prepared(config: Any, section: str) -> Prepared:
     return prepared
 
 
-def _jobs(config: Any, section: str, prepared: Prepared) -> list[Job]:
+def _jobs(config: Any, section: str, prepared: Prepared) -> list[Job | SensorJob]:
     data = config[section].DATA
-    loader, crop = make_loader(data), face_crop(data)
+    loader = make_loader(data)
+    if isinstance(prepared, PreparedWindows):
+        return list(jobs_of(section, prepared.windows, prepared.recordings, DRAWN))
+    if not loader.has_video:
+        return [SensorJob(section, one, prepared.cache, drawn=k < DRAWN) for k, one in enumerate(prepared.recordings)]
+    crop = face_crop(data)
     trusted = not data.RESAMPLE_FS  # with a rate to resample to, nobody counts frames
     stated = {f"{section}.DATA.FS": float(data.FS or 0) * trusted}
     return [Job(section, recording, loader, prepared.cache, crop, stated) for recording in prepared.recordings]
@@ -103,14 +110,19 @@ def _failed(section: str, recording: Recording, reason: str) -> Report:
 
 def _first(recording: Recording, prepared: Prepared, seen: set[tuple[Path, str]]) -> bool:
     """Whether no section before had this recording: shared ones are examined for the first. It joins `seen`."""
-    key = (prepared.cache.root, recording.id)
+    key = (prepared.root if prepared.cache is None else prepared.cache.root, recording.id)
     new = key not in seen
     seen.add(key)
     return new
 
 
-def _examined(jobs: Sequence[Job], workers: int) -> list[Report]:
+def _examined(jobs: Sequence[Job | SensorJob], workers: int) -> list[Report]:
     """The report of every job, in order; one entry at a time is open in each of the processes."""
     processes = max(1, min(len(jobs), workers if workers > 0 else joblib.cpu_count()))
     pool = Parallel(n_jobs=processes, return_as="generator", pre_dispatch="2*n_jobs", batch_size=1)
-    return list(show_progress(pool(map(delayed(examine), jobs)), "Examining", len(jobs), "recordings", keep=False))
+    ready = (job.loaded() if isinstance(job, SensorJob) else job for job in jobs)
+    return list(show_progress(pool(map(delayed(_report), ready)), "Examining", len(jobs), "recordings", keep=False))
+
+
+def _report(job: Job | SensorJob) -> Report:
+    return examine_sensors(job) if isinstance(job, SensorJob) else examine(job)

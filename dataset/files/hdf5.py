@@ -15,6 +15,7 @@ from dataset.files.reading import AGAIN, require_file, told
 
 DEFLATE = 1032  # the most that one stored byte can expand to
 LARGEST = 10**7  # values of a signal
+LONGEST_TEXT = 1000  # letters of a name
 LARGEST_CHUNK = 1 << 28  # bytes that are inflated at once to read a single value
 BYTES = 1 << 24  # of a video held at once, unless the chunks of the file are larger
 
@@ -92,3 +93,44 @@ def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
     if found.chunks and np.prod(found.chunks, dtype=float) * found.dtype.itemsize > LARGEST_CHUNK:
         raise VideoError(f"'{file.filename}': {name!r} is stored in chunks of {found.chunks}, too large. {AGAIN}")
     return found
+
+
+def texts(file: h5py.File, name: str) -> list[str]:
+    """The texts of dataset `name` (n,), foreign bytes spelt out; VideoError when it has none."""
+    found = _dataset(file, name)
+    if found.ndim != 1 or h5py.check_string_dtype(found.dtype) is None or found.size > LARGEST:
+        raise VideoError(f"'{file.filename}': {name!r} {found.shape} of {found.dtype} is no list of names. {AGAIN}")
+    return [one.decode("utf-8", "backslashreplace") for one in found[()]]
+
+
+def ragged(file: h5py.File, name: str) -> h5py.Dataset:
+    """Dataset `name` of n rows of numbers, each of its own length or (n, L), not yet read; VideoError otherwise."""
+    found = _dataset(file, name)
+    kind = h5py.check_vlen_dtype(found.dtype)
+    kind, axes = (found.dtype, 2) if kind is None else (np.dtype(kind), 1)
+    if found.ndim != axes or kind.kind not in "iuf":
+        raise VideoError(f"'{file.filename}': {name!r} {found.shape} of {found.dtype} holds no signals. {AGAIN}")
+    return found
+
+
+def numbers(file: h5py.File, name: str, axes: int) -> h5py.Dataset:
+    """Dataset `name` of numbers with so many axes, not yet read; VideoError when it is none."""
+    found = _dataset(file, name)
+    if found.ndim != axes or found.dtype.kind not in "iuf":
+        raise VideoError(f"'{file.filename}': {name!r} is {found.shape} of {found.dtype}. {AGAIN}")
+    return found
+
+
+def cells(file: h5py.File, name: str) -> list[str]:
+    """The texts of a MATLAB 7.3 cell array of rows of characters; VideoError when it is none."""
+    found = _dataset(file, name)
+    if h5py.check_ref_dtype(found.dtype) is not h5py.Reference or found.size > LARGEST:
+        raise VideoError(f"'{file.filename}': {name!r} {found.shape} of {found.dtype} is no list of texts. {AGAIN}")
+    return [_characters(file, reference, name) for reference in found[()].reshape(-1)]  # read once: each is a look-up
+
+
+def _characters(file: h5py.File, reference: h5py.Reference, name: str) -> str:
+    one = file[reference] if reference else None
+    if not isinstance(one, h5py.Dataset) or one.dtype.kind != "u" or one.size > LONGEST_TEXT:
+        raise VideoError(f"'{file.filename}': a cell of {name!r} holds no text. {AGAIN}")
+    return "" if "MATLAB_empty" in one.attrs else "".join(map(chr, one[()].reshape(-1)))

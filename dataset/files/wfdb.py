@@ -7,7 +7,8 @@
 
 The layout is described in the WFDB Applications Guide under header(5) and signal(5). Formats 16 and 212 are read here,
 the others by the package wfdb. Every file must lie beside its header. Samples that are marked as missing are left out,
-and the signal then has times.
+and the signal then has times. A signal whose header has no gain is not in millivolts: its unit is `uncalibrated`, its
+values are those of the converter.
 """
 
 import math
@@ -19,7 +20,7 @@ import numpy as np
 
 from dataset.data_loader.base import Signal
 from dataset.files.names import free_name
-from dataset.files.reading import AGAIN, read_text, require_file, told
+from dataset.files.reading import AGAIN, read_bytes, require_file, told
 
 LARGEST_HEADER = 1 << 20  # bytes
 MOST_SIGNALS, MOST_SEGMENTS = 1000, 100_000
@@ -27,16 +28,21 @@ MOST_SAMPLES = 1 << 28  # of a signal: three days at 1000 Hz
 MISSING = {16: -(1 << 15), 212: -(1 << 11)}  # the value that stands for no sample
 SIGNAL = re.compile(r"(?P<format>\d+)(?:x(?P<each>\d+))?(?::(?P<skew>\d+))?(?:\+(?P<offset>\d+))?")
 GAIN = re.compile(r"(?P<gain>[-+.\deE]+)?(?:\((?P<baseline>-?\d+)\))?(?:/(?P<unit>\S+))?")
-USUAL_GAIN, USUAL_RATE = 200.0, 250.0  # where the header has none
+USUAL_RATE = 250.0  # where the header has none
+UNCALIBRATED = "uncalibrated"  # unit of a signal whose header has no gain
 
 
 @dataclass(frozen=True)
 class Channel:
-    """A signal as its line in the header has it; `each`: samples in a frame, `offset`: bytes before the first."""
+    """A signal as its line in the header has it.
+
+    each    samples in a frame      offset  bytes before the first      skew  frames that it comes late
+    """
 
     file: str
     format: int
     each: int
+    skew: int
     offset: int
     gain: float
     baseline: int
@@ -93,7 +99,7 @@ def _joined(name: str, parts: list[tuple[float, float, dict[str, tuple[np.ndarra
     there = np.isfinite(values)
     if not there.any():
         raise ValueError(f"its signal {name!r} has no sample.")
-    even = there.all() and abs((times[-1] - times[0]) * rate - (len(times) - 1)) < 0.5
+    even = there.all() and times[0] == 0 and abs((times[-1] - times[0]) * rate - (len(times) - 1)) < 0.5
     return Signal(values, fs=rate, unit=unit) if even else Signal(values[there], times=times[there], unit=unit)
 
 
@@ -102,7 +108,7 @@ def _joined(name: str, parts: list[tuple[float, float, dict[str, tuple[np.ndarra
 
 def read_header(path: Path) -> Header:
     """What a header says; ValueError naming the file and the line for one that is none."""
-    text = read_text(path, LARGEST_HEADER)
+    text = read_bytes(path, LARGEST_HEADER).decode("utf-8-sig", "backslashreplace")  # a comment may hold any name
     lines = [line.split() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     try:
         name, signals, *rest = lines[0]
@@ -138,10 +144,11 @@ def _channel(words: list[str]) -> Channel:
     each = int(how["each"] or 1)
     if not (math.isfinite(per_unit) and 0 < each <= 10_000):
         raise ValueError(f"no signal is described by {' '.join(words)!r}")
+    baseline = int(gain["baseline"]) if gain and gain["baseline"] else zero
+    unit = (gain["unit"] or "mV") if gain and per_unit else UNCALIBRATED
     return Channel(
-        words[0], int(how["format"]), each, int(how["offset"] or 0), per_unit or USUAL_GAIN,
-        int(gain["baseline"]) if gain and gain["baseline"] else zero, gain["unit"] or "mV" if gain else "mV",
-        " ".join(words[8:]) or "signal",
+        words[0], int(how["format"]), each, int(how["skew"] or 0), int(how["offset"] or 0), per_unit or 1.0, baseline,
+        unit, " ".join(words[8:]) or "signal",
     )  # fmt: skip
 
 
@@ -160,6 +167,9 @@ def _samples(path: Path, header: Header) -> dict[str, tuple[np.ndarray, float, s
         for channel, raw in zip(own, columns, strict=True):
             raw = raw.reshape(-1)
             values = np.where(raw == MISSING[channel.format], np.nan, (raw - float(channel.baseline)) / channel.gain)
+            values = np.concatenate(
+                [values[channel.skew * channel.each :], np.full(channel.skew * channel.each, np.nan)]
+            )
             found[free_name(channel.name, found)] = (values, header.fs * channel.each, channel.unit)
     return found
 

@@ -9,8 +9,9 @@ Columns of the table: `subject`; `recording` where a subject has several; `start
 
 import io
 import zipfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -23,6 +24,7 @@ LARGEST_ARRAYS = 1 << 30  # bytes of a table in a .npz file
 PAGES = 1 << 16  # bytes that the system maps around each place that is read
 DROPPED_AFTER = 1 << 25  # bytes mapped before the map is let go: it would grow to the size of the file
 NAMES = ("subject", "recording", "window")  # columns of text
+NAMED = 5  # files that a message names
 EMPTY = ["", "NaN", "nan", "NA", "N/A", "null"]  # cells without a number
 
 
@@ -34,6 +36,7 @@ class Windows:
     of          (n,) number of each window's recording  recordings  names, `subjects` of each
     number      (n,) place of each window in its recording, by `start` where the table has it
     targets     columns (n,) float32 of the table
+    unfit       row -> why that window cannot be used, where somebody has looked
     """
 
     channels: tuple[str, ...]
@@ -45,6 +48,7 @@ class Windows:
     recordings: tuple[str, ...]
     subjects: tuple[str, ...]
     targets: dict[str, np.ndarray]
+    unfit: Mapping[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Windows of all recordings."""
@@ -63,14 +67,20 @@ def open_windows(
     `channels` name the C rows in order; `time_first`: the .npz files hold (L, C). Only headers and the table are read.
     FileNotFoundError for what is missing, ValueError for files that do not fit one another; each names file and remedy.
     """
-    channels, columns = tuple(channels), read_columns(Path(table))
+    columns = read_columns(Path(table))
+    if Path(data).is_dir():
+        store: Any = WindowFiles(Path(data), columns.get("window"), len(channels), time_first)
+    else:
+        store = WindowArray(Path(data), len(channels))
+    return arrange(store, columns, channels, fs, data, table)
+
+
+def arrange(
+    store: Any, columns: Mapping[str, Any], channels: Sequence[str], fs: float, data: str | Path, table: str | Path
+) -> Windows:
+    """Windows of what `store` reads and of the `columns` of its table; `data` and `table` name both in messages."""
     if not fs > 0:
         raise ValueError(f"The windows in '{data}' have no rate. Give the samples per second.")
-    if Path(data).is_dir():
-        store: Any = WindowFiles(Path(data), columns.pop("window", None), len(channels), time_first)
-    else:
-        columns.pop("window", None)
-        store = WindowArray(Path(data), len(channels))
     count = len(columns["subject"])
     if len(store) != count:
         raise ValueError(f"'{table}' has {count} rows, '{data}' {len(store)} windows. They must be of one export.")
@@ -82,7 +92,7 @@ def open_windows(
         name = recordings[of[np.flatnonzero(owner[of] != whose)[0]]]
         raise ValueError(f"'{table}': recording {name!r} has several subjects. A recording belongs to one.")
     return Windows(
-        channels, float(fs), store.length, store, of, _places(of, columns.get("start")),
+        tuple(channels), float(fs), store.length, store, of, _places(of, columns.get("start")),
         tuple(recordings), tuple(subjects[number] for number in owner),
         {name: values.astype(np.float32) for name, values in columns.items() if name not in NAMES},
     )  # fmt: skip
@@ -153,13 +163,27 @@ class WindowFiles:
             raise ValueError(f"The table has no column 'window', which says whose each .npz in '{folder}' is.")
         self.folder, self.time_first, self.channels = folder, time_first, channels
         self.names = [name if name.endswith(".npz") else f"{name}.npz" for name in map(str, names)]
-        for name in self.names:
-            if PurePath(name).name != name or "\\" in name or not is_there(folder / name):
-                raise FileNotFoundError(f"The table names '{name}', but '{folder}' has no such file. {AGAIN}")
+        missing = [n for n in self.names if PurePath(n).name != n or "\\" in n or not is_there(folder / n)]
+        if missing:
+            named = ", ".join(f"'{name}'" for name in missing[:NAMED]) + (", ..." if len(missing) > NAMED else "")
+            raise FileNotFoundError(
+                f"The table names {named}, but '{folder}' has no such file ({len(missing)} of {len(self.names)} are "
+                f"missing). Table and folder must be of one export."
+            )
         if not self.names:
             raise ValueError(f"The table of '{folder}' has no rows. {AGAIN}")
         self.length = 0
-        self.length = self._array(0).shape[1]
+        self.length = next(array.shape[1] for array in self._readable())
+
+    def _readable(self) -> Iterable[np.ndarray]:
+        """The windows that can be read, in order; ValueError of the first file where there is none."""
+        first = None
+        for number in range(len(self.names)):
+            try:
+                yield self._array(number)
+            except (ValueError, OSError) as error:
+                first = first or error
+        raise first or ValueError("no window")
 
     def __len__(self) -> int:
         """Files that the table names."""
@@ -186,6 +210,45 @@ class WindowFiles:
         return array
 
 
+def examine(store: WindowFiles, constant: bool = False, progress: Any = None) -> dict[int, str]:
+    """Row -> why a window cannot be used: damaged, of another shape, with NaN or, unless `constant`, a flat channel.
+
+    Every file is read once; `progress.update(n)` is told of each hundred.
+    """
+    found: dict[int, str] = {}
+    with ThreadPoolExecutor(2) as pool:  # inflating lets other threads run
+        for number, reason in enumerate(pool.map(lambda row: _unfit(store, row, constant), range(len(store)))):
+            if reason:
+                found[number] = reason
+            if progress is not None and number % 100 == 99:
+                progress.update(100)
+    return found
+
+
+def _unfit(store: WindowFiles, number: int, constant: bool) -> str:
+    try:
+        array = store.read(number, range(store.channels))
+    except (ValueError, OSError) as error:
+        return str(error)
+    if not np.isfinite(array).all():
+        return f"'{store.names[number]}' has {np.count_nonzero(~np.isfinite(array))} samples that are no numbers"
+    flat = np.flatnonzero(np.ptp(array, axis=1) == 0)
+    if len(flat) and not constant:
+        return f"'{store.names[number]}' has a constant channel (number {flat[0] + 1})"
+    return ""
+
+
+def rate_of(path: Path) -> float:
+    """Samples per second of an .npz file, which holds it as `fs`; 0 where it does not say."""
+    try:
+        value = _member(require_file(path), "fs.npy", 1 << 12)
+        return float(value.reshape(())) if value.dtype.kind in "fiu" else 0.0
+    except KeyError:
+        return 0.0
+    except Exception as error:
+        raise ValueError(f"'{path}' holds no rate: {told(error)}. {AGAIN}") from None
+
+
 def _member(path: Path, name: str, largest: int) -> np.ndarray:
     """An array of a .npz file, at most `largest` bytes of it, never a pickle."""
     with zipfile.ZipFile(path) as archive:
@@ -204,14 +267,16 @@ def _member(path: Path, name: str, largest: int) -> np.ndarray:
 # --- The table ------------------------------------------------------------------------------------------------------
 
 
-def read_columns(path: Path) -> dict[str, Any]:
+def read_columns(path: Path, called: Mapping[str, str] | None = None, needed: str = "subject") -> dict[str, Any]:
     """The columns of a table: names of subject, recording and window (lists, or arrays of a .npz), else float64 (n,).
 
-    ValueError without a column `subject`, without rows, or for rows of unequal length.
+    `called` says how a .csv file calls one of these three, such as {"ssoid": "window"}. ValueError without the column
+    `needed`, without rows, or for rows of unequal length.
     """
-    columns = _npz_columns(path) if path.suffix == ".npz" else _csv_columns(path)
-    if "subject" not in columns or not len(columns["subject"]):
-        raise ValueError(f"'{path}' has no {'rows' if 'subject' in columns else 'column subject'}: each window's is "
+    columns = _npz_columns(path) if path.suffix == ".npz" else _csv_columns(path, called or {})
+    if needed not in columns or not len(columns[needed]):
+        own = next((name for name, new in (called or {}).items() if new == needed), needed)
+        raise ValueError(f"'{path}' has no {'rows' if needed in columns else f'column {own}'}: each window's is "
                          f"needed. Its columns: {', '.join(columns) or 'none'}.")  # fmt: skip
     if len({len(column) for column in columns.values()}) > 1:
         raise ValueError(f"'{path}' has columns of different lengths. {AGAIN}")
@@ -233,7 +298,7 @@ def _npz_columns(path: Path) -> dict[str, Any]:
     return columns
 
 
-def _csv_columns(path: Path) -> dict[str, Any]:
+def _csv_columns(path: Path, called: Mapping[str, str]) -> dict[str, Any]:
     import pandas  # here: nothing else of reading needs it
 
     require_file(path, LARGEST_TABLE)
@@ -241,10 +306,13 @@ def _csv_columns(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             names = list(pandas.read_csv(file, nrows=0))
             file.seek(0)
-            empty = {name: EMPTY for name in names if name not in NAMES}  # a subject may well be called NA
+            own = {name for name in names if called.get(name, name) in NAMES}
+            empty = {name: EMPTY for name in names if name not in own}  # a subject may well be called NA
             frame = pandas.read_csv(
-                file, dtype=dict.fromkeys(NAMES, str), keep_default_na=False, na_values=empty, low_memory=False
+                file, dtype=dict.fromkeys(own, str), keep_default_na=False, na_values=empty, low_memory=False
             )
+            frame = frame.rename(columns=dict(called))
+            names = list(frame)
     except (OSError, ValueError, OverflowError) as error:
         raise ValueError(f"'{path}' is no table of windows: {told(error)}. {AGAIN}") from None
     texts = frame[[name for name in names if name in NAMES]]
