@@ -32,9 +32,10 @@ def windows(length: int, fs: float, window_seconds: float | None, whole: int | N
 
 
 def rows(
-    results: Iterable[RecordingResult], preset: Preset, method: str = "FFT", window_seconds: float | None = None
-) -> list[Row]:
-    """One row per window of every recording, in order; windows of fewer than 10 samples are left out and printed.
+    results: Iterable[RecordingResult], preset: Preset, method: str = "FFT", window_seconds: float | None = None,
+    say: bool = True,
+) -> list[Row]:  # fmt: skip
+    """One row per window of every recording, in order; windows of fewer than 10 samples are left out (`say`: printed).
 
     `method` is INFERENCE.EVALUATION_METHOD: "FFT", "peak detection" or "path"; ValueError for another.
     """
@@ -49,7 +50,8 @@ def rows(
         count, whole_course = len(found), _course(result, preset) if followed else ()
         for number, (start, size) in enumerate(windows(length, _rate(result, preset), window_seconds, whole)):
             if min(size, length - start) < SHORTEST:
-                _say_ignored(min(size, length - start))
+                if say:
+                    _say_ignored(min(size, length - start))
                 continue
             part = slice(start, start + size)
             try:

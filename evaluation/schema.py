@@ -21,7 +21,7 @@ def inference_section() -> CfgNode:
     node.EVALUATION_METHOD = "FFT"  # FFT, peak detection, or path (PRESET exact): the best path through the recording
     node.PRESET = "toolbox"  # toolbox (rPPG-Toolbox's numbers), neurips2023 or exact
     node.HR_BAND = []  # lowest and highest rate looked for (Hz), such as [0.6, 3.3]; []: the preset's
-    node.BLAND_ALTMAN_CORRECTION = True  # limits of agreement from the plain differences
+    node.BLAND_ALTMAN_CORRECTION = True  # rPPG-Toolbox's presets: limits of agreement times sqrt(2), as it draws them
     node.EVALUATION_WINDOW = CfgNode()
     node.EVALUATION_WINDOW.USE_SMALLER_WINDOW = False  # rate windows shorter than the recording
     node.EVALUATION_WINDOW.WINDOW_SIZE = 10  # seconds

@@ -1,6 +1,6 @@
 """What an evaluation needs of the configuration, read once and as plain values."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from evaluation.metrics import check_names
@@ -12,8 +12,7 @@ class Settings:
     """How a run is evaluated.
 
     preset, exact  the one whose lines are printed, and the exact one     fs     configured frames per second; 0: own
-    correction     Bland-Altman limits widened as rPPG-Toolbox does       chunk  frames of a chunk that counts as a
-                                                                                 recording; 0: whole recordings
+    chunk          frames of a chunk that counts as a recording; 0: whole recordings
     """
 
     metrics: list[str]
@@ -23,7 +22,6 @@ class Settings:
     exact: Preset
     fs: float
     chunk: int
-    correction: bool = True
 
     @property
     def presets(self) -> tuple[Preset, ...]:
@@ -44,13 +42,13 @@ def read_settings(config: Any, section: str) -> Settings:
         )
     preset(inference.PRESET).follows(inference.EVALUATION_METHOD)
     window, band, process = inference.EVALUATION_WINDOW, list(inference.HR_BAND), node.DATA.PREPROCESS
+    chosen = presets(inference.PRESET, band)[-1]
     return Settings(
         metrics=list(node.METRICS),
         estimator=inference.EVALUATION_METHOD,
         window_seconds=float(window.WINDOW_SIZE) if window.USE_SMALLER_WINDOW else None,
-        preset=presets(inference.PRESET, band)[-1],
+        preset=replace(chosen, widened=chosen.widened and bool(inference.BLAND_ALTMAN_CORRECTION)),
         exact=preset("exact", band),
         fs=float(node.DATA.RESAMPLE_FS or node.DATA.FS),
         chunk=int(process.CHUNK_LENGTH) if section == "UNSUPERVISED" and process.DO_CHUNK else 0,
-        correction=bool(inference.BLAND_ALTMAN_CORRECTION),
     )

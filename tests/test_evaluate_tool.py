@@ -40,7 +40,9 @@ def scored(folder, *arguments):
 def test_windows_are_judged_each(arrays, tmp_path, capsys):
     """One of twelve is 30 bpm off; the median is not."""
     code, content = scored(tmp_path / "out", "--predictions", arrays[0], "--labels", arrays[1], "--fs", 30)
-    own, constant = content["tables"]
+    own, constant, shuffled, noise = content["tables"]
+    assert shuffled["metrics"]["MAE"]["value"] > 20 and noise["n"] == 12 and noise["metrics"]["MACC"]["value"] < 0.4
+    assert own["metrics"]["MACC"]["floor"] == noise["metrics"]["MACC"]["value"]
     assert code == 0 and own["n"] == 12 and own["preset"] == "exact" and constant["baseline"]
     assert own["metrics"]["MAE"]["value"] == pytest.approx(2.5, abs=0.1) and own["median_abs_error"] < 0.1
     assert own["within"]["5"] == pytest.approx(11 / 12) and own["metrics"]["CCC"]["value"] > 0.8

@@ -13,15 +13,15 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
 from evaluation import console
+from evaluation.baselines import beside, noise
 from evaluation.external import Given, read_given
+from evaluation.intervals import FEW
 from evaluation.metrics import computed
 from evaluation.pictures import pick_example
 from evaluation.presets import METHODS, PRESETS, presets
 from evaluation.report import write_report
 from evaluation.summary import LIMITS, Table, constant_mean, evaluate
 from registry import METRICS
-
-FEW = 10  # people, below which an interval over people says little
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -64,6 +64,7 @@ def score(given: Given, asked: argparse.Namespace) -> int:
     names, title = computed(METRICS.names()), asked.predictions.stem
     own = evaluate(title, given.recordings, chosen, asked.estimator, window, names)
     found = {title: own, "constant mean": [constant_mean(one) for one in own]}
+    found = beside(found, lambda: [noise(one, given.recordings, asked.estimator) for one in own])
     notes = remarks(given)
     with tempfile.TemporaryDirectory() as nowhere:
         folder = asked.output or Path(nowhere)

@@ -1,5 +1,6 @@
 """Mode `unsupervised_method`: every classical method on every recording, read once, and one report of all."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -13,6 +14,7 @@ from dataset.files.names import plural
 from dataset.own_videos import READER
 from dataset.signals import PULSE_WAVE
 from evaluation import pictures, publish
+from evaluation.baselines import MOST_OF_NOISE, NOISE, Noise, beside
 from evaluation.consensus import VOTERS
 from evaluation.kinds.base import PLOTS, Head, Names
 from evaluation.kinds.pulse import CONSTANT, Compared, answers, views
@@ -194,6 +196,8 @@ def _errors(
         results[name], predictions[name] = classical_tables(name, method, samples, settings)
     keep(predictions)
     results[CONSTANT] = [constant_mean(one) for one in next(iter(results.values()))]
+    tried = samples[:: max(1, math.ceil(len(samples) / MOST_OF_NOISE))]
+    results = beside(results, lambda: classical_tables(NOISE, Noise(), tried, settings)[0])
     drawn = {f"{name}_{names.id}": name for name in methods}
     found = Compared(results, _examples(results, predictions), drawn=drawn)
     notes = [*notes, *reference_notes(sample.reference for sample in samples), *_flag_notes(samples)]

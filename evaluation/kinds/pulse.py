@@ -13,6 +13,7 @@ from dataset.clips.references import pulse_reference, reference_notes
 from dataset.signals import PULSE_WAVE
 from dataset.store.entry import DamagedEntryError
 from evaluation import console, pictures, report, vitals
+from evaluation.baselines import SHUFFLED, beside, noise, shuffled
 from evaluation.consensus import VOTERS, Answer, answer
 from evaluation.evaluate import rows
 from evaluation.kinds.base import Head, Names, Predicted, save_outputs
@@ -90,6 +91,7 @@ class Pulse(Wave):
         own = evaluate(head.method, results, how.presets, how.estimator, how.window_seconds, how.metrics)
         found = {head.method: own} | _classical(samples, how)
         found[CONSTANT] = [constant_mean(one, head.constant) for one in own]
+        found = beside(found, lambda: [noise(one, results, how.estimator) for one in own])
         typical = pictures.pick_example(own[0], results)
         return Compared(found, {head.method: typical} if typical else {}, notes=notes)
 
@@ -130,6 +132,8 @@ class Pulse(Wave):
             method: [pooled(same) for same in zip(*(part.tables[method] for part in parts), strict=True)]
             for method in parts[0].tables
         }
+        if SHUFFLED in together:  # across the people of all folds
+            together[SHUFFLED] = [shuffled(one) for one in next(iter(together.values()))]
         return replace(parts[len(parts) // 2], tables=together)
 
     def summary(self, found: Compared) -> dict[str, Any]:

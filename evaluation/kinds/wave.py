@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from evaluation import bland_altman, console, pictures, report, tables
+from evaluation.baselines import shuffled
 from evaluation.evaluate import rows
 from evaluation.kinds.base import Head, Kind, Names, Predicted, save_outputs
 from evaluation.metrics import computed, is_plot
@@ -74,8 +75,9 @@ class Wave(Kind):
         return [f"{self.title(head)}:", *console.lines(found[-1], head.settings.metrics, head.settings.estimator)]
 
     def section(self, found: list[Table], head: Head) -> report.Section:
-        """A table per preset with the constant mean, and CSV files of recordings and windows."""
-        return rate_section(found, [constant_mean(one) for one in found], head, self.title(head))
+        """A table per preset with the constant mean and shuffled labels, and CSV files of recordings and windows."""
+        baselines = [make(one) for make in (constant_mean, shuffled) for one in found]
+        return rate_section(found, baselines, head, self.title(head))
 
     def agreement(self, found: list[Table], head: Head, names: Names) -> None:
         """Bland-Altman plots of the rates under the last preset, named after the run and the output."""
@@ -188,7 +190,7 @@ def _agreement_of(one: Table, id: str, head: Head, names: Names, quantity: bland
         return []
     true, predicted = (np.array([getattr(row, key) for row in one.valid]) for key in ("hr_true", "hr_pred"))
     return bland_altman.plots(
-        true, predicted, names.plots, id, how.estimator, how.correction, quantity, pictures.about([one])
+        true, predicted, names.plots, id, how.estimator, one.preset.widened, quantity, pictures.about([one])
     )
 
 
