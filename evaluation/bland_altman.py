@@ -16,6 +16,7 @@ from evaluation.limits import Limits
 VISIBLE = (40.0, 150.0)  # bpm: the axes of the scatter plot, as rPPG-Toolbox draws them
 JITTER = 0.01  # of the range of the values: keeps quantised rates from hiding each other
 SEED = 100
+WORDS = {"FFT": "FFT", "welch": "Welch"}  # method -> what names of files say; Peak for the others
 DENSE, FEW = 5000, 500  # of more points than that the density is estimated from so many: its cost is the square
 
 
@@ -67,11 +68,11 @@ def plots(
 
     `about`: what the rates are of, for the titles.
 
-    `method` is "FFT" or "peak detection". Names: <id>_{FFT|Peak}_BlandAltman_{ScatterPlot|DifferencePlot}.pdf.
+    `method` is that of WORDS, or "peak detection". Names: <id>_{FFT|Peak}_BlandAltman_{ScatterPlot|DifferencePlot}.pdf.
     Never raises: a plot that cannot be drawn is a warning. The inputs stay as they are.
     """
     label, prediction = np.asarray(label, dtype=float), np.asarray(prediction, dtype=float)
-    name = f"{id}_{'FFT' if method == 'FFT' else 'Peak'}_BlandAltman_"
+    name = f"{id}_{WORDS.get(method, 'Peak')}_BlandAltman_"
     written = []
     for kind, size, draw in (("ScatterPlot", (5, 5), draw_scatter), ("DifferencePlot", (6.4, 4.8), draw_difference)):
         dpi = 300 if kind == "ScatterPlot" else 100

@@ -9,7 +9,7 @@ import numpy as np
 from evaluation import heart_rate
 from evaluation.path import Course, follow
 from evaluation.post_process import bandpass, detrend, in_band, integrate
-from evaluation.presets import METHODS, Preset
+from evaluation.presets import METHODS, WELCH, Preset
 from evaluation.results import UNLABELLED, RecordingResult, Row, frame_times, reference_wave, uniform
 
 SHORTEST = 10  # samples: a filter of order 1 pads with 9 and needs more than that
@@ -37,7 +37,7 @@ def rows(
 ) -> list[Row]:  # fmt: skip
     """One row per window of every recording, in order; windows of fewer than 10 samples are left out (`say`: printed).
 
-    `method` is INFERENCE.EVALUATION_METHOD: "FFT", "peak detection" or "path"; ValueError for another.
+    `method` is INFERENCE.EVALUATION_METHOD: one of METHODS; ValueError for another.
     """
     if method not in METHODS:
         raise ValueError(f"INFERENCE.EVALUATION_METHOD is {method!r}; known: {', '.join(METHODS)}.")
@@ -240,8 +240,11 @@ def estimate(wave: np.ndarray, fs: float, preset: Preset, method: str) -> float:
     """Rate (bpm) of a filtered `wave` (L,) by the preset's estimator; NaN when undefined."""
     if preset.spectral_peak:
         return heart_rate.spectral_peak_heart_rate(wave, fs, preset.band)
+    method = preset.fixed or method
     if method == "FFT":
         return heart_rate.fft_heart_rate(wave, fs, preset.band)
+    if method == WELCH:
+        return heart_rate.welch_heart_rate(wave, fs, preset.band)
     return heart_rate.peak_heart_rate(wave, fs, preset.refractory)
 
 

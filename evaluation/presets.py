@@ -7,7 +7,8 @@ from registry import did_you_mean
 
 PATH = "path"  # the estimator of evaluation/path.py, for the pulse under `exact`
 SUMMED = 100.0  # strength of detrending at 30 samples per second for waves that are summed up
-METHODS = ("FFT", "peak detection", PATH)  # what INFERENCE.EVALUATION_METHOD may say
+WELCH = "welch"
+METHODS = ("FFT", "peak detection", WELCH, PATH)  # what INFERENCE.EVALUATION_METHOD may say
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Preset:
     whole_label: bool = False  # a prediction shorter than its label leaves the label whole (CHROM)
     refractory: float = 0.0  # s between beats in peak detection
     unit: str = "bpm"  # of the rates: beats, or breaths, per minute
+    fixed: str = ""  # the estimator of its authors, whatever INFERENCE.EVALUATION_METHOD says
+    bar: float = 0.0  # % of mean absolute percentage error that a standard allows each person; 0: none
     widened: bool = False  # limits of agreement are sqrt(2) too wide, as rPPG-Toolbox draws them
 
     @property
@@ -51,7 +54,7 @@ class Preset:
         """The name of the estimator that runs when INFERENCE.EVALUATION_METHOD is `method`."""
         if self.follows(method):
             return PATH
-        return "spectral peak" if self.spectral_peak else method
+        return "spectral peak" if self.spectral_peak else self.fixed or method
 
     def follows(self, method: str) -> bool:
         """Whether rates come from the best path through the recording; windows are read independently otherwise.
@@ -66,10 +69,13 @@ class Preset:
         return method == PATH and self.unit == "bpm"
 
 
+EXACT = Preset("exact", (0.6, 3.3), "native", filter_order=4, flat=True, spectral_peak=True, min_seconds=5.0)
 PRESETS = {
     "toolbox": Preset("toolbox", (0.6, 3.3), "label", whole_label=True, widened=True),
     "neurips2023": Preset("neurips2023", (0.75, 2.5), "label", widened=True),
-    "exact": Preset("exact", (0.6, 3.3), "native", filter_order=4, flat=True, spectral_peak=True, min_seconds=5.0),
+    "rhythmformer": Preset("rhythmformer", (0.75, 2.5), "label", fixed=WELCH),
+    "exact": EXACT,
+    "cta2065": replace(EXACT, name="cta2065", bar=10.0),
 }
 
 

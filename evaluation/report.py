@@ -26,6 +26,9 @@ EXPLAINED = {
     "both rates are interpolated spectral peaks, free of bin rounding; waves that are summed up from differences lose "
     "their drift by a filter of order 1 and rPPG-Toolbox's detrending, adapted to the frame rate",
     "toolbox": "as rPPG-Toolbox computes them, bin rounding included: for comparison with its published tables",
+    "rhythmformer": "as RhythmFormer's code computes them (Welch's density), to compare with its tables; there SNR is "
+    "20 log10 of a ratio of powers, which is `SNR20` here",
+    "cta2065": "as `exact`; ANSI/CTA-2065 allows each person a mean absolute percentage error of 10 %",
     "neurips2023": "as rPPG-Toolbox computed them for its NeurIPS 2023 paper (narrower band)",
 }
 
@@ -199,7 +202,8 @@ def preset_section(preset: Preset, found: Sequence[Table], warning: str = "", of
     return [
         heading, described(preset, found[0]), few(found), head, comparison(found, names, preset.unit), EXPLANATION,
         head, "Each subject counting once (mean over subjects ± standard error):",
-        by_subject(found, names, preset.unit), *agreement(found, preset), *by_attribute(found, preset.unit),
+        by_subject(found, names, preset.unit), *bar(found, preset),
+        *agreement(found, preset), *by_attribute(found, preset.unit),
     ]  # fmt: skip
 
 
@@ -207,6 +211,12 @@ def few(found: Sequence[Table]) -> str:
     """A sentence where there are too few people for intervals; "" otherwise."""
     people = max(table.people for table in found)
     return f"**Only {plural(people, 'subject')}: intervals over so few say little.**" if people < FEW else ""
+
+
+def bar(found: Sequence[Table], preset: Preset) -> list[str]:
+    """How many people are within what a standard allows, where the preset has one."""
+    words = [f"{table.method} {table.bar['reached']} of {table.people}" for table in found if table.bar]
+    return [f"People within the bar of {preset.bar:g} %: {', '.join(words)}."] if words else []
 
 
 def agreement(found: Sequence[Table], preset: Preset) -> list[str]:

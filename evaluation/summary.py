@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -150,6 +151,15 @@ class Table:
         """Bias and limits of agreement."""
         used = self.valid
         return limits([row.error for row in used], [row.subject for row in used], self.preset.widened)
+
+    @property
+    def bar(self) -> dict[str, Any]:
+        """Whom the preset's bar holds: `reached` people, and each one's MAPE (%); {} where the preset has none."""
+        if not self.preset.bar or self.chance:
+            return {}
+        people = {name: float(METRICS["MAPE"](**columns(rows)).value) for name, rows in by_subject(self.valid).items()}
+        reached = sum(value <= self.preset.bar for value in people.values())
+        return {"mape": self.preset.bar, "reached": reached, "people": people}
 
     def within(self, limit: float) -> float:
         """Share of windows whose rate is at most `limit` away from the true one, in its unit."""

@@ -101,6 +101,7 @@ def as_dict(table: Table) -> dict[str, Any]:
         "doubled": table.share(2.0),
         "halved": table.share(0.5),
         "agreement": None if table.chance else table.limits.as_dict(),
+        **({"bar": table.bar} if table.bar else {}),
         "coverage": table.coverage,
         "failures": table.reasons,
         "subgroups": [] if table.baseline else [group.as_dict() for group in subgroups(table)],

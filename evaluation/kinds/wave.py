@@ -190,7 +190,14 @@ def _agreement_of(one: Table, id: str, head: Head, names: Names, quantity: bland
         return []
     true, predicted = (np.array([getattr(row, key) for row in one.valid]) for key in ("hr_true", "hr_pred"))
     return bland_altman.plots(
-        true, predicted, names.plots, id, how.estimator, one.preset.widened, quantity, pictures.about([one])
+        true,
+        predicted,
+        names.plots,
+        id,
+        one.preset.fixed or how.estimator,
+        one.preset.widened,
+        quantity,
+        pictures.about([one]),
     )
 
 
