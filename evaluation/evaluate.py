@@ -165,10 +165,14 @@ def _against_reference(
     """`row` with the rate of the reference inside the time span of `grid` (s) and the waves compared."""
     times, values = reference_wave(result)
     inside = (times >= grid[0] - 0.5 / fs) & (times <= grid[-1] + 0.5 / fs)
-    rate, problem = reference_rate(times[inside], values[inside], float(grid[-1] - grid[0]), preset, method)
-    if problem:
-        return replace(row, note=f"the reference {problem}")
-    at_frames, problem = filtered(np.interp(grid, times[inside], values[inside]), fs, _own(result, preset, fs))
+    times, values, own = times[inside], values[inside], _own(result, preset, fs)
+    if own == preset and np.array_equal(times, grid):  # sampled with the frames: what is compared is what is rated
+        at_frames, problem = filtered(values, fs, own)
+        rate = math.nan if problem else estimate(at_frames, fs, preset, method)
+    else:
+        rate, problem = reference_rate(times, values, float(grid[-1] - grid[0]), preset, method)
+        if not problem:
+            at_frames, problem = filtered(np.interp(grid, times, values), fs, own)
     if problem:
         return replace(row, note=f"the reference {problem}")
     return _with_truth(row, wave, at_frames, rate, fs, preset)
