@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from evaluation.metrics import check_names
-from evaluation.presets import METHODS, Preset, preset, presets
+from evaluation.presets import METHODS, Preset, preset
+from evaluation.truth import check_source
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,15 @@ def read_settings(config: Any, section: str) -> Settings:
         )
     preset(inference.PRESET).follows(inference.EVALUATION_METHOD)
     window, band, process = inference.EVALUATION_WINDOW, list(inference.HR_BAND), node.DATA.PREPROCESS
-    chosen = presets(inference.PRESET, band)[-1]
+    source = str(inference.REFERENCE)
+    check_source(source)
+    exact, chosen = preset("exact", band, source), preset(inference.PRESET, band, source)
     return Settings(
         metrics=list(node.METRICS),
         estimator=inference.EVALUATION_METHOD,
         window_seconds=float(window.WINDOW_SIZE) if window.USE_SMALLER_WINDOW else None,
         preset=replace(chosen, widened=chosen.widened and bool(inference.BLAND_ALTMAN_CORRECTION)),
-        exact=preset("exact", band),
+        exact=exact,
         fs=float(node.DATA.RESAMPLE_FS or node.DATA.FS),
         chunk=int(process.CHUNK_LENGTH) if section == "UNSUPERVISED" and process.DO_CHUNK else 0,
     )

@@ -15,6 +15,7 @@ from evaluation.metrics import computed, is_plot
 from evaluation.presets import Preset
 from evaluation.results import RecordingResult, Row
 from evaluation.summary import Table, constant_mean, pooled, table
+from evaluation.truth import sources_of
 from registry import KINDS
 
 
@@ -119,7 +120,16 @@ def wave_result(one: Predicted, name: str, reference: Any) -> RecordingResult:
         clips=[len(parts[name]) for _, parts in one.ordered],
         frames=one.frames,
         info=one.info,
+        sources=_sources(one),
     )
+
+
+def _sources(one: Predicted) -> dict[str, Any]:
+    """What tells a true rate, on the clock of the frames."""
+    if one.entry is None:
+        return {}
+    found = sources_of(one.entry.signals)
+    return {name: _from_zero(signal) for name, signal in found.items()} if one.entry.times is None else found
 
 
 def _times(one: Predicted, places: np.ndarray) -> np.ndarray | None:
