@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from evaluation import figures
+from evaluation.limits import Limits
 
 VISIBLE = (40.0, 150.0)  # bpm: the axes of the scatter plot, as rPPG-Toolbox draws them
 JITTER = 0.01  # of the range of the values: keeps quantised rates from hiding each other
 SEED = 100
+WORDS = {"FFT": "FFT", "welch": "Welch"}  # method -> what names of files say; Peak for the others
 DENSE, FEW = 5000, 500  # of more points than that the density is estimated from so many: its cost is the square
 
 
@@ -66,11 +68,11 @@ def plots(
 
     `about`: what the rates are of, for the titles.
 
-    `method` is "FFT" or "peak detection". Names: <id>_{FFT|Peak}_BlandAltman_{ScatterPlot|DifferencePlot}.pdf.
+    `method` is that of WORDS, or "peak detection". Names: <id>_{FFT|Peak}_BlandAltman_{ScatterPlot|DifferencePlot}.pdf.
     Never raises: a plot that cannot be drawn is a warning. The inputs stay as they are.
     """
     label, prediction = np.asarray(label, dtype=float), np.asarray(prediction, dtype=float)
-    name = f"{id}_{'FFT' if method == 'FFT' else 'Peak'}_BlandAltman_"
+    name = f"{id}_{WORDS.get(method, 'Peak')}_BlandAltman_"
     written = []
     for kind, size, draw in (("ScatterPlot", (5, 5), draw_scatter), ("DifferencePlot", (6.4, 4.8), draw_difference)):
         dpi = 300 if kind == "ScatterPlot" else 100
@@ -114,25 +116,42 @@ def draw_scatter(
 
 
 def draw_difference(
-    axes: Any, label: np.ndarray, prediction: np.ndarray, correction: bool, quantity: Quantity = PULSE
+    axes: Any,
+    label: np.ndarray,
+    prediction: np.ndarray,
+    correction: bool,
+    quantity: Quantity = PULSE,
+    found: Limits | None = None,
 ) -> None:
-    """The difference plot of rates (n,) on matplotlib `axes`, exact points, mean and limits as lines."""
+    """The difference plot of rates (n,) on matplotlib `axes`, exact points, mean and limits as lines.
+
+    `found`: limits over people, drawn with their intervals in place of those of the points alone.
+    """
     label, prediction = np.asarray(label, dtype=float), np.asarray(prediction, dtype=float)
     middle, difference = (label + prediction) / 2, prediction - label
     axes.scatter(middle, difference, c=density(middle, difference), s=30)
-    found = agreement(label, prediction, correction)
-    axes.axhline(found.bias, color="black", label=f"mean {found.bias:.2f} {quantity.unit}")
-    if np.isfinite(found.spread):
+    lines = found or agreement(label, prediction, correction)
+    axes.axhline(lines.bias, color="black", label=f"mean {lines.bias:.2f} {quantity.unit}")
+    if np.isfinite(lines.low):
         axes.axhline(
-            found.high, color="tab:red", linestyle="--", label=f"95 % limits {found.low:.2f} to {found.high:.2f}"
+            lines.high, color="tab:red", linestyle="--", label=f"95 % limits {lines.low:.2f} to {lines.high:.2f}"
         )
-        axes.axhline(found.low, color="tab:red", linestyle="--")
+        axes.axhline(lines.low, color="tab:red", linestyle="--")
+    known = found is not None and bool(np.isfinite(found.low_ci95).all())
+    for span, colour in _spans(found) if known else ():
+        axes.axhspan(*span, color=colour, alpha=0.1, linewidth=0)
     axes.set_xlabel(f"Average of {quantity.prediction} and {quantity.truth} [{quantity.unit}]")
     axes.set_ylabel(f"{quantity.prediction} - {quantity.truth} [{quantity.unit}]")
     axes.legend(fontsize=7)
-    wide = "; limits x sqrt(2), as rPPG-Toolbox" if correction and np.isfinite(found.spread) else ""
-    axes.text(0.02, 0.02, f"brighter: denser{wide}", transform=axes.transAxes, fontsize=6)
+    wide = "; limits x sqrt(2), as rPPG-Toolbox" if correction and np.isfinite(lines.low) else ""
+    bands = "; bands: 95 % intervals over people" if known else ""
+    axes.text(0.02, 0.02, f"brighter: denser{bands}{wide}", transform=axes.transAxes, fontsize=6)
     axes.grid()
+
+
+def _spans(found: Limits) -> list[tuple[tuple[float, float], str]]:
+    """The intervals of lower limit, mean and upper limit, and their colours."""
+    return [(found.low_ci95, "tab:red"), (found.bias_ci95, "black"), (found.high_ci95, "tab:red")]
 
 
 def jittered(*values: np.ndarray) -> list[np.ndarray]:

@@ -21,8 +21,12 @@ _NEURAL = {
         "MACC": "PEAK MACC (PEAK Label)",
     },
 }
-_OTHERS = {"FFT": "FFT {} (FFT Label)", "peak detection": "PEAK {} (Peak Label)"}
-_PATH = "Path {} (spectral peak Label)"
+_OTHERS = {
+    "FFT": "FFT {} (FFT Label)",
+    "peak detection": "PEAK {} (Peak Label)",
+    "welch": "Welch {} (Welch Label)",
+    "path": "Path {} (spectral peak Label)",
+}
 _UNSUPERVISED = {"SNR": "FFT SNR (FFT Label)", "MACC": "MACC (avg)"}
 
 
@@ -31,12 +35,17 @@ def lines(table: Table, metrics: Iterable[str], method: str = "FFT", unsupervise
 
     `method` is INFERENCE.EVALUATION_METHOD; lines about windows that were left out follow at the end.
     """
+    method = table.preset.fixed or method
     names = {**_NEURAL.get(method, {}), **(_UNSUPERVISED if unsupervised else {})}
     printed = []
     for name in computed(metrics):
         score = table.scores[name]
-        words = _PATH.format(name) if method == "path" else names.get(name, _OTHERS[method].format(name))
-        unit = " (dB)" if name == "SNR" else ""
+        words = (
+            _OTHERS[method].format(name)
+            if method in ("path", "welch")
+            else names.get(name, _OTHERS[method].format(name))
+        )
+        unit = " (dB)" if unit_of(name) == "dB" else ""
         printed.append(f"{words}: {said(name, score)}{unit if math.isfinite(score.value) else ''}")
     return printed + excluded_lines(table)
 

@@ -9,8 +9,9 @@ import numpy as np
 from evaluation import heart_rate
 from evaluation.path import Course, follow
 from evaluation.post_process import bandpass, detrend, in_band, integrate
-from evaluation.presets import METHODS, Preset
+from evaluation.presets import AUTO, METHODS, SOURCES, WELCH, Preset
 from evaluation.results import UNLABELLED, RecordingResult, Row, frame_times, reference_wave, uniform
+from evaluation.truth import Floor, Truth, available, chosen, floor_of
 
 SHORTEST = 10  # samples: a filter of order 1 pads with 9 and needs more than that
 COVERAGE = 0.8  # share of a window that the reference signal has to cover
@@ -32,11 +33,12 @@ def windows(length: int, fs: float, window_seconds: float | None, whole: int | N
 
 
 def rows(
-    results: Iterable[RecordingResult], preset: Preset, method: str = "FFT", window_seconds: float | None = None
-) -> list[Row]:
-    """One row per window of every recording, in order; windows of fewer than 10 samples are left out and printed.
+    results: Iterable[RecordingResult], preset: Preset, method: str = "FFT", window_seconds: float | None = None,
+    say: bool = True,
+) -> list[Row]:  # fmt: skip
+    """One row per window of every recording, in order; windows of fewer than 10 samples are left out (`say`: printed).
 
-    `method` is INFERENCE.EVALUATION_METHOD: "FFT", "peak detection" or "path"; ValueError for another.
+    `method` is INFERENCE.EVALUATION_METHOD: one of METHODS; ValueError for another.
     """
     if method not in METHODS:
         raise ValueError(f"INFERENCE.EVALUATION_METHOD is {method!r}; known: {', '.join(METHODS)}.")
@@ -47,13 +49,15 @@ def rows(
         length, label = len(result.prediction), result.label
         whole = max(length, len(label)) if preset.whole_label and label is not None else length
         count, whole_course = len(found), _course(result, preset) if followed else ()
+        extra = {} if preset.reference != "native" else {"truth": chosen(result, preset)}
         for number, (start, size) in enumerate(windows(length, _rate(result, preset), window_seconds, whole)):
             if min(size, length - start) < SHORTEST:
-                _say_ignored(min(size, length - start))
+                if say:
+                    _say_ignored(min(size, length - start))
                 continue
             part = slice(start, start + size)
             try:
-                found.append(evaluate_window(result, number, part, preset, method, *whole_course))
+                found.append(evaluate_window(result, number, part, preset, method, *whole_course, **extra))
             except ValueError as error:  # of this window's times or values: the others go on
                 found.append(Row(result.id, result.subject, number, 0.0, note=str(error), info=result.info))
         if len(found) == count:  # never silently missing from a table
@@ -134,10 +138,12 @@ def _native_row(
     method: str,
     course: Course | None = None,
     problem: str = "",
+    truth: Truth | None = None,
 ) -> Row:
     """Evaluate one window against the recording's own reference inside the window's time span.
 
     `course` (or the `problem` in its place): the predicted rate is that of the course, not of the window by itself.
+    `truth`: the true rate by another source than the spectrum of the reference wave.
     """
     times = frame_times(result)[window]
     row = Row(result.id, result.subject, number, float(times[0] - frame_times(result)[0]), info=result.info)
@@ -152,9 +158,54 @@ def _native_row(
     if problem or other:
         return replace(row, note=f"the prediction {problem or other}")
     row = _with_rate(row, wave, fs, preset, method, course and course.during(times[0], times[-1]))
+    if truth is not None:
+        row = _against_truth(row, truth, wave, grid, fs, preset)
+        return _compared(row, result, wave, grid, fs, preset) if math.isfinite(row.hr_true) else row
     if result.reference is None:
         return replace(row, note=row.note or UNLABELLED[1])
     return _against_reference(row, result, wave, grid, fs, preset, method)
+
+
+def _against_truth(row: Row, truth: Truth, wave: np.ndarray, grid: np.ndarray, fs: float, preset: Preset) -> Row:
+    """`row` with the true rate by a source of its own, and the SNR at that rate."""
+    rate, problem = truth.during(float(grid[0]), float(grid[-1]))
+    if problem:
+        return replace(row, note=f"the reference {problem}")
+    return replace(row, hr_true=rate, snr=_snr(wave, rate, fs, preset))
+
+
+def _compared(row: Row, result: RecordingResult, wave: np.ndarray, grid: np.ndarray, fs: float, preset: Preset) -> Row:
+    """`row` with the likeness of the waves, where there is a wave to compare with."""
+    if result.reference is None:
+        return row
+    at_frames, problem = filtered(np.interp(grid, *reference_wave(result)), fs, _own(result, preset, fs))
+    return row if problem else replace(row, macc=heart_rate.macc(wave, at_frames))
+
+
+def label_floors(
+    results: Iterable[RecordingResult], preset: Preset, method: str = "FFT", window_seconds: float | None = None
+) -> list[Floor]:
+    """How far the ways to a true rate that these recordings have are apart from that of `preset`, window by window."""
+    known = [result for result in results if available(result.sources)]
+    ways = [way for way in SOURCES[1:] if any(way in available(one.sources) for one in known)]
+    if preset.reference != "native" or preset.unit != "bpm" or len(ways) < 2:
+        return []
+    anything = [replace(one, prediction=np.sin(np.arange(len(one.prediction))), label_type="Raw") for one in known]
+    first = preset.source if preset.source != AUTO else ways[0]
+    rates = {
+        way: {
+            (row.id, row.window): row.hr_true
+            for row in rows(anything, replace(preset, source=way), method, window_seconds, say=False)
+        }
+        for way in ways
+    }
+    others = [way for way in ways if way != first]
+    own = rates.get(first, {})
+    found = [
+        floor_of(first, way, [(key[0], rate, rates[way].get(key, math.nan)) for key, rate in own.items()])
+        for way in others
+    ]
+    return [one for one in found if one]
 
 
 def _against_reference(
@@ -163,10 +214,14 @@ def _against_reference(
     """`row` with the rate of the reference inside the time span of `grid` (s) and the waves compared."""
     times, values = reference_wave(result)
     inside = (times >= grid[0] - 0.5 / fs) & (times <= grid[-1] + 0.5 / fs)
-    rate, problem = reference_rate(times[inside], values[inside], float(grid[-1] - grid[0]), preset, method)
-    if problem:
-        return replace(row, note=f"the reference {problem}")
-    at_frames, problem = filtered(np.interp(grid, times[inside], values[inside]), fs, _own(result, preset, fs))
+    times, values, own = times[inside], values[inside], _own(result, preset, fs)
+    if own == preset and np.array_equal(times, grid):  # sampled with the frames: what is compared is what is rated
+        at_frames, problem = filtered(values, fs, own)
+        rate = math.nan if problem else estimate(at_frames, fs, preset, method)
+    else:
+        rate, problem = reference_rate(times, values, float(grid[-1] - grid[0]), preset, method)
+        if not problem:
+            at_frames, problem = filtered(np.interp(grid, times, values), fs, own)
     if problem:
         return replace(row, note=f"the reference {problem}")
     return _with_truth(row, wave, at_frames, rate, fs, preset)
@@ -238,8 +293,11 @@ def estimate(wave: np.ndarray, fs: float, preset: Preset, method: str) -> float:
     """Rate (bpm) of a filtered `wave` (L,) by the preset's estimator; NaN when undefined."""
     if preset.spectral_peak:
         return heart_rate.spectral_peak_heart_rate(wave, fs, preset.band)
+    method = preset.fixed or method
     if method == "FFT":
         return heart_rate.fft_heart_rate(wave, fs, preset.band)
+    if method == WELCH:
+        return heart_rate.welch_heart_rate(wave, fs, preset.band)
     return heart_rate.peak_heart_rate(wave, fs, preset.refractory)
 
 

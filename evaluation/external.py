@@ -44,11 +44,13 @@ def read_given(
     label_fs: float | None = None,
     subjects: Path | None = None,
     differential: bool = False,
+    attributes: Path | None = None,
 ) -> Given:
     """The recordings in these files; `fs` and `label_fs` in Hz (the labels' own, where it differs).
 
     `subjects`: a text file with one name a line, in the order of the recordings. `differential`: both waves are
-    derivatives. ValueError says what does not fit: other lengths, other columns, another rate than the pickle's.
+    derivatives. `attributes`: a table with a column `recording` and others, for groups. ValueError says what does not
+    fit: other lengths, other columns, another rate than the pickle's.
     """
     if predictions.suffix.lower() in PICKLES:
         given = _of_pickle(predictions, labels, fs)
@@ -56,7 +58,8 @@ def read_given(
         raise ValueError(f"'{predictions}' needs --labels FILE and --fs HZ; only rPPG-Toolbox's pickle holds both.")
     else:
         given = _of_waves(predictions, labels, fs, label_fs or fs, differential)
-    return given if subjects is None else _with_people(given, subjects)
+    given = given if subjects is None else _with_people(given, subjects)
+    return given if attributes is None else _with_attributes(given, attributes)
 
 
 def _of_pickle(path: Path, labels: Path | None, fs: float | None) -> Given:
@@ -152,6 +155,32 @@ def _columns(path: Path) -> dict:
             found[name.strip()] = _finite(np.array(cells, dtype=float), path)
         except ValueError as error:
             raise ValueError(f"'{path}', column {name!r}: {error}") from None
+    return found
+
+
+def _with_attributes(given: Given, path: Path) -> Given:
+    """The recordings with what a table says of them; numbers stay numbers. ValueError for one it does not know."""
+    rows = list(csv.DictReader(read_text(path, LARGEST_TABLE).splitlines()))
+    if not rows or "recording" not in rows[0] or any(None in row or None in row.values() for row in rows):
+        raise ValueError(f"'{path}' is no table with a heading, a column `recording` and rows of one length.")
+    known = {row["recording"].strip(): _attributes(row) for row in rows}
+    unknown = [one.id for one in given.recordings if one.id not in known]
+    if unknown:
+        named = ", ".join(unknown[:5]) + ", ..." * (len(unknown) > 5)
+        raise ValueError(f"'{path}' says nothing of {named}: a row for each recording, under that name.")
+    return replace(given, recordings=tuple(replace(one, info=known[one.id]) for one in given.recordings))
+
+
+def _attributes(row: Mapping[str, str]) -> dict[str, str | float]:
+    """The cells that are not empty."""
+    found: dict[str, str | float] = {}
+    for name, cell in row.items():
+        if name == "recording" or not cell.strip():
+            continue
+        try:
+            found[name.strip()] = float(cell)
+        except ValueError:
+            found[name.strip()] = cell.strip()
     return found
 
 

@@ -6,6 +6,7 @@ import scipy
 from evaluation.post_process import next_power_of_2, periodogram, power_to_db
 
 HARMONIC_HALF_WIDTH = 0.1  # Hz to each side of the rate and its double that count as pulse
+WELCH_SEGMENT, WELCH_BINS = 256, 1e5  # samples; length of its transform times fs
 FINE_GRID = 0.002  # Hz between the bins of the interpolated spectrum; the parabola refines what is left
 
 
@@ -16,6 +17,20 @@ def fft_heart_rate(ppg: np.ndarray, fs: float, band: tuple[float, float] = (0.6,
     """
     freqs, power = periodogram(ppg, fs)
     inside = np.flatnonzero((freqs >= band[0]) & (freqs <= band[1]))
+    if not len(inside):
+        return np.nan
+    return 60.0 * float(freqs[inside[power[inside].argmax()]])
+
+
+def welch_heart_rate(ppg: np.ndarray, fs: float, band: tuple[float, float] = (0.75, 2.5)) -> float:
+    """Rate at the highest bin of Welch's density of `ppg` (L,) between, not at, the edges of `band` (Hz).
+
+    Segments of 256 samples (or L - 1), half of each over the next, zero-padded to bins of 6e-4 fs^2 bpm: 0.54 bpm at 30
+    fps. As RhythmFormer's evaluation: Zou et al., Pattern Recognition 164, 2025. NaN without a bin.
+    """
+    padded = max(int(WELCH_BINS / fs), min(len(ppg) - 1, WELCH_SEGMENT))
+    freqs, power = scipy.signal.welch(ppg, fs, nperseg=min(len(ppg) - 1, WELCH_SEGMENT), nfft=padded)
+    inside = np.flatnonzero((freqs > band[0]) & (freqs < band[1]))
     if not len(inside):
         return np.nan
     return 60.0 * float(freqs[inside[power[inside].argmax()]])

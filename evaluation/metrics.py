@@ -1,7 +1,7 @@
 """The metrics a user names in METRICS: predicted and true rates (bpm) in, value and standard error out.
 
 Each takes the columns of the evaluated windows (n,) and, optionally, `weights` (..., n): how often each window
-counts (the bootstrap passes counts of many resamples at once). Spreads are population spreads, and the
+counts (intervals over people leave out one after the other). Spreads are population spreads, and the
 standard error takes the n windows as independent, as rPPG-Toolbox does.
 """
 
@@ -101,6 +101,14 @@ def snr(
     return _mean(snr, weights)
 
 
+@METRICS.register("SNR20")
+def snr20(
+    predicted: np.ndarray, true: np.ndarray, snr: np.ndarray, weights: np.ndarray | None = None, **_: Any
+) -> Estimate:
+    """The same as RhythmFormer's code prints it: 20 log10 of the ratio of powers, twice as many dB as `SNR`."""
+    return _mean(snr, weights, scale=2.0)
+
+
 @METRICS.register("MACC")
 def macc(
     predicted: np.ndarray, true: np.ndarray, macc: np.ndarray, weights: np.ndarray | None = None, **_: Any
@@ -109,8 +117,12 @@ def macc(
     return _mean(macc, weights)
 
 
-UNITS = {"MAE": "bpm", "RMSE": "bpm", "MAPE": "%", "SNR": "dB"}
+UNITS = {"MAE": "bpm", "RMSE": "bpm", "MAPE": "%", "SNR": "dB", "SNR20": "dB"}
 USUAL = ("MAE", "RMSE", "MAPE", "Pearson")
+DEFINITIONS = {  # where one name has two meanings in the field
+    "SNR": "10 log10 of the power at the true rate and its double over the rest of the band (rPPG-Toolbox)",
+    "SNR20": "20 log10 of the same ratio of powers (RhythmFormer)",
+}
 OF_RATES = (*USUAL, "CCC")  # metrics that need no predicted wave: defined for baselines, too
 
 

@@ -81,7 +81,8 @@ def _example(left: Any, right: Any, method: str, result: RecordingResult, preset
 
 
 def errors(path: Path, tables: Sequence[Table]) -> Path:
-    """Error of every window (predicted - true, bpm) over its recording, one colour per method."""
+    """Error of every window (predicted - true, bpm) over its recording, one colour per method; chance is left out."""
+    tables = [table for table in tables if not table.chance]
     names = sorted({row.id for table in tables for row in table.rows}, key=natural_key)
     place = {name: k for k, name in enumerate(names)}
     figure = figures.new_figure(max(6.0, min(16.0, 3 + 0.3 * len(names))), 4.5, layout="constrained")
@@ -123,8 +124,8 @@ def methods(path: Path, tables: Sequence[Table]) -> Path:
     return figures.save(figure, path)
 
 
-def agreement(path: Path, tables: Sequence[Table], correction: bool) -> Path:
-    """Bland-Altman difference plots, one panel per method, on common axes."""
+def agreement(path: Path, tables: Sequence[Table]) -> Path:
+    """Bland-Altman difference plots, one panel per method, on common axes; limits over people, with intervals."""
     shown = [table for table in tables if table.valid and not table.baseline][:PANELS]
     across = min(3, max(1, len(shown)))
     down = max(1, math.ceil(len(shown) / across))
@@ -132,8 +133,8 @@ def agreement(path: Path, tables: Sequence[Table], correction: bool) -> Path:
     axes = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True).ravel()
     figure.suptitle(about(shown), fontsize=9)
     for panel, table in zip(axes, shown, strict=False):
-        true = np.array([row.hr_true for row in table.valid])
-        draw_difference(panel, true, np.array([row.hr_pred for row in table.valid]), correction)
+        true, predicted = (np.array([getattr(row, key) for row in table.valid]) for key in ("hr_true", "hr_pred"))
+        draw_difference(panel, true, predicted, table.preset.widened, found=table.limits)
         panel.set_title(f"{table.method}: {extent(table)}", fontsize=9)
         panel.set_xlabel("mean of both rates [bpm]", fontsize=8)
         panel.set_ylabel("predicted - true [bpm]", fontsize=8)

@@ -7,7 +7,10 @@ from registry import did_you_mean
 
 PATH = "path"  # the estimator of evaluation/path.py, for the pulse under `exact`
 SUMMED = 100.0  # strength of detrending at 30 samples per second for waves that are summed up
-METHODS = ("FFT", "peak detection", PATH)  # what INFERENCE.EVALUATION_METHOD may say
+WELCH = "welch"
+AUTO = "auto"  # the pulse wave's spectrum, else that of a wave made of the ECG's beats
+SOURCES = (AUTO, "ppg spectrum", "ppg beats", "ecg beats", "rate column")  # what INFERENCE.REFERENCE may say
+METHODS = ("FFT", "peak detection", WELCH, PATH)  # what INFERENCE.EVALUATION_METHOD may say
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,17 @@ class Preset:
     whole_label: bool = False  # a prediction shorter than its label leaves the label whole (CHROM)
     refractory: float = 0.0  # s between beats in peak detection
     unit: str = "bpm"  # of the rates: beats, or breaths, per minute
+    source: str = AUTO  # of SOURCES: what a `native` reference is
+    fixed: str = ""  # the estimator of its authors, whatever INFERENCE.EVALUATION_METHOD says
+    bar: float = 0.0  # % of mean absolute percentage error that a standard allows each person; 0: none
+    widened: bool = False  # limits of agreement are sqrt(2) too wide, as rPPG-Toolbox draws them
+
+    @property
+    def reference_words(self) -> str:
+        """What the true rate is read off."""
+        if self.reference != "native":
+            return "label at the frames"
+        return "the recording's own signal" if self.source == AUTO else f"the recording's own {self.source}"
 
     def summed(self, fs: float) -> "Preset":
         """This preset for a wave at `fs` (Hz) that is summed up from differences.
@@ -45,7 +59,7 @@ class Preset:
         """The name of the estimator that runs when INFERENCE.EVALUATION_METHOD is `method`."""
         if self.follows(method):
             return PATH
-        return "spectral peak" if self.spectral_peak else method
+        return "spectral peak" if self.spectral_peak else self.fixed or method
 
     def follows(self, method: str) -> bool:
         """Whether rates come from the best path through the recording; windows are read independently otherwise.
@@ -60,28 +74,36 @@ class Preset:
         return method == PATH and self.unit == "bpm"
 
 
+EXACT = Preset("exact", (0.6, 3.3), "native", filter_order=4, flat=True, spectral_peak=True, min_seconds=5.0)
 PRESETS = {
-    "toolbox": Preset("toolbox", (0.6, 3.3), "label", whole_label=True),
-    "neurips2023": Preset("neurips2023", (0.75, 2.5), "label"),
-    "exact": Preset("exact", (0.6, 3.3), "native", filter_order=4, flat=True, spectral_peak=True, min_seconds=5.0),
+    "toolbox": Preset("toolbox", (0.6, 3.3), "label", whole_label=True, widened=True),
+    "neurips2023": Preset("neurips2023", (0.75, 2.5), "label", widened=True),
+    "rhythmformer": Preset("rhythmformer", (0.75, 2.5), "label", fixed=WELCH),
+    "exact": EXACT,
+    "cta2065": replace(EXACT, name="cta2065", bar=10.0),
 }
 
 
-def preset(name: str, band: Sequence[float] = ()) -> Preset:
-    """The preset called `name`, with `band` (Hz: low, high) in place of its own when given."""
+def preset(name: str, band: Sequence[float] = (), source: str = AUTO) -> Preset:
+    """The preset called `name`, with `band` (Hz: low, high) in place of its own when given, and truth from `source`.
+
+    Presets that read the truth off the label leave `source` aside: they are rPPG-Toolbox's.
+    """
     if name not in PRESETS:
         known = ", ".join(PRESETS)
         raise ValueError(f"INFERENCE.PRESET is {name!r}.{did_you_mean(name, PRESETS)} Known: {known}.")
+    found = PRESETS[name]
+    found = replace(found, source=source) if found.reference == "native" else found
     if not len(band):
-        return PRESETS[name]
+        return found
     if len(band) != 2 or not 0 < band[0] < band[1]:
         raise ValueError(
             f"INFERENCE.HR_BAND is {list(band)}: give two frequencies in Hz, low first, such as [0.6, 3.3]."
         )
-    return replace(PRESETS[name], band=(float(band[0]), float(band[1])))
+    return replace(found, band=(float(band[0]), float(band[1])))
 
 
-def presets(name: str, band: Sequence[float] = ()) -> list[Preset]:
+def presets(name: str, band: Sequence[float] = (), source: str = AUTO) -> list[Preset]:
     """What a run evaluates: `exact` first, then the preset `name` unless it is the same."""
-    chosen = preset(name, band)
-    return [chosen] if name == "exact" else [preset("exact", band), chosen]
+    chosen = preset(name, band, source)
+    return [chosen] if name == "exact" else [preset("exact", band, source), chosen]

@@ -199,10 +199,9 @@ def write(tested: Tested, names: Names) -> Path:
     """Write report, tables and plots, and print how the methods compare and where the report is."""
     pulse = tested.main
     others = [one for one in tested.outcomes if one is not pulse]
-    first = next(iter(tested.outcomes)).head.settings
     path = write_report(
         names.folder, names.title, pulse.found.tables if pulse else {}, tested.failed,
-        examples=pulse.found.examples if pulse else {}, correction=first.correction, notes=tested.notes,
+        examples=pulse.found.examples if pulse else {}, notes=tested.notes,
         sections=[one.section for one in others], complete=tested.complete, left_out=tested.left_out,
         draws=[
             picture for one in others if one.found is not None

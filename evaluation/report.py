@@ -11,12 +11,13 @@ from urllib.parse import quote
 from dataset.files.names import escaped, plural, span
 from dataset.files.reading import read_text
 from evaluation import console, figures, pictures, tables
+from evaluation.intervals import FEW
 from evaluation.metrics import unit_of
 from evaluation.presets import PRESETS, Preset
 from evaluation.results import RecordingResult
+from evaluation.subgroups import subgroups
 from evaluation.summary import Score, Table
 
-AGREEMENT = "Agreement: difference over mean of both rates"
 WIDE = "; limits wider by sqrt(2), as rPPG-Toolbox draws them (INFERENCE.BLAND_ALTMAN_CORRECTION)"
 NAMED = 8  # recordings named below a picture
 LISTED = 20  # windows and recordings named in report.md; the CSV files name all
@@ -25,8 +26,21 @@ EXPLAINED = {
     "both rates are interpolated spectral peaks, free of bin rounding; waves that are summed up from differences lose "
     "their drift by a filter of order 1 and rPPG-Toolbox's detrending, adapted to the frame rate",
     "toolbox": "as rPPG-Toolbox computes them, bin rounding included: for comparison with its published tables",
+    "rhythmformer": "as RhythmFormer's code computes them (Welch's density), to compare with its tables; there SNR is "
+    "20 log10 of a ratio of powers, which is `SNR20` here",
+    "cta2065": "as `exact`; ANSI/CTA-2065 allows each person a mean absolute percentage error of 10 %",
     "neurips2023": "as rPPG-Toolbox computed them for its NeurIPS 2023 paper (narrower band)",
 }
+
+
+EXPLANATION = (
+    "± is the standard error over windows; in brackets the 95 % interval over subjects, without one after the other "
+    "(needs three; of shuffled labels that of the shuffles). A dash: undefined, as windows are missing or constant: "
+    "the reasons stand below. Coverage: share of the windows with a true rate that have a predicted one. Median: of "
+    "the absolute errors. Within 5: share of windows with an error of at most 5 (3 and 10: metrics.json). Doubled, "
+    "halved: share of windows whose rate is within 5 % of twice or half the true one. Noise: what white noise in place "
+    "of the prediction reaches; shuffled labels: each predicted rate against those of other people."
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +62,6 @@ def write_report(
     total: int | None = None,
     examples: Mapping[str, RecordingResult] | None = None,
     notes: Sequence[str] = (),
-    correction: bool = True,
     sections: Sequence[Section] = (),
     complete: Mapping[str, Any] | None = None,
     draws: Sequence[Any] = (),
@@ -78,7 +91,7 @@ def write_report(
         tables.write_text(folder / name, text)
     if every or not sections:
         _write_rows(folder, every, lost)
-    drawn = _draw(folder, every, dict(examples or {}), correction)
+    drawn = _draw(folder, every, dict(examples or {}))
     for picture in draws:
         if figures.attempt(picture.file, picture.draw, folder / picture.file):
             drawn[picture.file] = picture.caption
@@ -111,13 +124,12 @@ def print_comparison(
     complete = complete or tables.completeness(every, lost)
     print(f"\n{console.header(first[0]).split(': ', 1)[1]}")
     missing = [f"FAILED {item['recording']}: {item['reason']}" for item in complete["failed"]]
-    print(*filter(None, [incomplete(complete), console.comparison(first), *missing]), sep="\n")
+    doubts = few(first).strip("*") if any(table.valid for table in first) else ""
+    print(*filter(None, [incomplete(complete), console.comparison(first), doubts, *missing]), sep="\n")
     print(f"Report: {report}")
 
 
-def _draw(
-    folder: Path, every: Sequence[Table], examples: dict[str, RecordingResult], correction: bool
-) -> dict[str, str]:
+def _draw(folder: Path, every: Sequence[Table], examples: dict[str, RecordingResult]) -> dict[str, str]:
     """Draw what can be drawn from the first preset that has errors; file name -> caption."""
     with_errors = [table for table in every if table.valid]
     first = [table for table in with_errors if table.preset == with_errors[0].preset]
@@ -130,17 +142,13 @@ def _draw(
                 f"Predicted and reference wave (filtered), and their spectra, of {ids}, a typical recording, by "
                 f"{', '.join(examples)}"
             )
-    for name, draw, arguments, caption in (
-        ("methods.png", pictures.methods, (), "Mean absolute error by method; grey: baselines"),
-        ("errors.png", pictures.errors, (), "Error of every window by recording (scale linear up to 5 bpm)"),
-        (
-            "bland_altman.png",
-            pictures.agreement,
-            (correction,),
-            f"Agreement: difference over mean of both rates{WIDE if correction else ''}",
-        ),
+    wide = WIDE if first and first[0].preset.widened else ""
+    for name, draw, caption in (
+        ("methods.png", pictures.methods, "Mean absolute error by method; grey: baselines"),
+        ("errors.png", pictures.errors, "Error of every window by recording (scale linear up to 5 bpm)"),
+        ("bland_altman.png", pictures.agreement, f"Agreement: difference over mean of both rates{wide}"),
     ):
-        if first and figures.attempt(name, draw, folder / name, first, *arguments):
+        if first and figures.attempt(name, draw, folder / name, first):
             drawn[name] = f"{caption}. {_subject_of(first)}"
     return drawn
 
@@ -192,13 +200,72 @@ def preset_section(preset: Preset, found: Sequence[Table], warning: str = "", of
     names = list(dict.fromkeys(name for table in found for name in table.scores))
     head = f"**{warning}**" if warning else ""
     return [
-        heading, described(preset, found[0]), head, comparison(found, names, preset.unit),
-        "± is the standard error over windows; in brackets the 95 % interval from resampling subjects (needs two). "
-        "Median: of the absolute errors. Within 5: share of windows with an error of at most 5 (3 and 10 are in "
-        "metrics.json). Doubled, halved: share of windows whose rate is within 5 % of twice or half the true one.",
+        heading, described(preset, found[0]), few(found), head, comparison(found, names, preset.unit), EXPLANATION,
         head, "Each subject counting once (mean over subjects ± standard error):",
-        by_subject(found, names, preset.unit),
+        by_subject(found, names, preset.unit), *bar(found, preset),
+        *agreement(found, preset), *by_attribute(found, preset.unit),
     ]  # fmt: skip
+
+
+def few(found: Sequence[Table]) -> str:
+    """A sentence where there are too few people for intervals; "" otherwise."""
+    people = max(table.people for table in found)
+    return f"**Only {plural(people, 'subject')}: intervals over so few say little.**" if people < FEW else ""
+
+
+def bar(found: Sequence[Table], preset: Preset) -> list[str]:
+    """How many people are within what a standard allows, where the preset has one."""
+    words = [f"{table.method} {table.bar['reached']} of {table.people}" for table in found if table.bar]
+    return [f"People within the bar of {preset.bar:g} %: {', '.join(words)}."] if words else []
+
+
+def agreement(found: Sequence[Table], preset: Preset) -> list[str]:
+    """Bias and limits of agreement of each method, with intervals over people."""
+    unit = preset.unit
+    heads = ["method", f"bias [{unit}]", "lower limit", "upper limit", "SD of people", "SD of windows", "people"]
+    lines = []
+    for table in (one for one in found if one.valid and not one.chance):
+        one = table.limits
+        cells = [
+            _with_span(value, span)
+            for value, span in ((one.bias, one.bias_ci95), (one.low, one.low_ci95), (one.high, one.high_ci95))
+        ]
+        spread = [_plus_minus(value, math.nan) for value in (one.between, one.within)]
+        lines.append([table.method, *cells, *spread, str(one.subjects)])
+    if not lines:
+        return []
+    how = (
+        "Bias (predicted - true) and limits that hold 95 % of the differences, each person's mean counting once; SD "
+        "between people and within one; in brackets 95 % intervals over people (Bland and Altman 2007, Zou 2013)."
+    )
+    return [f"{how} The limits are sqrt(2) wider, as rPPG-Toolbox draws them." if preset.widened else how,
+            markdown_table(heads, lines)]  # fmt: skip
+
+
+def by_attribute(found: Sequence[Table], unit: str) -> list[str]:
+    """The errors of the first method in groups of recordings, by each attribute that divides them."""
+    table = next((one for one in found if one.valid and not one.baseline), None)
+    groups = subgroups(table) if table else []
+    if not groups:
+        return []
+    lines = [
+        [
+            one.attribute, f"{one.value}{' *' if one.few else ''}", *map(_cell, one.scores.values()),
+            _plus_minus(one.bias, math.nan), str(one.n), str(one.recordings), str(one.people), str(one.excluded),
+        ]
+        for one in groups
+    ]  # fmt: skip
+    heads = ["attribute", "value", *[f"{name} [{unit}]" for name in groups[0].scores], f"bias [{unit}]"]
+    return [
+        f"Errors of {escaped(table.method)} by attribute of the recordings (*: fewer than {FEW} people, so the "
+        "interval says little; what many comparisons show by chance is not corrected for):",
+        markdown_table([*heads, "n", "recordings", "people", "excluded"], lines),
+    ]
+
+
+def _with_span(value: float, span: tuple[float, float]) -> str:
+    text = _plus_minus(value, math.nan)
+    return f"{text} [{span[0]:.2f}, {span[1]:.2f}]" if math.isfinite(span[0]) else text
 
 
 def described(preset: Preset, table: Table) -> str:
@@ -209,12 +276,13 @@ def described(preset: Preset, table: Table) -> str:
     return (
         f"Band {low:g}-{high:g} Hz ({60 * low:g}-{60 * high:g} {preset.unit}), {window}, estimator: {table.estimator}"
         + (f"; {how}." if how else ".")
+        + f"\n\nSpecification: {table.specification.line}."
     )
 
 
 def comparison(found: Sequence[Table], names: Sequence[str], unit: str = "bpm") -> str:
     """Markdown: a line per method, a column per metric, with n, subjects and what was left out."""
-    own = ("n", "subjects", "excluded", f"median [{unit}]", "within 5", "doubled", "halved")
+    own = ("n", "subjects", "excluded", "coverage", f"median [{unit}]", "within 5", "doubled", "halved")
     heads = ["method", *[_head(name, unit) for name in names], *own]
     lines = [
         [
@@ -223,6 +291,7 @@ def comparison(found: Sequence[Table], names: Sequence[str], unit: str = "bpm") 
             str(len(table.valid)),
             str(len({row.subject for row in table.valid})),
             str(len(table.excluded)),
+            _percent(table.coverage),
             _plus_minus(table.median_error, math.nan),
             _percent(table.within(5.0)),
             _percent(table.share(2.0)),
@@ -252,7 +321,8 @@ def _cell(score: Score | None) -> str:
     if score is None or not math.isfinite(score.value):
         return "–"
     text = _plus_minus(score.value, score.standard_error)
-    return f"{text} [{score.low:.2f}, {score.high:.2f}]" if math.isfinite(score.low) else text
+    text = f"{text} [{score.low:.2f}, {score.high:.2f}]" if math.isfinite(score.low) else text
+    return f"{text}, noise {score.floor:.2f}" if math.isfinite(score.floor) else text
 
 
 def _plus_minus(value: float, error: float) -> str:
@@ -295,6 +365,7 @@ def _left_out(every: Sequence[Table], complete: Mapping[str, Any]) -> list[str]:
     lines = [
         f"- {table.method}, {table.preset.name}: {escaped(row.id)}, window {row.window}: {escaped(row.note)}"
         for table in every
+        if not table.chance
         for row in table.excluded
     ]
     if lines:

@@ -31,7 +31,7 @@ def presets(chosen: Iterable[Preset]) -> list[Preset]:
 
 
 def _preset(pulse: Preset) -> Preset:
-    preset = replace(pulse, band=BAND, unit=UNIT)
+    preset = replace(pulse, band=BAND, unit=UNIT, fixed="", bar=0.0)  # what is made for the pulse alone
     if pulse.reference == "label":
         return preset
     return replace(preset, min_seconds=max(MIN_SECONDS, pulse.min_seconds))

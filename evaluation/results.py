@@ -24,6 +24,7 @@ class RecordingResult:
     clips       lengths of the clips that were joined
     frames      frames of the whole video, where the prediction stops earlier: spreads a reference without times
     info        what the data set says of the recording (skin, light, motion ...), for tables of subgroups
+    sources     its signals that tell a rate by themselves: `ppg`, `ecg`, `hr` (bpm)
     """
 
     id: str
@@ -37,6 +38,7 @@ class RecordingResult:
     clips: Sequence[int] = ()
     frames: int | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
+    sources: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """ValueError for a label type or rate that no evaluation can use."""

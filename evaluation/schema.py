@@ -18,10 +18,13 @@ def inference_section() -> CfgNode:
     """From predicted signals to heart rates and errors."""
     node = CfgNode()
     node.BATCH_SIZE = 4  # clips per forward pass when testing
-    node.EVALUATION_METHOD = "FFT"  # FFT, peak detection, or path (PRESET exact): the best path through the recording
-    node.PRESET = "toolbox"  # toolbox (rPPG-Toolbox's numbers), neurips2023 or exact
+    node.EVALUATION_METHOD = (
+        "FFT"  # FFT, peak detection, welch, or path (PRESET exact): best path through the recording
+    )
+    node.PRESET = "toolbox"  # toolbox (rPPG-Toolbox's numbers), neurips2023, rhythmformer, exact or cta2065
     node.HR_BAND = []  # lowest and highest rate looked for (Hz), such as [0.6, 3.3]; []: the preset's
-    node.BLAND_ALTMAN_CORRECTION = True  # limits of agreement from the plain differences
+    node.REFERENCE = "auto"  # true rates: ppg spectrum, ppg beats, ecg beats, rate column; auto: spectrum of the pulse
+    node.BLAND_ALTMAN_CORRECTION = True  # rPPG-Toolbox's presets: limits of agreement times sqrt(2), as it draws them
     node.EVALUATION_WINDOW = CfgNode()
     node.EVALUATION_WINDOW.USE_SMALLER_WINDOW = False  # rate windows shorter than the recording
     node.EVALUATION_WINDOW.WINDOW_SIZE = 10  # seconds
@@ -55,8 +58,9 @@ CHECKS: dict[str, Check] = {
     "TEST.METRICS": each(metric),
     "UNSUPERVISED.METRICS": each(metric),
     "INFERENCE.BATCH_SIZE": at_least(1),
-    "INFERENCE.EVALUATION_METHOD": one_of("FFT", "peak detection", "path"),
+    "INFERENCE.EVALUATION_METHOD": one_of("FFT", "peak detection", "welch", "path"),
     "INFERENCE.PRESET": preset,
+    "INFERENCE.REFERENCE": one_of("auto", "ppg spectrum", "ppg beats", "ecg beats", "rate column"),
     "INFERENCE.HR_BAND": band,
     "INFERENCE.EVALUATION_WINDOW.WINDOW_SIZE": above(0),
 }

@@ -1,10 +1,11 @@
 """What an evaluation needs of the configuration, read once and as plain values."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from evaluation.metrics import check_names
-from evaluation.presets import METHODS, Preset, preset, presets
+from evaluation.presets import METHODS, Preset, preset
+from evaluation.truth import check_source
 
 
 @dataclass(frozen=True)
@@ -12,8 +13,7 @@ class Settings:
     """How a run is evaluated.
 
     preset, exact  the one whose lines are printed, and the exact one     fs     configured frames per second; 0: own
-    correction     Bland-Altman limits widened as rPPG-Toolbox does       chunk  frames of a chunk that counts as a
-                                                                                 recording; 0: whole recordings
+    chunk          frames of a chunk that counts as a recording; 0: whole recordings
     """
 
     metrics: list[str]
@@ -23,7 +23,6 @@ class Settings:
     exact: Preset
     fs: float
     chunk: int
-    correction: bool = True
 
     @property
     def presets(self) -> tuple[Preset, ...]:
@@ -44,13 +43,15 @@ def read_settings(config: Any, section: str) -> Settings:
         )
     preset(inference.PRESET).follows(inference.EVALUATION_METHOD)
     window, band, process = inference.EVALUATION_WINDOW, list(inference.HR_BAND), node.DATA.PREPROCESS
+    source = str(inference.REFERENCE)
+    check_source(source)
+    exact, chosen = preset("exact", band, source), preset(inference.PRESET, band, source)
     return Settings(
         metrics=list(node.METRICS),
         estimator=inference.EVALUATION_METHOD,
         window_seconds=float(window.WINDOW_SIZE) if window.USE_SMALLER_WINDOW else None,
-        preset=presets(inference.PRESET, band)[-1],
-        exact=preset("exact", band),
+        preset=replace(chosen, widened=chosen.widened and bool(inference.BLAND_ALTMAN_CORRECTION)),
+        exact=exact,
         fs=float(node.DATA.RESAMPLE_FS or node.DATA.FS),
         chunk=int(process.CHUNK_LENGTH) if section == "UNSUPERVISED" and process.DO_CHUNK else 0,
-        correction=bool(inference.BLAND_ALTMAN_CORRECTION),
     )

@@ -1,15 +1,20 @@
-"""From rows to a table: every metric with its standard error, intervals from resampling subjects, baselines."""
+"""From rows to a table: every metric with its standard error, intervals over people, the constant mean."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from evaluation.evaluate import rows
+from evaluation.intervals import SCALE_OF, interval
+from evaluation.limits import Limits, limits
 from evaluation.metrics import OF_RATES, USUAL, Estimate, computed
 from evaluation.presets import Preset
 from evaluation.results import RecordingResult, Row
+from evaluation.specification import Specification
 from registry import METRICS
 
 LIMITS = (3.0, 5.0, 10.0)  # bpm (breaths per minute) within which shares of windows are counted
@@ -20,7 +25,8 @@ HARMONIC_TOLERANCE = 0.05  # a rate within 5 % of twice (half) the true one coun
 class Score:
     """A metric over the windows: value, standard error, windows `n`, and a 95 % interval over `subjects`.
 
-    `low` and `high` come from resampling subjects (NaN with fewer than two); `excluded` counts the windows left out.
+    `low` and `high` (see `intervals.interval`) are NaN with fewer than three; `excluded` counts the windows left out.
+    `floor`: what noise in place of the prediction reaches; NaN where that was not tried.
     """
 
     value: float
@@ -30,27 +36,31 @@ class Score:
     low: float = math.nan
     high: float = math.nan
     excluded: int = 0
+    floor: float = math.nan
 
 
-def summary(found: Sequence[Row], metrics: Sequence[str], seed: int = 100, resamples: int = 1000) -> dict[str, Score]:
-    """Every metric over the rows, with an interval from resampling subjects; the same seed, the same interval."""
-    return {name: _score(found, name, seed, resamples) for name in metrics}
+def summary(found: Sequence[Row], metrics: Sequence[str]) -> dict[str, Score]:
+    """Every metric over the rows, with an interval over subjects."""
+    return {name: _score(found, name) for name in metrics}
 
 
-def _score(found: Sequence[Row], name: str, seed: int, resamples: int) -> Score:
+def _score(found: Sequence[Row], name: str) -> Score:
     used = usable(found, name)
-    subjects = sorted({row.subject for row in used})
     if not used:
         return Score(math.nan, math.nan, 0, 0, excluded=len(found))
-    table = columns(used)
+    subjects = {name: number for number, name in enumerate(dict.fromkeys(row.subject for row in used))}
+    table, owner = columns(used), [subjects[row.subject] for row in used]
     value, error = METRICS[name](**table)
-    low, high = _interval(name, table, [subjects.index(row.subject) for row in used], len(subjects), seed, resamples)
+    low, high = interval(
+        lambda weights: METRICS[name](**table, weights=weights).value,
+        owner, len(subjects), SCALE_OF.get(name, "plain"),
+    )  # fmt: skip
     return Score(float(value), float(error), len(used), len(subjects), low, high, len(found) - len(used))
 
 
 def usable(found: Sequence[Row], name: str) -> list[Row]:
     """The rows that metric `name` can use: both rates there, and its own column finite."""
-    own = {"SNR": "snr", "MACC": "macc"}.get(name, "hr_pred")
+    own = {"SNR": "snr", "SNR20": "snr", "MACC": "macc"}.get(name, "hr_pred")
     return [row for row in found if row.valid and math.isfinite(getattr(row, own))]
 
 
@@ -62,36 +72,6 @@ def columns(found: Sequence[Row]) -> dict[str, np.ndarray]:
         "snr": np.array([row.snr for row in found]),
         "macc": np.array([row.macc for row in found]),
     }
-
-
-def _interval(
-    name: str, table: dict[str, np.ndarray], owner: list[int], subjects: int, seed: int, resamples: int
-) -> tuple[float, float]:
-    """2.5 and 97.5 percentile of the metric over `resamples` draws of subjects with replacement."""
-    return interval(lambda weights: METRICS[name](**table, weights=weights).value, owner, subjects, seed, resamples)
-
-
-def interval(
-    measure: Callable[[np.ndarray], np.ndarray], owner: Sequence[int], subjects: int, seed: int = 100,
-    resamples: int = 1000,
-) -> tuple[float, float]:  # fmt: skip
-    """95 % interval of a number by resampling subjects; NaN with fewer than two, or where it is never defined.
-
-    `measure` takes weights (draws, n), how often each row counts, and gives (draws,); `owner` (n,) holds the number of
-    the subject of each row, from 0 to `subjects` - 1.
-    """
-    if subjects < 2 or not resamples:
-        return math.nan, math.nan
-    random = np.random.default_rng(seed)
-    block = max(1, 1_000_000 // len(owner))  # keeps the weights (block, n) in a few megabytes
-    values = []
-    for start in range(0, resamples, block):
-        draws = random.integers(0, subjects, size=(min(block, resamples - start), subjects))
-        counts = np.stack([np.bincount(draw, minlength=subjects) for draw in draws])
-        values.append(np.atleast_1d(measure(counts[:, owner].astype(float))))
-    values = np.concatenate(values)
-    values = values[np.isfinite(values)]
-    return tuple(np.percentile(values, [2.5, 97.5]).tolist()) if len(values) else (math.nan, math.nan)
 
 
 def per_subject(found: Sequence[Row], metrics: Sequence[str]) -> dict[str, Estimate]:
@@ -133,6 +113,12 @@ class Table:
     scores: dict[str, Score]
     subjects: dict[str, Estimate] = field(default_factory=dict)
     baseline: bool = False
+    chance: bool = False  # a baseline made of random numbers: its single windows say nothing
+
+    @property
+    def specification(self) -> Specification:
+        """How its numbers came about."""
+        return Specification.of(self.preset, self.estimator, self.window_seconds)
 
     @property
     def valid(self) -> list[Row]:
@@ -143,6 +129,37 @@ class Table:
     def excluded(self) -> list[Row]:
         """The rows that enter no error; each has a note."""
         return [row for row in self.rows if not row.valid]
+
+    @property
+    def coverage(self) -> float:
+        """Share of the windows with a true rate that also have a predicted one."""
+        known = [row for row in self.rows if math.isfinite(row.hr_true)]
+        return sum(row.valid for row in known) / len(known) if known else math.nan
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """Why windows enter no error -> how many, the most frequent first."""
+        return dict(Counter(row.note for row in self.excluded).most_common())
+
+    @property
+    def people(self) -> int:
+        """Subjects with at least one window that enters the errors."""
+        return len({row.subject for row in self.valid})
+
+    @property
+    def limits(self) -> Limits:
+        """Bias and limits of agreement."""
+        used = self.valid
+        return limits([row.error for row in used], [row.subject for row in used], self.preset.widened)
+
+    @property
+    def bar(self) -> dict[str, Any]:
+        """Whom the preset's bar holds: `reached` people, and each one's MAPE (%); {} where the preset has none."""
+        if not self.preset.bar or self.chance:
+            return {}
+        people = {name: float(METRICS["MAPE"](**columns(rows)).value) for name, rows in by_subject(self.valid).items()}
+        reached = sum(value <= self.preset.bar for value in people.values())
+        return {"mape": self.preset.bar, "reached": reached, "people": people}
 
     def within(self, limit: float) -> float:
         """Share of windows whose rate is at most `limit` away from the true one, in its unit."""

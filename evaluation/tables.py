@@ -12,8 +12,10 @@ import numpy as np
 
 from dataset.files.names import cell, plural
 from dataset.files.writing import write_whole
-from evaluation.metrics import unit_of
+from evaluation.intervals import FEW
+from evaluation.metrics import DEFINITIONS, unit_of
 from evaluation.results import UNLABELLED, Row
+from evaluation.subgroups import subgroups
 from evaluation.summary import LIMITS, Table
 
 RECORDING_COLUMNS = (
@@ -29,6 +31,11 @@ WINDOW_COLUMNS = (
 def ordered(tables: Iterable[Table]) -> list[Table]:
     """The tables, preset `exact` first, otherwise in their order."""
     return sorted(tables, key=lambda table: table.preset.name != "exact")
+
+
+def judged(tables: Iterable[Table]) -> list[Table]:
+    """Those of `ordered` whose single windows say something: without the rows of chance."""
+    return [table for table in ordered(tables) if not table.chance]
 
 
 def as_failed(failed: Iterable[Any]) -> list[tuple[str, str]]:
@@ -78,6 +85,7 @@ def as_dict(table: Table) -> dict[str, Any]:
         "method": table.method,
         "baseline": table.baseline,
         "preset": preset.name,
+        "specification": table.specification.as_dict(),
         "band_hz": list(preset.band),
         "window_s": table.window_seconds,
         "estimator": table.estimator,
@@ -85,12 +93,18 @@ def as_dict(table: Table) -> dict[str, Any]:
         "filter_order": preset.filter_order,
         "n": len(table.valid),
         "recordings": len({row.id for row in table.valid}),
-        "subjects": len({row.subject for row in table.valid}),
+        "subjects": table.people,
+        "few_people": table.people < FEW,
         "metrics": {name: _score(table, name) for name in table.scores},
         "median_abs_error": table.median_error,
         "within": {f"{limit:g}": table.within(limit) for limit in LIMITS},
         "doubled": table.share(2.0),
         "halved": table.share(0.5),
+        "agreement": None if table.chance else table.limits.as_dict(),
+        **({"bar": table.bar} if table.bar else {}),
+        "coverage": table.coverage,
+        "failures": table.reasons,
+        "subgroups": [] if table.baseline else [group.as_dict() for group in subgroups(table)],
         "excluded": [{"recording": row.id, "window": row.window, "reason": row.note} for row in table.excluded],
     }
 
@@ -105,6 +119,8 @@ def _score(table: Table, name: str) -> dict[str, Any]:
         "n": score.n,
         "subjects": score.subjects,
         "excluded": score.excluded,
+        **({"floor": score.floor} if math.isfinite(score.floor) else {}),
+        **({"definition": DEFINITIONS[name]} if name in DEFINITIONS else {}),
         "per_subject": {"value": subject.value, "standard_error": subject.standard_error} if subject else None,
     }
 
@@ -112,7 +128,7 @@ def _score(table: Table, name: str) -> dict[str, Any]:
 def recording_rows(tables: Iterable[Table], failed: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
     """One line per method, preset and recording, means over its windows; failed recordings last, with the reason."""
     found = []
-    for table in ordered(tables):
+    for table in judged(tables):
         by_recording: dict[str, list[Row]] = {}
         for row in table.rows:
             by_recording.setdefault(row.id, []).append(row)
@@ -154,7 +170,7 @@ def window_rows(tables: Iterable[Table]) -> list[dict[str, Any]]:
             "hr_pred": row.hr_pred, "error": row.error, "snr_db": row.snr, "macc": row.macc,
             "quality_db": row.quality, "note": row.note,
         }
-        for table in ordered(tables)
+        for table in judged(tables)
         for row in table.rows
     ]  # fmt: skip
 

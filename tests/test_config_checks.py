@@ -219,7 +219,7 @@ def test_a_data_set_that_makes_its_own_files_may_name_a_new_folder(entries, writ
         ("TEST__METRICS", ["MEA"], "holds 'MEA'. Did you mean 'MAE'?"),
         ("MODEL__NAME", "TSCAN_", "Did you mean 'Tscan'?"),
         ("MODEL__NAME", "", "is not set. Known: "),
-        ("INFERENCE__EVALUATION_METHOD", "fft", "Did you mean 'FFT'? Known: FFT, peak detection, path."),
+        ("INFERENCE__EVALUATION_METHOD", "fft", "Did you mean 'FFT'? Known: FFT, peak detection, welch, path."),
         ("INFERENCE__PRESET", "tolbox", "Did you mean 'toolbox'? Known: "),
         ("INFERENCE__HR_BAND", [3.0, 0.6], "two rising frequencies in Hz"),
         ("INFERENCE__HR_BAND", [0.6], "two rising frequencies in Hz"),

@@ -40,7 +40,9 @@ def scored(folder, *arguments):
 def test_windows_are_judged_each(arrays, tmp_path, capsys):
     """One of twelve is 30 bpm off; the median is not."""
     code, content = scored(tmp_path / "out", "--predictions", arrays[0], "--labels", arrays[1], "--fs", 30)
-    own, constant = content["tables"]
+    own, constant, shuffled, noise = content["tables"]
+    assert shuffled["metrics"]["MAE"]["value"] > 20 and noise["n"] == 12 and noise["metrics"]["MACC"]["value"] < 0.4
+    assert own["metrics"]["MACC"]["floor"] == noise["metrics"]["MACC"]["value"]
     assert code == 0 and own["n"] == 12 and own["preset"] == "exact" and constant["baseline"]
     assert own["metrics"]["MAE"]["value"] == pytest.approx(2.5, abs=0.1) and own["median_abs_error"] < 0.1
     assert own["within"]["5"] == pytest.approx(11 / 12) and own["metrics"]["CCC"]["value"] > 0.8
@@ -54,6 +56,23 @@ def test_people_are_resampled_where_they_are_known(arrays, tmp_path, capsys):
     asked = ["--predictions", arrays[0], "--labels", arrays[1], "--fs", 30, "--subjects", tmp_path / "who.txt"]
     _, content = scored(tmp_path / "out", *asked)
     assert content["tables"][0]["subjects"] == 3 and "Only 3 people" in capsys.readouterr().out
+
+
+def test_errors_by_attribute(arrays, tmp_path, capsys):
+    """A table says of each window what it is of; one it does not know is named; one person is told from few."""
+    asked = ["--predictions", arrays[0], "--labels", arrays[1], "--fs", 30, "--attributes", tmp_path / "what.csv"]
+    lines = [f"window_{k},{'dark' if k > 8 else 'light'},{20 + k % 5}" for k in range(12)]
+    (tmp_path / "what.csv").write_text("recording,skin,age\n" + "\n".join(lines) + "\n")
+    _, content = scored(tmp_path / "out", *asked)
+    groups = {(one["attribute"], one["value"]): one for one in content["tables"][0]["subgroups"]}
+    assert groups["skin", "dark"]["n"] == 3 and groups["skin", "dark"]["metrics"]["MAE"]["value"] > 5
+    assert groups["skin", "light"]["metrics"]["MAE"]["value"] < 0.5 and ("age", "20") in groups
+    (tmp_path / "what.csv").write_text("recording,skin\nwindow_0,dark\n")
+    assert main([*map(str, asked)]) == 1 and "says nothing of window_1, window_2" in capsys.readouterr().err
+    (tmp_path / "who.txt").write_text("anna\n" * 12)
+    assert main([*map(str, asked[:6]), "--subjects", str(tmp_path / "who.txt")]) == 0
+    said = capsys.readouterr().out
+    assert "All is of one person: there are no intervals" in said and "preset exact; whole recordings" in said
 
 
 def test_one_wave_and_windows_of_it(tmp_path):

@@ -70,12 +70,15 @@ def test_weights_count_rows_as_often_as_they_say():
         assert weighted[0] == pytest.approx(float(whole)) and weighted.shape == (2,)
 
 
-def test_intervals_resample_subjects_and_need_two():
-    """Ten clips of one subject have none; of two subjects with errors 1 and 3 the MAE lies between these."""
+def test_intervals_are_over_subjects_and_need_three():
+    """Ten clips of one subject have none; of three subjects with errors 1, 3 and 2 that of their three means."""
     one = [predicted("a", [121.0] * 10, labels=[120.0] * 10)]
     assert np.isnan(SBP.evaluator.evaluate(one, SBP).tables[0].intervals["MAE"][0])
     two = [*one, predicted("b", [123.0] * 10, labels=[120.0] * 10)]
-    assert SBP.evaluator.evaluate(two, SBP).tables[0].intervals["MAE"] == (1.0, 3.0)
+    assert np.isnan(SBP.evaluator.evaluate(two, SBP).tables[0].intervals["MAE"][0])
+    three = [*two, predicted("c", [122.0] * 10, labels=[120.0] * 10)]
+    low, high = SBP.evaluator.evaluate(three, SBP).tables[0].intervals["bias"]
+    assert (low, high) == pytest.approx((2 - 4.303 * 1.5 / 3**0.5, 2 + 4.303 * 1.5 / 3**0.5), rel=1e-3)
 
 
 def test_labels_of_clips_are_judged_clip_by_clip():
@@ -115,7 +118,7 @@ def test_a_run_without_pulse_reports_its_targets_alone(tmp_path, capsys):
     said, text = capsys.readouterr().out, tested.path.read_text()
     assert "sbp [mmHg]: n = 2 recordings of 2 subjects, 1 left out" in said and "INCOMPLETE 2/4" in said
     assert "bpm" not in said + text and "constant mean" in said and "FAILED d: no ECG" in said
-    assert "## dbp" in text and "MAE [mmHg]" in text and "| Net | 5.00 [0.00, 10.00] |" in text
+    assert "## dbp" in text and "MAE [mmHg]" in text and "| Net | 5.00 |" in text
     assert "- c: no target" in text and "![sbp: predicted" in text
     content = json.loads((tmp_path / "metrics.json").read_text())
     assert content["tables"] == [] and not content["complete"] and content["evaluated"] == 2
@@ -161,7 +164,7 @@ def test_a_rate_is_judged_by_the_pulse_in_the_time_of_its_clip():
     """The pulse quickens from 60 to 90 after the first clip: each clip has its own truth."""
     times = np.arange(1920) / 64
     faster = Signal(np.where(times < 10, beat(60, times), beat(90, times)), fs=64.0)
-    own, constant = HR.evaluator.evaluate([heard([61, 91, 89], reference=faster)], HR)
+    own, constant, _ = HR.evaluator.evaluate([heard([61, 91, 89], reference=faster)], HR)
     assert [row.hr_true for row in own.rows] == pytest.approx([60, 90, 90], abs=0.5)
     assert [row.start_s for row in own.rows] == pytest.approx([0, 10, 20])
     assert own.scores["MAE"].value == pytest.approx(1.0, abs=0.4) and own.estimator == "one rate per clip"

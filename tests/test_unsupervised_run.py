@@ -93,7 +93,7 @@ def config(folder, **changes):
             OUTPUT_SAVE_DIR=str(given.get("OUTPUT_SAVE_DIR", folder / "Made_exp" / "saved_outputs")),
         ),
         INFERENCE=node(EVALUATION_METHOD=given["EVALUATION_METHOD"], PRESET=given["PRESET"], HR_BAND=given["HR_BAND"],
-                       EVALUATION_WINDOW=window, BLAND_ALTMAN_CORRECTION=True),
+                       EVALUATION_WINDOW=window, BLAND_ALTMAN_CORRECTION=True, REFERENCE="auto"),
         LOG=node(PATH=str(folder)), OVERWRITE=False,
     )  # fmt: skip
 
@@ -175,8 +175,9 @@ def test_a_labelled_data_set(tmp_path, prepare, capsys):
     names = {path.name for path in plots.iterdir()}
     assert "POS_Made_FFT_BlandAltman_ScatterPlot.pdf" in names and len(names) == 8
     tables = json.loads((report.parent / "metrics.json").read_text())["tables"]
-    assert [(one["preset"], one["method"][:13]) for one in tables] == [
-        (preset, name) for preset in ("exact", "toolbox") for name in ("POS", "CHROM", "constant mean")
+    names = ("POS", "CHROM", "constant mean", "shuffled labels", "white noise")
+    assert [(one["preset"], one["method"].split(" (")[0]) for one in tables] == [
+        (preset, name) for preset in ("exact", "toolbox") for name in names
     ]
     assert tables[0]["metrics"]["MAE"]["value"] < 0.3 and tables[1]["metrics"]["MAE"]["value"] < 0.3
     assert report == tmp_path / "runs" / "x" / "report.md" and "INCOMPLETE" not in report.read_text()
@@ -202,7 +203,7 @@ def test_preset_exact_alone_and_no_plots(tmp_path, prepare, capsys):
     prepare(Prepared({"a": entry("a", 60), "b": entry("b", 75)}))
     given = config(tmp_path, PRESET="exact", METRICS=["MAE"], USE_SMALLER_WINDOW=True, METHOD=["GREEN"], FS=0)
     content = json.loads((run(given).parent / "metrics.json").read_text())
-    assert [(one["preset"], one["n"], one["window_s"]) for one in content["tables"]] == [("exact", 4, 10.0)] * 2
+    assert [(one["preset"], one["n"], one["window_s"]) for one in content["tables"]] == [("exact", 4, 10.0)] * 4
     assert not (tmp_path / "Made_exp" / "bland_altman_plots").exists() and "10 s windows" in capsys.readouterr().out
 
 
@@ -366,7 +367,7 @@ def test_chunks_of_rppg_toolbox(tmp_path, prepare):
             return node(recordings=["p", "q"], trace=lambda name: one.trace, label=label.__getitem__)
 
     content = json.loads((run_with(prepare, Legacy({}), config(tmp_path))).read_text())
-    assert [one["n"] for one in content["tables"] if one["preset"] == "toolbox"] == [2, 2, 2]
+    assert [one["n"] for one in content["tables"] if one["preset"] == "toolbox"] == [2, 2, 2, 2, 2]
     assert all(one["n"] == 0 for one in content["tables"] if one["preset"] == "exact")
     prepared = prepare(Legacy({}))
     prepared.types = ("DiffNormalized", "Standardized")

@@ -7,13 +7,14 @@ a run with intervals: report.md, metrics.json, CSV files and plots.
 
 import argparse
 import sys
-import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
 from evaluation import console
+from evaluation.baselines import beside, noise
 from evaluation.external import Given, read_given
+from evaluation.intervals import FEW
 from evaluation.metrics import computed
 from evaluation.pictures import pick_example
 from evaluation.presets import METHODS, PRESETS, presets
@@ -21,15 +22,19 @@ from evaluation.report import write_report
 from evaluation.summary import LIMITS, Table, constant_mean, evaluate
 from registry import METRICS
 
-FEW = 10  # people, below which an interval over people says little
-
 
 def main(arguments: list[str] | None = None) -> int:
     """Evaluate what was named; 1 and one sentence for what cannot be."""
     asked = parser().parse_args(arguments)
     try:
         given = read_given(
-            asked.predictions, asked.labels, asked.fs, asked.label_fs, asked.subjects, asked.differential
+            asked.predictions,
+            asked.labels,
+            asked.fs,
+            asked.label_fs,
+            asked.subjects,
+            asked.differential,
+            asked.attributes,
         )
         return score(given, asked)
     except (ValueError, OSError) as error:
@@ -47,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     add("--label_fs", type=float, help="those of the labels, where they differ")
     add("--subjects", type=Path, help="one name a line: whose each recording (window) is")
     add("--differential", action="store_true", help="both waves are derivatives (DiffNormalized)")
+    add("--attributes", type=Path, help="table (.csv) with a column `recording` and others to group the errors by")
     add("--preset", choices=list(PRESETS), default="exact", help="shown first; exact is always computed, too")
     add("--estimator", choices=METHODS, default="FFT", help="of the presets that do not have their own")
     add("--window", type=float, help="seconds; without it whole recordings, and window arrays as they are")
@@ -64,14 +70,15 @@ def score(given: Given, asked: argparse.Namespace) -> int:
     names, title = computed(METRICS.names()), asked.predictions.stem
     own = evaluate(title, given.recordings, chosen, asked.estimator, window, names)
     found = {title: own, "constant mean": [constant_mean(one) for one in own]}
+    found = beside(found, lambda: [noise(one, given.recordings, asked.estimator) for one in own])
     notes = remarks(given)
-    with tempfile.TemporaryDirectory() as nowhere:
-        folder = asked.output or Path(nowhere)
+    if asked.output:
         typical = pick_example(own[0], given.recordings)
-        examples = {title: typical} if typical and asked.output else {}
-        report = write_report(folder, f"Predictions of {title}", found, examples=examples, notes=notes, draws=())
+        examples = {title: typical} if typical else {}
+        report = write_report(asked.output, f"Predictions of {title}", found, examples=examples, notes=notes)
     for one in sorted(zip(*found.values(), strict=True), key=lambda same: same[0].preset.name != asked.preset):
-        print(f"\n{console.header(one[0])}", console.comparison(one), errors(one[0]), sep="\n")
+        print(f"\n{console.header(one[0])}", one[0].specification.line, sep="\n")
+        print(console.comparison(one), errors(one[0]), sep="\n")
         print(*console.excluded_lines(one[0]), sep="\n", end="\n" * bool(one[0].excluded))
     print(*[f"Note: {note}" for note in notes], sep="\n")
     if asked.output:
@@ -96,6 +103,8 @@ def remarks(given: Given) -> list[str]:
             f"Which {what}s share a person is not known (--subjects): each counts as a person of its own, and "
             f"intervals are too narrow where they do."
         ]
+    if people == 1:
+        return ["All is of one person: there are no intervals, and nothing is known of others."]
     return [f"Only {people} people: the intervals over them say little."] if people < FEW else []
 
 

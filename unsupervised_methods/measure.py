@@ -13,6 +13,7 @@ from evaluation.evaluate import rows
 from evaluation.results import RecordingResult, Row, uniform
 from evaluation.settings import Settings
 from evaluation.summary import Table, table
+from evaluation.truth import sources_of
 from unsupervised_methods.checks import is_grey
 from unsupervised_methods.regions import BOX, Region
 
@@ -42,6 +43,7 @@ class Sample:
     flags: str = ""
     coverage: float | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
+    sources: Mapping[str, Any] = field(default_factory=dict)  # signals that tell a true rate by themselves
 
 
 def resampled_trace(
@@ -73,7 +75,9 @@ def read_sample(entry: Any, label_type: str, align: str, resample_fs: float, reg
     signal = pulse_reference(entry.signals)
     label = None if signal is None else _label(signal, times, len(trace), label_type, align)
     flags, coverage = describe_flags({**entry.flags, GREY: is_grey(trace)}), entry.flags.get("face_coverage")
-    return Sample(entry.id, entry.subject, trace, fs, times, label, signal, flags, coverage, entry.info)
+    return Sample(
+        entry.id, entry.subject, trace, fs, times, label, signal, flags, coverage, entry.info, sources_of(entry.signals)
+    )
 
 
 def sample_beside(entry: Any, frames: int, labelled: bool, align: str, resample_fs: float = 0.0) -> Sample:
@@ -89,7 +93,8 @@ def sample_beside(entry: Any, frames: int, labelled: bool, align: str, resample_
     label = None if label is None else label[:length]
     flags, coverage = describe_flags({**entry.flags, GREY: is_grey(trace)}), entry.flags.get("face_coverage")
     return Sample(
-        entry.id, entry.subject, trace[:length], fs, times, label, signal, flags, coverage, entry.info
+        entry.id, entry.subject, trace[:length], fs, times, label, signal, flags, coverage, entry.info,
+        sources_of(entry.signals),
     )  # fmt: skip
 
 
@@ -150,7 +155,7 @@ def native_rows(
         times = None if sample.times is None else sample.times[: len(prediction)]
         result = RecordingResult(
             sample.id, sample.subject, sample.fs, prediction,
-            reference=sample.reference, times=times, frames=len(sample.trace), info=sample.info,
+            reference=sample.reference, times=times, frames=len(sample.trace), info=sample.info, sources=sample.sources,
         )  # fmt: skip
         results.append(result)
         found += rows([result], settings.exact, settings.estimator, settings.window_seconds)

@@ -1,5 +1,6 @@
 """Mode `unsupervised_method`: every classical method on every recording, read once, and one report of all."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -13,13 +14,16 @@ from dataset.files.names import plural
 from dataset.own_videos import READER
 from dataset.signals import PULSE_WAVE
 from evaluation import pictures, publish
+from evaluation.baselines import MOST_OF_NOISE, NOISE, Noise, beside
 from evaluation.consensus import VOTERS
+from evaluation.evaluate import label_floors
 from evaluation.kinds.base import PLOTS, Head, Names
 from evaluation.kinds.pulse import CONSTANT, Compared, answers, views
 from evaluation.presets import Preset
 from evaluation.results import RecordingResult
 from evaluation.settings import Settings, read_settings
 from evaluation.summary import Table, constant_mean
+from evaluation.truth import available
 from evaluation.vitals import failures
 from registry import DATASETS, UNSUPERVISED
 from unsupervised_methods.checks import grey_note, is_grey
@@ -45,7 +49,11 @@ def run(config: Any) -> Path:
     region = region_of(config.UNSUPERVISED.ROI, config.UNSUPERVISED.DATA.PREPROCESS)
     prepared = _prepare(config)
     samples = read_samples(prepared, config.UNSUPERVISED.DATA, region)
-    labelled = any(sample.label is not None or sample.reference is not None for sample in samples)
+    source = settings.exact.source
+    labelled = any(
+        sample.label is not None or sample.reference is not None or source in available(sample.sources)
+        for sample in samples
+    )
     if labelled:
         samples = long_enough(samples, prepared, settings.exact)
     if labelled or not samples:
@@ -194,9 +202,15 @@ def _errors(
         results[name], predictions[name] = classical_tables(name, method, samples, settings)
     keep(predictions)
     results[CONSTANT] = [constant_mean(one) for one in next(iter(results.values()))]
+    tried = samples[:: max(1, math.ceil(len(samples) / MOST_OF_NOISE))]
+    results = beside(results, lambda: classical_tables(NOISE, Noise(), tried, settings)[0])
     drawn = {f"{name}_{names.id}": name for name in methods}
     found = Compared(results, _examples(results, predictions), drawn=drawn)
-    notes = [*notes, *reference_notes(sample.reference for sample in samples), *_flag_notes(samples)]
+    floors = label_floors(next(iter(predictions.values())), settings.exact, settings.estimator, settings.window_seconds)
+    notes = [
+        *notes, *reference_notes(sample.reference for sample in samples), *(one.words for one in floors),
+        *_flag_notes(samples),
+    ]  # fmt: skip
     outcomes = (publish.Outcome(head, found),)
     tested = publish.Tested(names.folder, outcomes, tuple(failed), tuple(notes), tuple(left_out))
     publish.require_complete(tested.complete, allow)

@@ -13,14 +13,17 @@ from dataset.clips.references import pulse_reference, reference_notes
 from dataset.signals import PULSE_WAVE
 from dataset.store.entry import DamagedEntryError
 from evaluation import console, pictures, report, vitals
+from evaluation.baselines import SHUFFLED, beside, noise, shuffled
 from evaluation.consensus import VOTERS, Answer, answer
-from evaluation.evaluate import rows
+from evaluation.evaluate import label_floors, rows
 from evaluation.kinds.base import Head, Names, Predicted, save_outputs
 from evaluation.kinds.wave import Wave, draw_agreement, lost_of
 from evaluation.metrics import UNITS
+from evaluation.presets import Preset
 from evaluation.results import RecordingResult
 from evaluation.settings import Settings
 from evaluation.summary import Table, constant_mean, evaluate, pooled
+from evaluation.truth import available, sources_of
 from evaluation.view import View, view
 from evaluation.vitals_page import SHOWN
 from registry import KINDS, UNSUPERVISED
@@ -85,11 +88,13 @@ class Pulse(Wave):
         samples = samples_beside(recordings, results)
         notes = tuple(reference_notes(result.reference for result in results))
         how = head.settings
-        if not any(result.reference is not None or result.label is not None for result in results):
+        notes += tuple(one.words for one in label_floors(results, how.exact, how.estimator, how.window_seconds))
+        if not any(_known(result, how.exact) for result in results):
             return _rates(results, samples, head)
         own = evaluate(head.method, results, how.presets, how.estimator, how.window_seconds, how.metrics)
         found = {head.method: own} | _classical(samples, how)
         found[CONSTANT] = [constant_mean(one, head.constant) for one in own]
+        found = beside(found, lambda: [noise(one, results, how.estimator) for one in own])
         typical = pictures.pick_example(own[0], results)
         return Compared(found, {head.method: typical} if typical else {}, notes=notes)
 
@@ -130,6 +135,8 @@ class Pulse(Wave):
             method: [pooled(same) for same in zip(*(part.tables[method] for part in parts), strict=True)]
             for method in parts[0].tables
         }
+        if SHUFFLED in together:  # across the people of all folds
+            together[SHUFFLED] = [shuffled(one) for one in next(iter(together.values()))]
         return replace(parts[len(parts) // 2], tables=together)
 
     def summary(self, found: Compared) -> dict[str, Any]:
@@ -156,6 +163,11 @@ class Pulse(Wave):
             return super().save(recordings, head, names)
         path = names.outputs / f"{names.id}_outputs.pickle"
         return save_outputs(recordings, head.name, path, recordings[0].label_type)
+
+
+def _known(result: RecordingResult, exact: Preset) -> bool:
+    """Whether there is anything to judge a recording by."""
+    return result.reference is not None or result.label is not None or exact.source in available(result.sources)
 
 
 def samples_beside(recordings: Iterable[Predicted], results: Sequence[RecordingResult]) -> list[Sample]:
@@ -236,7 +248,8 @@ def mean_rate(entries: Iterable[Any], settings: Settings) -> float | None:
             continue
         times, fs, count = _clock(entry, signal)
         anything = np.sin(np.arange(count))  # the evaluation wants a prediction; only the truth is used
-        result = RecordingResult(entry.id, entry.subject, fs, anything, reference=signal, times=times)
+        sources = sources_of(entry.signals)
+        result = RecordingResult(entry.id, entry.subject, fs, anything, reference=signal, times=times, sources=sources)
         found += rows([result], settings.exact, settings.estimator, settings.window_seconds)
     rates = [row.hr_true for row in found if np.isfinite(row.hr_true)]
     return float(np.mean(rates)) if rates else None

@@ -9,6 +9,7 @@ import numpy as np
 
 from dataset.clips.references import pulse_reference
 from evaluation import bland_altman, console, report
+from evaluation.baselines import shuffled
 from evaluation.evaluate import reference_rate, too_short
 from evaluation.kinds.base import Head, Kind, Names, Predicted
 from evaluation.kinds.wave import draw_agreement, lost_of, rate_content, rate_files, wave_result
@@ -37,15 +38,16 @@ class Rate(Kind):
         return found if any(row.note not in UNLABELLED for row in found) else []
 
     def metrics(self, rows: Sequence[Row], head: Head) -> list[Table]:
-        """A table of the clips, and that of the constant mean."""
+        """A table of the clips, and those of the constant mean and of shuffled labels."""
         how = head.settings
         names = [name for name in how.metrics if name in OF_RATES] or list(USUAL)
         own = replace(table(head.method, list(rows), how.exact, "", None, names), estimator="one rate per clip")
-        return [own, constant_mean(own, head.constant)]
+        return [own, constant_mean(own, head.constant), shuffled(own)]
 
     def merge(self, parts: Sequence[list[Table]], head: Head) -> list[Table]:
         """One table over the rows of all."""
-        return [pooled(same) for same in zip(*parts, strict=True)]
+        own, constant, _ = (pooled(same) for same in zip(*parts, strict=True))
+        return [own, constant, shuffled(own)]
 
     def training(self, entries: Iterable[Any], head: Head) -> float | None:
         """The mean rate (bpm) of the recordings that are trained on."""

@@ -15,9 +15,9 @@ import numpy as np
 
 from dataset.files.names import plural
 from evaluation import bland_altman, console, figures, report, tables
+from evaluation.intervals import SCALE_OF, interval
 from evaluation.kinds.base import Head, Kind, Picture, Predicted
 from evaluation.metrics import mae, pearson, rmse
-from evaluation.summary import interval
 from registry import KINDS
 
 HUGE = 1e9  # what is larger is told by its magnitude
@@ -232,7 +232,7 @@ def table(method: str, rows: list[Row], target: str, head: Head, baseline: bool 
     scores, intervals = {}, {}
     for name, metric in METRICS.items() if used else ():
         scores[name] = float(metric(predicted, true, np.ones(len(used))))
-        intervals[name] = interval(partial(metric, predicted, true), owner, len(subjects))
+        intervals[name] = interval(partial(metric, predicted, true), owner, len(subjects), SCALE_OF.get(name, "plain"))
     unit = head.units.get(target, head.units.get(head.name, ""))
     return Table(target, method, unit, _per(rows), rows, scores, intervals, baseline)
 
@@ -299,7 +299,7 @@ def _markdown(one: Table, found: Found) -> list[str]:
         return [heading, f"{_size(one)}: no target is known, so there are predictions and no errors."]
     about = (
         f"{_size(one)}. Each is the mean over its clips. " if one.per == "recording" else f"{_size(one)}. "
-    ) + "In brackets the 95 % interval from resampling subjects (needs two). Bias and SD are of predicted - true."
+    ) + "In brackets the 95 % interval over subjects (needs three). Bias and SD are of predicted - true."
     lines = [
         [table.method, *(with_interval(table, name) for name in METRICS), str(len(table.valid))]
         for table in _same(one, found)

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from evaluation import bland_altman, console, pictures, report, tables
+from evaluation.baselines import shuffled
 from evaluation.evaluate import rows
 from evaluation.kinds.base import Head, Kind, Names, Predicted, save_outputs
 from evaluation.metrics import computed, is_plot
 from evaluation.presets import Preset
 from evaluation.results import RecordingResult, Row
 from evaluation.summary import Table, constant_mean, pooled, table
+from evaluation.truth import sources_of
 from registry import KINDS
 
 
@@ -74,8 +76,9 @@ class Wave(Kind):
         return [f"{self.title(head)}:", *console.lines(found[-1], head.settings.metrics, head.settings.estimator)]
 
     def section(self, found: list[Table], head: Head) -> report.Section:
-        """A table per preset with the constant mean, and CSV files of recordings and windows."""
-        return rate_section(found, [constant_mean(one) for one in found], head, self.title(head))
+        """A table per preset with the constant mean and shuffled labels, and CSV files of recordings and windows."""
+        baselines = [make(one) for make in (constant_mean, shuffled) for one in found]
+        return rate_section(found, baselines, head, self.title(head))
 
     def agreement(self, found: list[Table], head: Head, names: Names) -> None:
         """Bland-Altman plots of the rates under the last preset, named after the run and the output."""
@@ -117,7 +120,16 @@ def wave_result(one: Predicted, name: str, reference: Any) -> RecordingResult:
         clips=[len(parts[name]) for _, parts in one.ordered],
         frames=one.frames,
         info=one.info,
+        sources=_sources(one),
     )
+
+
+def _sources(one: Predicted) -> dict[str, Any]:
+    """What tells a true rate, on the clock of the frames."""
+    if one.entry is None:
+        return {}
+    found = sources_of(one.entry.signals)
+    return {name: _from_zero(signal) for name, signal in found.items()} if one.entry.times is None else found
 
 
 def _times(one: Predicted, places: np.ndarray) -> np.ndarray | None:
@@ -188,7 +200,14 @@ def _agreement_of(one: Table, id: str, head: Head, names: Names, quantity: bland
         return []
     true, predicted = (np.array([getattr(row, key) for row in one.valid]) for key in ("hr_true", "hr_pred"))
     return bland_altman.plots(
-        true, predicted, names.plots, id, how.estimator, how.correction, quantity, pictures.about([one])
+        true,
+        predicted,
+        names.plots,
+        id,
+        one.preset.fixed or how.estimator,
+        one.preset.widened,
+        quantity,
+        pictures.about([one]),
     )
 
 

@@ -1,0 +1,1 @@
+"""Methods against each other: what runs share, tests paired by person, published numbers beside, tables and plots."""
