@@ -10,6 +10,8 @@ from typing import Any
 from config import dump, run_folder, used_sections
 from evaluation.tables import write_text
 
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # sums of another order have other last digits
+
 
 def write_run_files(config: Any, **computed_on: Any) -> Path:
     """Write `config.yaml` and `environment.json` into the folder of the run; returns the folder.
@@ -49,4 +51,5 @@ def environment() -> dict[str, Any]:
         "opencv": cv2.__version__,
         "av": av.__version__,
         "cores": os.cpu_count(),
+        **{name: os.environ[name] for name in THREADS if name in os.environ},
     }

@@ -60,7 +60,7 @@ def test_every_run_leaves_its_settings_and_its_machine(tmp_path, ran, mode):
     left = json.loads((folder / "environment.json").read_text())
     assert {"python", "numpy", "opencv", "cores", "date"} <= set(left)
     assert [one["dataset"] for one in left["data"].values()] == ["PURE"] * len(left["data"]) and left["data"]
-    assert sorted(file.name for file in folder.iterdir()) == ["config.yaml", "environment.json"]
+    assert sorted(file.name for file in folder.iterdir()) == ["config.yaml", "environment.json", "provenance.json"]
 
 
 def test_helper_processes_write_no_settings(x, ran, monkeypatch, tmp_path):

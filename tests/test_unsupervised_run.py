@@ -110,6 +110,7 @@ def prepare(monkeypatch, tmp_path):
     labels = node(align=align, transform=lambda label, kind: label * (2.0 if kind == "Standardized" else 1.0))
     monkeypatch.setattr(measure, "labels", labels)
     monkeypatch.setattr("config.run_folder", lambda _: tmp_path / "runs" / "x")
+    monkeypatch.setattr(mode.provenance, "note_data", lambda *_: None)  # of entries on a disk
 
     def use(prepared):
         def fake(data, name, given, overwrite):

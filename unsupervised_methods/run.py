@@ -12,7 +12,7 @@ from dataset.clips.references import reference_notes
 from dataset.files.names import plural
 from dataset.own_videos import READER
 from dataset.signals import PULSE_WAVE
-from evaluation import pictures, publish
+from evaluation import pictures, provenance, publish
 from evaluation.consensus import VOTERS
 from evaluation.kinds.base import PLOTS, Head, Names
 from evaluation.kinds.pulse import CONSTANT, Compared, answers, views
@@ -271,9 +271,11 @@ def _prepare(config: Any) -> Any:
     from dataset.prepare.section import IncompleteError, prepare
 
     try:
-        return prepare(config.UNSUPERVISED.DATA, "unsupervised", config, bool(config.OVERWRITE))
+        prepared = prepare(config.UNSUPERVISED.DATA, "unsupervised", config, bool(config.OVERWRITE))
     except IncompleteError as error:
-        return error.prepared
+        prepared = error.prepared
+    provenance.note_data(config, prepared)
+    return prepared
 
 
 def _names(config: Any) -> Names:
