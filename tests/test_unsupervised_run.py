@@ -67,7 +67,7 @@ def entry(name, bpm=72.0, seconds=20.0, fs=30.0, times=True, label=True, **more)
     native = np.arange(int(seconds * 64)) / 64
     signals = {"ppg": signal(beat(bpm, native), times=native)} if label else {}
     values = {"id": name, "subject": name, "trace": trace, "fs": fs, "times": at if times else None,
-              "signals": signals, "flags": {}, "info": {}}  # fmt: skip
+              "signals": signals, "flags": {}, "info": {}, "faces": None}  # fmt: skip
     return SimpleNamespace(**{**values, **more})
 
 

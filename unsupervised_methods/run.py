@@ -15,7 +15,8 @@ from dataset.signals import PULSE_WAVE
 from evaluation import pictures, provenance, publish
 from evaluation.consensus import VOTERS
 from evaluation.kinds.base import PLOTS, Head, Names
-from evaluation.kinds.pulse import CONSTANT, Compared, answers, views
+from evaluation.kinds.pulse import CONSTANT, Compared, answers, judged_first, views
+from evaluation.page.worst import pick
 from evaluation.presets import Preset
 from evaluation.results import RecordingResult
 from evaluation.settings import Settings, read_settings
@@ -59,7 +60,8 @@ def run(config: Any) -> Path:
         if config.UNSUPERVISED.OVERLAY:
             print("No overlay: recordings with labels are compared with these, and get no answer of their own.")
         allow = bool(prepared.allow_incomplete)
-        return _errors(names, methods, samples, failed, settings, left_out, allow, keep, notes)
+        entry_of = _entries(prepared)
+        return _errors(names, methods, samples, failed, settings, left_out, allow, keep, notes, entry_of)
     data = config.UNSUPERVISED.DATA
     names = replace(names, title=f"Pulse of {Path(data.DATA_PATH).name if data.DATASET == READER else names.id}")
     report, lost, doubtful = _vitals(config, prepared, names, methods, samples, failed, settings, left_out, keep)
@@ -169,6 +171,12 @@ def _move_failed(prepared: Any, reasons: dict[str, str]) -> None:
     prepared.recordings = [recording for recording in prepared.recordings if recording.id not in reasons]
 
 
+def _entries(prepared: Any) -> Callable[[str], Any]:
+    """From the id of a recording to its entry in the cache; rPPG-Toolbox's chunks have none."""
+    known = {} if prepared.legacy else {recording.id: recording for recording in prepared.recordings}
+    return lambda name: prepared.entry(known[name]) if name in known else None
+
+
 # ---------------------------------------------------------------------- results
 
 
@@ -182,6 +190,7 @@ def _errors(
     allow: bool,
     keep: Callable[[Predictions], Any],
     notes: Sequence[str],
+    entry_of: Callable[[str], Any],
 ) -> Path:
     """Errors of every method: console lines of the preset, the comparison, the report.
 
@@ -195,7 +204,8 @@ def _errors(
     keep(predictions)
     results[CONSTANT] = [constant_mean(one) for one in next(iter(results.values()))]
     drawn = {f"{name}_{names.id}": name for name in methods}
-    found = Compared(results, _examples(results, predictions), drawn=drawn)
+    worst = pick([judged_first(one) for one in results.values()], predictions, entry_of)
+    found = Compared(results, _examples(results, predictions), drawn=drawn, worst=worst)
     notes = [*notes, *reference_notes(sample.reference for sample in samples), *_flag_notes(samples)]
     outcomes = (publish.Outcome(head, found),)
     tested = publish.Tested(names.folder, outcomes, tuple(failed), tuple(notes), tuple(left_out))

@@ -18,6 +18,7 @@ from evaluation.evaluate import rows
 from evaluation.kinds.base import Head, Names, Predicted, save_outputs
 from evaluation.kinds.wave import Wave, draw_agreement, lost_of
 from evaluation.metrics import UNITS
+from evaluation.page.worst import Worst, of_all, pick
 from evaluation.results import RecordingResult
 from evaluation.settings import Settings
 from evaluation.summary import Table, constant_mean, evaluate, pooled
@@ -37,6 +38,7 @@ class Compared:
     judged  whether anything is known of the true rates; otherwise the tables hold rates alone
     flags   what is unusual about recordings, in words
     answers one per recording, where nothing is known of the true rates; views: what is drawn of them, by recording
+    worst   the recordings with the largest errors, for report.html
     drawn   Bland-Altman plots: how their files' names start -> the method; {}: the first method, named after the run
     """
 
@@ -48,6 +50,7 @@ class Compared:
     views: Mapping[str, View] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     drawn: Mapping[str, str] = field(default_factory=dict)
+    worst: tuple[Worst, ...] = ()
 
     @property
     def own(self) -> list[Table]:
@@ -91,7 +94,9 @@ class Pulse(Wave):
         found = {head.method: own} | _classical(samples, how)
         found[CONSTANT] = [constant_mean(one, head.constant) for one in own]
         typical = pictures.pick_example(own[0], results)
-        return Compared(found, {head.method: typical} if typical else {}, notes=notes)
+        entries = {one.id: one.entry for one in recordings}
+        worst = pick([judged_first(own)], {head.method: results}, entries.get)
+        return Compared(found, {head.method: typical} if typical else {}, notes=notes, worst=worst)
 
     def training(self, entries: Iterable[Any], head: Head) -> float | None:
         """The mean rate (bpm) of the recordings that are trained on."""
@@ -130,7 +135,8 @@ class Pulse(Wave):
             method: [pooled(same) for same in zip(*(part.tables[method] for part in parts), strict=True)]
             for method in parts[0].tables
         }
-        return replace(parts[len(parts) // 2], tables=together)
+        worst = of_all([part.worst for part in parts])
+        return replace(parts[len(parts) // 2], tables=together, worst=worst)
 
     def summary(self, found: Compared) -> dict[str, Any]:
         """Scores under the first preset, with the constant mean's error and what was left out."""
@@ -156,6 +162,11 @@ class Pulse(Wave):
             return super().save(recordings, head, names)
         path = names.outputs / f"{names.id}_outputs.pickle"
         return save_outputs(recordings, head.name, path, recordings[0].label_type)
+
+
+def judged_first(found: Sequence[Table]) -> Table:
+    """The first of a method's tables, one per preset, that has an error; the first where none has."""
+    return next((one for one in found if one.valid), found[0])
 
 
 def samples_beside(recordings: Iterable[Predicted], results: Sequence[RecordingResult]) -> list[Sample]:
