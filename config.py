@@ -280,5 +280,13 @@ def _later() -> dict[str, Any]:
 
 
 def dump(config: CfgNode) -> str:
-    """The resolved settings as YAML; loading that text gives the same settings again."""
-    return config.dump()
+    """The resolved settings as YAML; loading that text from anywhere gives the same settings again.
+
+    BASE is left out: what the files it names have said stands there.
+    """
+    whole, empty = config.clone(), schema()
+    whole.defrost()
+    whole.BASE = empty.BASE
+    for section in SECTIONS:
+        whole[section].DATA.BASE = empty[section].DATA.BASE
+    return whole.dump()

@@ -35,8 +35,8 @@ EXAMPLES = """examples:
   python main.py --check configs/infer_configs/*.yaml          are these files right? Nothing is run
   python main.py --config_file X.yaml --shard 3/8              preprocess part 3 of 8: for job arrays
 Data roots: RPPG_DATA=/data finds /data/PURE, /data/UBFC-rPPG ...; RPPG_CACHE=/scratch/cache holds preprocessed faces.
-Exit codes: 0 fine, 1 an error in input or settings, or --doctor found something bad, 2 wrong usage, 3 the data are
-incomplete, 130 interrupted.
+Exit codes: 0 fine, 1 an error in input or settings, or --doctor found something bad, or --replay other numbers, 2 wrong
+usage, 3 the data are incomplete, 130 interrupted.
 """
 
 
@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
             return show_names()
         if asked.check:
             return check_files(asked.check, [*overrides(asked), *asked.override])
-        return run(asked)
+        return replay(asked) if asked.replay else run(asked)
     except KeyboardInterrupt:
         print(
             "\nInterrupted. Finished recordings and saved states are kept; the same command continues.", file=sys.stderr
@@ -103,7 +103,7 @@ def parser() -> argparse.ArgumentParser:
     add("--overlay", action="store_true", help="with --video: write the videos with region, wave and rate drawn in")
     add("--signal", metavar="FILE", nargs="+", action="extend", help="the rate in these files of contact PPG or ECG")
     add("--fs", type=float, metavar="HZ", help="SIGNAL.FS: samples per second of tables without times")
-    add("--channel", metavar="NAME", help="SIGNAL.CHANNEL: which column or lead; without it the clearest")
+    add("--channel", metavar="NAME", help="SIGNAL.CHANNEL: which column; without: the clearest")
     add("--synthesize", action="store_true", help="fill empty DATA_PATHs with a synthetic miniature in the real layout")
     add("--doctor", action="store_true", help="examine the recordings instead of running: a table and an HTML page")
     add("--preprocess", action="store_true", help="DO_PREPROCESS=True: read again what changed, is damaged or failed")
@@ -114,6 +114,7 @@ def parser() -> argparse.ArgumentParser:
     add("--cached_path", metavar="FOLDER", help="CACHED_PATH of every section")
     add("--lr", type=float, metavar="RATE", help="TRAIN.LR")
     add("--model_file_name", metavar="NAME", help="TRAIN.MODEL_FILE_NAME")
+    add("--replay", metavar="RUN", help="repeat a run elsewhere and compare every number")
     add("--debug", action="store_true", help="show the traceback of an error")
     return parser
 
@@ -179,13 +180,31 @@ def run_file(asked: argparse.Namespace, file: str, changed: list[settings.Overri
     if asked.synthesize:
         synthesize(loaded.config)
     _require_folder(Path(loaded.config.LOG.PATH))
-    if _speaks():
-        from evaluation.run_files import write_run_files  # here: --list and --check need no numbers
-
-        write_run_files(loaded.config)
     mode = DOCTOR if asked.doctor else MODES[SHARDED] if loaded.config.SHARD else mode_of(loaded.config)
+    if _speaks():
+        write_what_runs(loaded.config, mode)
     code = mode.function()(loaded.config)
     return code if isinstance(code, int) else 0
+
+
+def write_what_runs(config: Any, mode: Mode) -> None:
+    """Settings, machine and code into the run's folder; what a run has left there is no examination's to change."""
+    from evaluation import provenance, run_files  # here: --list and --check need no numbers
+
+    if mode is DOCTOR and (settings.run_folder(config) / provenance.PROVENANCE).is_file():
+        return
+    run_files.write_run_files(config)
+    provenance.begin(config)
+
+
+def replay(asked: argparse.Namespace) -> int:
+    """Repeat the run in a folder into a new one; 0 when every number is the same, else 1."""
+    from evaluation import replay
+
+    plan = replay.planned(Path(asked.replay), [*overrides(asked), *asked.override])
+    print(f"Repeating {plan.old} into {plan.root}")
+    code = run_file(asked, str(plan.file), plan.overrides)
+    return code or replay.compared(plan)
 
 
 def _require_folder(path: Path) -> None:

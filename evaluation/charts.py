@@ -7,8 +7,11 @@ import base64
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from html import escape
 
 import numpy as np
+
+from dataset.files.names import shown
 
 WIDE, HIGH = 1000.0, 300.0  # of the drawing; the page stretches it
 MOST = 4000  # points of a line
@@ -25,10 +28,11 @@ class Chart:
     y_words: str
     parts: list[str] = field(default_factory=list)
 
-    def line(self, x: np.ndarray, y: np.ndarray, kind: str = "line") -> None:
-        """A line through `x` (N,) and `y` (N,)."""
+    def line(self, x: np.ndarray, y: np.ndarray, kind: str = "line", name: str = "") -> None:
+        """A line through `x` (N,) and `y` (N,); a page with a script says its `name` beside the values."""
         step = max(1, math.ceil(len(x) / MOST))
-        self.parts.append(f"<polyline class='{kind}' points='{self._points(x[::step], y[::step])}'/>")
+        named = f" data-name='{escape(shown(name))}'" if name else ""
+        self.parts.append(f"<polyline class='{kind}'{named} points='{self._points(x[::step], y[::step])}'/>")
 
     def area(self, x: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
         """All between `low` (N,) and `high` (N,)."""
@@ -67,7 +71,8 @@ class Chart:
         )
         axis = f"<div class='axis'>{self.x_words}</div>"
         unit = f"<div class='unit'>{self.y_words}</div>" if self.y_words else ""
-        return f"{unit}<div class='plot{'' if self.y_words else ' bare'}'>{drawing}{up}{across}</div>{axis}"
+        ends = f"data-x='{self.x[0]:.6g} {self.x[1]:.6g}' data-y='{self.y[0]:.6g} {self.y[1]:.6g}'"
+        return f"{unit}<div class='plot{'' if self.y_words else ' bare'}' {ends}>{drawing}{up}{across}</div>{axis}"
 
     def _across(self, x: np.ndarray) -> np.ndarray:
         return WIDE * (x - self.x[0]) / (self.x[1] - self.x[0])
@@ -76,6 +81,11 @@ class Chart:
         up = HIGH * (1 - (np.asarray(y, float) - self.y[0]) / (self.y[1] - self.y[0]))
         across = self._across(np.asarray(x, float))
         return " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(across, up, strict=True))
+
+
+def figure(title: str, body: str, caption: str, style: str = "") -> str:
+    """A chart below its title; `style` widens what may be scrolled."""
+    return f"<div class='chart'><h3>{title}</h3><div class='wide'><div{style}>{body}</div></div><p>{caption}</p></div>"
 
 
 def ticks(first: float, last: float, most: int) -> list[float]:

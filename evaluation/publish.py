@@ -12,6 +12,7 @@ from dataset.store.entry import DamagedEntryError
 from evaluation import console
 from evaluation.kinds.base import Head, Names, Predicted
 from evaluation.kinds.pulse import Compared
+from evaluation.page.report import write_page
 from evaluation.report import Section, add_links, incomplete, print_comparison, write_report
 from evaluation.tables import completeness
 from evaluation.vitals import answer_lines, failures, write_vitals
@@ -212,6 +213,9 @@ def write(tested: Tested, names: Names) -> Path:
         if one.judged:
             one.head.evaluator.agreement(one.found, one.head, names)
     _link_others(path, names)
+    page = write_page(names.folder, pulse.found.worst if pulse else ())
+    if page:
+        print(f"Page: {page}")
     if pulse:
         print_comparison(pulse.found.tables, tested.failed, path, tested.complete)
     else:

@@ -7,8 +7,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from config import dump, run_folder, used_sections
+import config as settings
 from evaluation.tables import write_text
+
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # sums of another order have other last digits
 
 
 def write_run_files(config: Any, **computed_on: Any) -> Path:
@@ -16,8 +18,8 @@ def write_run_files(config: Any, **computed_on: Any) -> Path:
 
     `computed_on`: what only the run's own libraries know, such as the device. Both files are replaced by a rename.
     """
-    folder = Path(run_folder(config))
-    write_text(folder / "config.yaml", dump(config))
+    folder = Path(settings.run_folder(config))
+    write_text(folder / "config.yaml", settings.dump(config))
     known = {"date": datetime.now(timezone.utc).isoformat(timespec="seconds"), "data": data_of(config)}
     write_text(folder / "environment.json", json.dumps({**known, **environment(), **computed_on}, indent=1))
     return folder
@@ -30,7 +32,7 @@ def data_of(config: Any) -> dict[str, Any]:
             "dataset": config[section].DATA.DATASET,
             "path": os.path.abspath(config[section].DATA.DATA_PATH or ""),
         }
-        for section in used_sections(config)
+        for section in settings.used_sections(config)
     }
 
 
@@ -49,4 +51,5 @@ def environment() -> dict[str, Any]:
         "opencv": cv2.__version__,
         "av": av.__version__,
         "cores": os.cpu_count(),
+        **{name: os.environ[name] for name in THREADS if name in os.environ},
     }

@@ -8,7 +8,7 @@ from html import escape
 import numpy as np
 
 from dataset.files.names import shown
-from evaluation.charts import Chart, heat, held
+from evaluation.charts import Chart, figure, heat, held
 from evaluation.consensus import LEVEL, Answer
 from evaluation.path import STRIDE
 from evaluation.rhythm import LEAST, SHORTEST
@@ -131,11 +131,6 @@ def _photos(seen: View | None) -> str:
     return f"<div class='photos'>{tags}</div>"
 
 
-def _figure(title: str, body: str, caption: str, style: str = "") -> str:
-    """A chart below its title; `style` widens what may be scrolled."""
-    return f"<div class='chart'><h3>{title}</h3><div class='wide'><div{style}>{body}</div></div><p>{caption}</p></div>"
-
-
 def _wave(one: Answer, seen: View | None) -> str:
     if seen is None:
         return ""
@@ -155,7 +150,7 @@ def _wave(one: Answer, seen: View | None) -> str:
         else "No beats are marked: it is no pulse to rely on."
     )
     width = f" style='min-width:{30 * (times[-1] - times[0]):.0f}px'"
-    return _figure("Wave", chart.html("pulse wave with its beats"), said, width)
+    return figure("Wave", chart.html("pulse wave with its beats"), said, width)
 
 
 def _shares(one: Answer) -> np.ndarray:
@@ -195,7 +190,7 @@ def _rate(one: Answer, beats: bool) -> str:
         if one.reliable
         else "What the rate would be. It is not to be relied on: the reason is given above."
     )
-    return _figure("Rate over time", chart.html("rate over time with its interval"), said + more)
+    return figure("Rate over time", chart.html("rate over time with its interval"), said + more)
 
 
 def _spectrum(one: Answer, seen: View | None) -> str:
@@ -211,7 +206,7 @@ def _spectrum(one: Answer, seen: View | None) -> str:
         "Brighter: more of the colour's change beats at that rate. The white line is the path that was read as the "
         "rate. A pulse is one bright band along it, often with a fainter one at the double."
     )
-    return _figure("Spectrum", chart.html("spectrogram with the path of the rate"), said)
+    return figure("Spectrum", chart.html("spectrogram with the path of the rate"), said)
 
 
 def _numbers(one: Answer) -> str:

@@ -1,11 +1,6 @@
-"""What surrounds the answers on their page: head with its styles, what the numbers mean, foot."""
+"""What surrounds the answers on their page: styles that all pages share, head, what the numbers mean, foot."""
 
-HEAD = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>TITLE</title>
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
-<style>
-:root { --ink: #1d2126; --soft: #59636e; --paper: #fff; --card: #f6f7f9; --rule: #d5dae0; --pulse: #b3261e;
+STYLES = """:root { --ink: #1d2126; --soft: #59636e; --paper: #fff; --card: #f6f7f9; --rule: #d5dae0; --pulse: #b3261e;
   --area: #b3261e33; --beat: #8a949e88; --warn: #8a5a00; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e8eb; --soft: #a3acb6; --paper: #14171a; --card: #1d2125;
   --rule: #3a4149; --pulse: #ff8a80; --area: #ff8a8033; --beat: #a3acb666; --warn: #f0b74a; } }
@@ -44,8 +39,15 @@ dt { font-weight: bold; margin-top: .5em; } dd { margin: 0 0 0 1em; }
   tr:first-child { display: none; } tr { border-top: 1px solid var(--rule); padding: .4em 0; }
   th, td { border: 0; padding: 0 .5em 0 0; display: inline; } td:last-child { display: block; color: var(--soft); }
   .need::before { content: "needs "; } }
-</style></head><body>
-<h1>TITLE</h1>"""
+"""
+
+HEAD = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>TITLE</title>
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
+<style>
+STYLES</style></head><body>
+<h1>TITLE</h1>""".replace("STYLES", STYLES)
 
 MEANINGS = """<section><h2>What the numbers mean</h2><dl>
 <dt>Rate</dt><dd>Heart beats per minute (bpm), the median over the whole recording. It is read from windows of 10 s, a

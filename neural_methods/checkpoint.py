@@ -5,6 +5,7 @@ which knows what a state dict cannot say: the method, its options, clip length, 
 """
 
 import fnmatch
+import hashlib
 import io
 import json
 import pickle
@@ -47,6 +48,18 @@ def read_weights(path: str | Path) -> State:
             f"'{path}' is not a state dict (name -> tensor), but {type(state).__name__}: export the weights alone."
         )
     return {_unprefixed(str(key)): value for key, value in state.items()}
+
+
+def weights_sign(path: str | Path) -> str:
+    """SHA-256 over names, types, shapes and values of a file of weights; a copy under another name has the same.
+
+    Raises what `read_weights` raises.
+    """
+    hashed = hashlib.sha256()
+    for name, value in sorted(read_weights(path).items()):
+        hashed.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        hashed.update(value.to_dense().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return hashed.hexdigest()
 
 
 def _unprefixed(key: str) -> str:

@@ -16,12 +16,13 @@ from dataset.files.locks import holding
 from dataset.prepare import section as preparation
 from dataset.prepare.section import Prepared
 from dataset.prepare.splits import overlaps
-from evaluation import publish, run_files
+from evaluation import provenance, publish, run_files
 from evaluation.kinds import check_heads
 from evaluation.kinds.base import PLOTS, Head, Names, Predicted
 from evaluation.publish import Tested
 from evaluation.settings import read_settings
 from neural_methods import checkpoint, distributed, testing
+from neural_methods.checkpoint import weights_sign
 from neural_methods.folds import (
     add_fold_table,
     draw_parts,
@@ -104,6 +105,10 @@ def _trained(config: Any, trainer: Trainer, sections: Sequence[str]) -> Trained:
         restart=bool(config.get("RESTART", False)),
         plots=plot_folder(config),
     )
+    if distributed.is_main():
+        if start := config.MODEL.WEIGHTS:
+            provenance.note_weights(config, "MODEL.WEIGHTS", start, provenance.file_sign(start))
+        provenance.note_weights(config, "trained", fitted.path, weights_sign(fitted.path))
     return Trained(fitted, prepared, clips, notes)
 
 
@@ -189,6 +194,9 @@ def only_test(config: Any) -> Path | None:
         prepared = prepare(config, "test")
         clips = prepared.clips(**trainer.clip_options("test"))
         write_run_files(config, trainer)
+        if distributed.is_main():
+            path = config.INFERENCE.MODEL_PATH
+            provenance.note_weights(config, "INFERENCE.MODEL_PATH", path, provenance.file_sign(path))
         known = checkpoint.read_sidecar(config.INFERENCE.MODEL_PATH).get("remembered", {})
         heads = testing.recalled(testing.heads_of(trainer, settings), known)
         tested = test(config, trainer, network, prepared, clips, heads)
@@ -222,6 +230,7 @@ def prepare(config: Any, name: str) -> Prepared:
     """The recordings of a section, preprocessed by the main process before the others look."""
     if distributed.is_main():
         prepared = preparation.prepare(config[name.upper()].DATA, name, config, bool(config.get("OVERWRITE", False)))
+        provenance.note_data(config, prepared)
         distributed.barrier()
         return prepared
     distributed.barrier()

@@ -67,7 +67,7 @@ def entry(name, bpm=72.0, seconds=20.0, fs=30.0, times=True, label=True, **more)
     native = np.arange(int(seconds * 64)) / 64
     signals = {"ppg": signal(beat(bpm, native), times=native)} if label else {}
     values = {"id": name, "subject": name, "trace": trace, "fs": fs, "times": at if times else None,
-              "signals": signals, "flags": {}, "info": {}}  # fmt: skip
+              "signals": signals, "flags": {}, "info": {}, "faces": None}  # fmt: skip
     return SimpleNamespace(**{**values, **more})
 
 
@@ -110,6 +110,7 @@ def prepare(monkeypatch, tmp_path):
     labels = node(align=align, transform=lambda label, kind: label * (2.0 if kind == "Standardized" else 1.0))
     monkeypatch.setattr(measure, "labels", labels)
     monkeypatch.setattr("config.run_folder", lambda _: tmp_path / "runs" / "x")
+    monkeypatch.setattr(mode.provenance, "note_data", lambda *_: None)  # of entries on a disk
 
     def use(prepared):
         def fake(data, name, given, overwrite):

@@ -13,12 +13,13 @@ from dataset.clips.references import reference_notes
 from dataset.files.names import plural
 from dataset.own_videos import READER
 from dataset.signals import PULSE_WAVE
-from evaluation import pictures, publish
+from evaluation import pictures, provenance, publish
 from evaluation.baselines import MOST_OF_NOISE, NOISE, Noise, beside
 from evaluation.consensus import VOTERS
 from evaluation.evaluate import label_floors
 from evaluation.kinds.base import PLOTS, Head, Names
-from evaluation.kinds.pulse import CONSTANT, Compared, answers, views
+from evaluation.kinds.pulse import CONSTANT, Compared, answers, judged_first, views
+from evaluation.page.worst import pick
 from evaluation.presets import Preset
 from evaluation.results import RecordingResult
 from evaluation.settings import Settings, read_settings
@@ -67,7 +68,8 @@ def run(config: Any) -> Path:
         if config.UNSUPERVISED.OVERLAY:
             print("No overlay: recordings with labels are compared with these, and get no answer of their own.")
         allow = bool(prepared.allow_incomplete)
-        return _errors(names, methods, samples, failed, settings, left_out, allow, keep, notes)
+        entry_of = _entries(prepared)
+        return _errors(names, methods, samples, failed, settings, left_out, allow, keep, notes, entry_of)
     data = config.UNSUPERVISED.DATA
     names = replace(names, title=f"Pulse of {Path(data.DATA_PATH).name if data.DATASET == READER else names.id}")
     report, lost, doubtful = _vitals(config, prepared, names, methods, samples, failed, settings, left_out, keep)
@@ -177,6 +179,12 @@ def _move_failed(prepared: Any, reasons: dict[str, str]) -> None:
     prepared.recordings = [recording for recording in prepared.recordings if recording.id not in reasons]
 
 
+def _entries(prepared: Any) -> Callable[[str], Any]:
+    """From the id of a recording to its entry in the cache; rPPG-Toolbox's chunks have none."""
+    known = {} if prepared.legacy else {recording.id: recording for recording in prepared.recordings}
+    return lambda name: prepared.entry(known[name]) if name in known else None
+
+
 # ---------------------------------------------------------------------- results
 
 
@@ -190,6 +198,7 @@ def _errors(
     allow: bool,
     keep: Callable[[Predictions], Any],
     notes: Sequence[str],
+    entry_of: Callable[[str], Any],
 ) -> Path:
     """Errors of every method: console lines of the preset, the comparison, the report.
 
@@ -205,7 +214,8 @@ def _errors(
     tried = samples[:: max(1, math.ceil(len(samples) / MOST_OF_NOISE))]
     results = beside(results, lambda: classical_tables(NOISE, Noise(), tried, settings)[0])
     drawn = {f"{name}_{names.id}": name for name in methods}
-    found = Compared(results, _examples(results, predictions), drawn=drawn)
+    worst = pick([judged_first(one) for one in results.values()], predictions, entry_of)
+    found = Compared(results, _examples(results, predictions), drawn=drawn, worst=worst)
     floors = label_floors(next(iter(predictions.values())), settings.exact, settings.estimator, settings.window_seconds)
     notes = [
         *notes, *reference_notes(sample.reference for sample in samples), *(one.words for one in floors),
@@ -285,9 +295,11 @@ def _prepare(config: Any) -> Any:
     from dataset.prepare.section import IncompleteError, prepare
 
     try:
-        return prepare(config.UNSUPERVISED.DATA, "unsupervised", config, bool(config.OVERWRITE))
+        prepared = prepare(config.UNSUPERVISED.DATA, "unsupervised", config, bool(config.OVERWRITE))
     except IncompleteError as error:
-        return error.prepared
+        prepared = error.prepared
+    provenance.note_data(config, prepared)
+    return prepared
 
 
 def _names(config: Any) -> Names:

@@ -154,6 +154,12 @@ def sign(base: Path, name: str, kind: str) -> list[Any] | None:
         return None
 
 
+def signed_below(root: Path) -> dict[str, Any]:
+    """Name and sign of every file below `root`, or of the file that it is; series as one."""
+    origin = Origin(root)
+    return origin._signed(origin._own(itertools.islice(_around(Path(os.path.abspath(root))), MOST_AROUND)), "labels")
+
+
 def digest(content: Any) -> str:
     """16 hexadecimal digits for plain values."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -19,6 +19,7 @@ from evaluation.evaluate import label_floors, rows
 from evaluation.kinds.base import Head, Names, Predicted, save_outputs
 from evaluation.kinds.wave import Wave, draw_agreement, lost_of
 from evaluation.metrics import UNITS
+from evaluation.page.worst import Worst, of_all, pick
 from evaluation.presets import Preset
 from evaluation.results import RecordingResult
 from evaluation.settings import Settings
@@ -40,6 +41,7 @@ class Compared:
     judged  whether anything is known of the true rates; otherwise the tables hold rates alone
     flags   what is unusual about recordings, in words
     answers one per recording, where nothing is known of the true rates; views: what is drawn of them, by recording
+    worst   the recordings with the largest errors, for report.html
     drawn   Bland-Altman plots: how their files' names start -> the method; {}: the first method, named after the run
     """
 
@@ -51,6 +53,7 @@ class Compared:
     views: Mapping[str, View] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     drawn: Mapping[str, str] = field(default_factory=dict)
+    worst: tuple[Worst, ...] = ()
 
     @property
     def own(self) -> list[Table]:
@@ -96,7 +99,9 @@ class Pulse(Wave):
         found[CONSTANT] = [constant_mean(one, head.constant) for one in own]
         found = beside(found, lambda: [noise(one, results, how.estimator) for one in own])
         typical = pictures.pick_example(own[0], results)
-        return Compared(found, {head.method: typical} if typical else {}, notes=notes)
+        entries = {one.id: one.entry for one in recordings}
+        worst = pick([judged_first(own)], {head.method: results}, entries.get)
+        return Compared(found, {head.method: typical} if typical else {}, notes=notes, worst=worst)
 
     def training(self, entries: Iterable[Any], head: Head) -> float | None:
         """The mean rate (bpm) of the recordings that are trained on."""
@@ -137,7 +142,8 @@ class Pulse(Wave):
         }
         if SHUFFLED in together:  # across the people of all folds
             together[SHUFFLED] = [shuffled(one) for one in next(iter(together.values()))]
-        return replace(parts[len(parts) // 2], tables=together)
+        worst = of_all([part.worst for part in parts])
+        return replace(parts[len(parts) // 2], tables=together, worst=worst)
 
     def summary(self, found: Compared) -> dict[str, Any]:
         """Scores under the first preset, with the constant mean's error and what was left out."""
@@ -168,6 +174,11 @@ class Pulse(Wave):
 def _known(result: RecordingResult, exact: Preset) -> bool:
     """Whether there is anything to judge a recording by."""
     return result.reference is not None or result.label is not None or exact.source in available(result.sources)
+
+
+def judged_first(found: Sequence[Table]) -> Table:
+    """The first of a method's tables, one per preset, that has an error; the first where none has."""
+    return next((one for one in found if one.valid), found[0])
 
 
 def samples_beside(recordings: Iterable[Predicted], results: Sequence[RecordingResult]) -> list[Sample]:

@@ -1,0 +1,152 @@
+"""The tables of metrics.json as HTML: each number says where it stands there, so that both can be compared."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from dataset.files.names import shown
+
+Tables = Sequence[Mapping[str, Any]]  # as `evaluation.tables.as_dict` makes them
+OWN = (  # heading, place in a table, how it is written, what it is
+    ("n", "n", "{:d}", "windows with both rates"),
+    ("subjects", "subjects", "{:d}", "people among them"),
+    ("median", "median_abs_error", "{:.2f}", "median of the absolute errors"),
+    ("within 5", "within.5", "{:.0%}", "share of windows with an error of at most 5"),
+    ("within 10", "within.10", "{:.0%}", "share of windows with an error of at most 10"),
+    ("doubled", "doubled", "{:.0%}", "share of windows whose rate is within 5 % of twice the true one"),
+    ("halved", "halved", "{:.0%}", "share of windows whose rate is within 5 % of half the true one"),
+)
+MOST = 300  # numbers of an output that is no rate
+
+
+def words(text: object) -> str:
+    """`text`, whoever chose it, as words of the page."""
+    return escape(shown(text))
+
+
+def specification(table: Mapping[str, Any]) -> str:
+    """One line: how the numbers of a table came about."""
+    if isinstance(table.get("specification"), str):
+        return table["specification"]
+    low, high = table["band_hz"]
+    window = f"{table['window_s']:g} s windows" if table["window_s"] else "whole recordings"
+    return (
+        f"preset {table['preset']}: band {low:g}-{high:g} Hz, filter of order {table['filter_order']}, {window}, "
+        f"estimator {table['estimator']}, reference: {table['reference']}"
+    )
+
+
+def by_preset(tables: Tables, place: str) -> Iterator[tuple[str, str]]:
+    """(specification, tables as HTML) of each preset; `place`: where `tables` stand in metrics.json."""
+    presets = list(dict.fromkeys(one["preset"] for one in tables))
+    for preset in presets:
+        found = [(f"{place}.{number}", one) for number, one in enumerate(tables) if one["preset"] == preset]
+        if not any(one["n"] for _, one in found):
+            yield specification(found[0][1]), "<p>No window has both a predicted and a true rate: no errors.</p>"
+            continue
+        yield specification(found[0][1]), _windows(found) + _people(found)
+
+
+def _windows(found: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+    names = list(dict.fromkeys(name for _, one in found for name in one["metrics"]))
+    heads = [("method", ""), *[(_head(found, name), "") for name in names], *[(one[0], one[3]) for one in OWN]]
+    lines = []
+    for place, one in found:
+        cells = [_score(f"{place}.metrics.{name}", one["metrics"].get(name)) for name in names]
+        cells += [cell(f"{place}.{where}", looked_up(one, where), shape) for _, where, shape, _ in OWN]
+        lines.append((one, cells))
+    said = (
+        "<p class='about'>± standard error over windows; below it the 95 % interval from resampling people. "
+        "Grey: baselines, which know nothing of the recordings.</p>"
+    )
+    return table(heads, lines) + said
+
+
+def _people(found: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+    """The same with each person counting once."""
+    names = list(dict.fromkeys(n for _, one in found for n, score in one["metrics"].items() if score["per_subject"]))
+    heads = [("each person counting once", ""), *[(_head(found, name), "") for name in names]]
+    lines = []
+    for place, one in found:
+        cells = []
+        for name in names:
+            each = (one["metrics"].get(name) or {}).get("per_subject") or {}
+            key = f"{place}.metrics.{name}.per_subject"
+            cells.append(_with_error(f"{key}.value", each.get("value"), each.get("standard_error"), ""))
+        lines.append((one, cells))
+    return table(heads, lines) if names else ""
+
+
+def _head(found: Sequence[tuple[str, Mapping[str, Any]]], name: str) -> str:
+    unit = next((one["metrics"][name].get("unit") for _, one in found if name in one["metrics"]), "")
+    return f"{name} [{unit}]" if unit else name
+
+
+def table(heads: Sequence[tuple[str, str]], lines: Iterable[tuple[Mapping[str, Any], Sequence[str]]]) -> str:
+    """A table that sorts: `heads` (words, what it is), and lines of (method and baseline, cells)."""
+    top = "".join(f"<th scope='col' title='{words(about)}'>{words(name)}</th>" for name, about in heads)
+    rows = "".join(
+        f"<tr{' class=base' if one.get('baseline') else ''}><td>{words(one['method'])}</td>{''.join(cells)}</tr>"
+        for one, cells in lines
+    )
+    return f"<div class='scroll'><table class='sort'><thead><tr>{top}</tr></thead><tbody>{rows}</tbody></table></div>"
+
+
+def _score(key: str, score: Mapping[str, Any] | None) -> str:
+    if score is None:
+        return cell(key, None, "")
+    low, high = score["ci95"]
+    small = "" if low is None else f"<small>{low:.2f} to {high:.2f}</small>"
+    return _with_error(f"{key}.value", score["value"], score["standard_error"], small)
+
+
+def _with_error(key: str, value: float | None, error: float | None, more: str) -> str:
+    return cell(key, value, "{:.2f}", ("" if error is None else f" ± {error:.2f}") + more)
+
+
+def cell(key: str, value: float | None, shape: str, more: str = "") -> str:
+    """A cell of the number at the place `key` of metrics.json, in full for sorting; what is missing has none."""
+    if value is None or not math.isfinite(value):
+        return f"<td data-key='{words(key)}'>–</td>"
+    return f"<td data-key='{words(key)}' data-v='{value!r}'>{shape.format(value)}{more}</td>"
+
+
+def looked_up(node: Any, place: str) -> Any:
+    """What stands at `place` (names and numbers with dots between) of plain data; None where nothing does."""
+    if not place:
+        return node
+    if isinstance(node, list):
+        first, _, rest = place.partition(".")
+        return looked_up(node[int(first)], rest) if first.isdigit() and int(first) < len(node) else None
+    if isinstance(node, dict):  # a name may hold dots: the longest that fits is meant
+        for name in sorted(node, key=len, reverse=True):
+            if place == name or place.startswith(f"{name}."):
+                return looked_up(node[name], place[len(name) + 1 :])
+    return None
+
+
+def head(name: str, content: Mapping[str, Any]) -> str:
+    """What an output beside the pulse came to: its tables of rates, or every number it has."""
+    if content.get("tables"):
+        parts = [f"<p class='spec'>{words(spec)}</p>{html}" for spec, html in by_preset(content["tables"], _at(name))]
+        return "".join(parts)
+    numbers = [(place, value) for place, value in leaves(content) if not isinstance(value, str)]
+    lines = [({"method": place}, [cell(f"heads.{name}.{place}", value, "{:.4g}")]) for place, value in numbers[:MOST]]
+    more = f"<p>and {len(numbers) - MOST} more in metrics.json</p>" if len(numbers) > MOST else ""
+    return table([("what", ""), ("value", "")], lines) + more
+
+
+def _at(name: str) -> str:
+    return f"heads.{name}.tables"
+
+
+def leaves(node: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """(place, value) of every number and text in plain data."""
+    parts = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else None
+    if parts is None:
+        if isinstance(node, (int, float, str)) and not isinstance(node, bool):
+            yield place, node
+        return
+    for name, value in parts:
+        yield from leaves(value, f"{place}.{name}" if place else str(name))

@@ -1,0 +1,1 @@
+"""How much each recording moves, and whether its error goes with it."""

@@ -1,0 +1,1 @@
+"""Look at what preprocessing has left: stored faces, or rPPG-Toolbox's chunks."""
