@@ -29,6 +29,7 @@ EXAMPLES = """examples:
   python main.py --config_file configs/demo/physnet.yaml       train and test PhysNet on synthetic faces
   python main.py --config_file X.yaml TRAIN.LR=1e-3 DEVICE=cpu any key of the file can be overridden
   python main.py --video me.mp4                                the pulse in your own video, or in many: *.mp4 a/ b/
+  python main.py --video me.mp4 --method net.onnx              by a network (or --method Physnet --weights FILE.pth)
   python main.py --signal ppg.csv --fs 100                     the same in files of contact PPG or ECG (.csv .hea .edf)
   python main.py --config_file X.yaml --doctor                 what is wrong with the recordings it reads?
   python main.py --list                                        names of data sets, methods and metrics
@@ -67,6 +68,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     asked = parser().parse_intermixed_args(arguments)
     if asked.check:
         asked.check = _without_settings(asked.check, asked.override)
+    if (asked.method or asked.weights) and not asked.video:
+        parser().error("arguments --method and --weights: they measure the videos that --video names")
     for option in ("video", "signal"):
         if names := getattr(asked, option):
             setattr(asked, option, kept := _without_settings(names, asked.override))
@@ -100,6 +103,8 @@ def parser() -> argparse.ArgumentParser:
     add("--check", nargs="+", metavar="FILE", help="load and check files (or folders of them) without running them")
     add("--plugin", action="append", default=[], metavar="PATH", help="a .py file or folder whose registrations count")
     add("--video", metavar="FILE", nargs="+", action="extend", help="use these videos, or folders of them, as the data")
+    add("--method", default="", metavar="NAME", help="with --video: who measures; a network's name or an .onnx file")
+    add("--weights", default="", metavar="FILE", help="with --video: weights of that network (.pth, .safetensors)")
     add("--overlay", action="store_true", help="with --video: write the videos with region, wave and rate drawn in")
     add("--signal", metavar="FILE", nargs="+", action="extend", help="the rate in these files of contact PPG or ECG")
     add("--fs", type=float, metavar="HZ", help="SIGNAL.FS: samples per second of tables without times")
@@ -149,14 +154,26 @@ def run(asked: argparse.Namespace) -> int:
     """Run what the file, the videos or the demo say."""
     file, changed = asked.config_file, [*overrides(asked), *asked.override]
     if asked.video:
-        file, own = own_videos(file, asked.video, changed)
-        changed = [*overrides(asked), *own, *asked.override]
+        file, who = _who_measures(asked, changed)
+        file, own = own_videos(file, asked.video, [*who, *changed])
+        changed = [*overrides(asked), *own, *who, *asked.override]
     if asked.signal:
         file = file or str(settings.DEFAULT_FILE.with_name("own_signals.yaml"))
         changed = [*overrides(asked), ("SIGNAL.FILES", [os.path.abspath(one) for one in asked.signal]), *asked.override]
     if file is None:
         return demo(asked, changed)
     return run_file(asked, file, changed)
+
+
+def _who_measures(
+    asked: argparse.Namespace, changed: list[settings.Override]
+) -> tuple[str | None, list[settings.Override]]:
+    """The file to run on own videos, and what --method and --weights stand for."""
+    if not (asked.method or asked.weights):
+        return asked.config_file, []
+    from neural_methods.chosen import chosen
+
+    return chosen(asked.method, asked.weights, asked.config_file, changed)
 
 
 def demo(asked: argparse.Namespace, changed: list[settings.Override]) -> int:

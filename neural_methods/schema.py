@@ -196,12 +196,13 @@ def _unused_range(config: CfgNode) -> Iterator[str]:
 
 
 def _derivative_as_wave(config: CfgNode) -> Iterator[str]:
-    prepared = config.TEST.DATA.PREPROCESS
+    section = used_sections(config)[-1]
+    prepared = config[section].DATA.PREPROCESS
     differential = Path(config.INFERENCE.MODEL_PATH).stem.endswith("_DiffNormalized")
     if only_tests(config) and differential and prepared.LABEL_TYPE != "DiffNormalized":
         crop = "" if prepared.CROP_FACE.DO_CROP_FACE else " The face is not cropped, either."
         yield (
-            f"TEST.DATA.PREPROCESS.LABEL_TYPE is {prepared.LABEL_TYPE!r}, but these weights predict differences: "
+            f"{section}.DATA.PREPROCESS.LABEL_TYPE is {prepared.LABEL_TYPE!r}, but these weights predict differences: "
             f"they are not summed up before the heart rate is read.{crop}"
         )
 

@@ -267,7 +267,7 @@ class Training:
     def _save_weights(self, session: Session, epoch: int) -> None:
         if distributed.is_main():
             path = self.trainer.checkpoint_path(epoch)
-            info = {**self.trainer.description(), "epoch": epoch, "run": self.folder.name}
+            info = {**self.trainer.description(), **self.trainer.origin(), "epoch": epoch, "run": self.folder.name}
             checkpoint.write_weights(path, session.weights, info, self.trainer.prefix_module)
         distributed.barrier()
 

@@ -23,13 +23,13 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from config import load_config  # noqa: E402  (the repository root must be importable first)
+from neural_methods.described import clips_file  # noqa: E402
 from registry import METHODS  # noqa: E402
 from tools.benchmark.measure import conditions  # noqa: E402
 
 README = ROOT / "README.md"
 BEGIN, END = "<!-- model card -->", "<!-- /model card -->"
 COLUMNS = ("method", "parameters", "MACs per frame", "one clip", "paper", "known weights", "ms per clip")
-CLIPS = {"MTTSCAN": "tscan"}  # methods whose published clips are another method's, by the files of configs/base/clips
 VARIANTS = {  # further rows: options that make another network
     "FactorizePhys": {
         "FSAM": ["MODEL.FactorizePhys.MD_FSAM=True"],
@@ -164,8 +164,8 @@ def row(name: str, variant: str = "", changes: Sequence[str] = (), repeats: int 
 
 def settings(name: str, changes: Sequence[str]) -> Any:
     """A configuration of the method with its published clips."""
-    clips = ROOT / "configs" / "base" / "clips" / f"{CLIPS.get(name, name).lower()}.yaml"
-    data = [str(ROOT / "configs" / "base" / "data" / "Synthetic.yaml"), *([str(clips)] if clips.is_file() else [])]
+    clips = clips_file(name)
+    data = [str(ROOT / "configs" / "base" / "data" / "Synthetic.yaml"), *([str(clips)] if clips else [])]
     overrides = [f"MODEL.NAME={name}", "DEVICE=cpu"]
     for section in ("TRAIN", "TEST"):
         overrides += [f"{section}.DATA.BASE={data}", f"{section}.DATA.PREPROCESS.CROP_FACE.DO_CROP_FACE=False"]

@@ -15,13 +15,13 @@ from dataset.own_videos import READER
 from dataset.signals import PULSE_WAVE
 from evaluation import pictures, provenance, publish
 from evaluation.baselines import MOST_OF_NOISE, NOISE, Noise, beside
-from evaluation.consensus import VOTERS
+from evaluation.consensus import VOTERS, Answer
 from evaluation.evaluate import label_floors
 from evaluation.kinds.base import PLOTS, Head, Names
 from evaluation.kinds.pulse import CONSTANT, Compared, answers, judged_first, views
 from evaluation.page.worst import pick
 from evaluation.presets import Preset
-from evaluation.results import RecordingResult
+from evaluation.results import UNLABELLED, RecordingResult
 from evaluation.settings import Settings, read_settings
 from evaluation.summary import Table, constant_mean
 from evaluation.truth import available
@@ -29,6 +29,7 @@ from evaluation.vitals import failures
 from registry import DATASETS, UNSUPERVISED
 from unsupervised_methods.checks import grey_note, is_grey
 from unsupervised_methods.measure import Sample, classical_tables, read_sample
+from unsupervised_methods.network import Network, check_faces, named_network, network_tables, table_name
 from unsupervised_methods.overlay import write_overlays
 from unsupervised_methods.portraits import portraits
 from unsupervised_methods.regions import BOX, Region, region_of
@@ -38,15 +39,19 @@ NAMED = 10  # recordings without a pulse that the last line names
 DRAWN = 4  # methods in the picture of an example wave
 
 
-def run(config: Any) -> Path:
+def run(config: Any, network: Network | None = None) -> Path:
     """Run the methods of UNSUPERVISED.METHOD as `config` says; returns the path of the report.
 
-    Raises ValueError for names and settings that cannot work, before anything is read. Missing recordings raise
-    IncompleteError unless ALLOW_INCOMPLETE: before any error is computed, but, for data without labels, after the
-    rates of the others are written.
+    `network`: votes alone on recordings without labels, and the classical methods stand beside it; by default what
+    UNSUPERVISED.NETWORK names, if anything. Raises ValueError for names and settings that cannot work, before anything
+    is read. Missing recordings raise IncompleteError unless ALLOW_INCOMPLETE: before any error is computed, but, for
+    data without labels, after the rates of the others are written.
     """
     methods, settings = chosen_methods(config), read_settings(config, "UNSUPERVISED")
     _require_video(config.UNSUPERVISED.DATA.DATASET)
+    network = network or named_network(config)
+    if network is not None:
+        check_faces(network, config.UNSUPERVISED.DATA)
     region = region_of(config.UNSUPERVISED.ROI, config.UNSUPERVISED.DATA.PREPROCESS)
     prepared = _prepare(config)
     samples = read_samples(prepared, config.UNSUPERVISED.DATA, region)
@@ -55,6 +60,9 @@ def run(config: Any) -> Path:
         sample.label is not None or sample.reference is not None or source in available(sample.sources)
         for sample in samples
     )
+    if network is not None and labelled:
+        print("The labels of these recordings are not looked at: mode only_test compares a network with labels.")
+        samples, labelled = [replace(sample, label=None, reference=None) for sample in samples], False
     if labelled:
         samples = long_enough(samples, prepared, settings.exact)
     if labelled or not samples:
@@ -72,7 +80,9 @@ def run(config: Any) -> Path:
         return _errors(names, methods, samples, failed, settings, left_out, allow, keep, notes, entry_of)
     data = config.UNSUPERVISED.DATA
     names = replace(names, title=f"Pulse of {Path(data.DATA_PATH).name if data.DATASET == READER else names.id}")
-    report, lost, doubtful = _vitals(config, prepared, names, methods, samples, failed, settings, left_out, keep)
+    report, lost, doubtful = _vitals(
+        config, prepared, names, methods, network, samples, failed, settings, left_out, keep
+    )
     _move_failed(prepared, lost)
     prepared.check(told=True)
     if doubtful and not prepared.allow_incomplete:
@@ -121,13 +131,8 @@ def read_samples(prepared: Any, data: Any, region: Region) -> list[Sample]:
         if region.name != BOX:
             raise ValueError("UNSUPERVISED.DATA reads rPPG-Toolbox's chunks: set UNSUPERVISED.ROI to box.")
         return _legacy_samples(prepared)
-    label_type = data.PREPROCESS.LABEL_TYPE or "Raw"
-    if label_type == "DiffNormalized":
-        print(
-            "UNSUPERVISED.DATA.PREPROCESS.LABEL_TYPE is DiffNormalized: classical methods give the wave itself, "
-            "so the label is used as Raw."
-        )
-        label_type = "Raw"
+    differential = data.PREPROCESS.LABEL_TYPE == "DiffNormalized"
+    label_type = "Raw" if differential else data.PREPROCESS.LABEL_TYPE or "Raw"
     samples, failed = [], {}
     for recording in prepared.recordings:
         try:
@@ -136,6 +141,11 @@ def read_samples(prepared: Any, data: Any, region: Region) -> list[Sample]:
         except (OSError, ValueError, RuntimeError) as error:  # the cache raises RuntimeError for a damaged entry
             failed[recording.id] = str(error)
     _move_failed(prepared, failed)
+    if differential and any(sample.label is not None for sample in samples):
+        print(
+            "UNSUPERVISED.DATA.PREPROCESS.LABEL_TYPE is DiffNormalized: classical methods give the wave itself, "
+            "so the label is used as Raw."
+        )
     _say_grey(samples)
     return samples
 
@@ -254,6 +264,7 @@ def _vitals(
     prepared: Any,
     names: Names,
     methods: dict[str, Callable],
+    network: Network | None,
     samples: Sequence[Sample],
     failed: list[tuple[str, str]],
     settings: Settings,
@@ -266,17 +277,22 @@ def _vitals(
     """
     data, only_exact = config.UNSUPERVISED.DATA, replace(settings, preset=settings.exact, metrics=[])
     measured = {name: classical_tables(name, method, samples, only_exact) for name, method in methods.items()}
+    alone = ()
+    if network is not None:
+        made = network_tables(network, prepared, samples, only_exact, float(data.RESAMPLE_FS))
+        alone, measured = (table_name(network),), {table_name(network): made} | measured
     tables = {name: made for name, (made, _) in measured.items()}
     waves = {name: results for name, (_, results) in measured.items()}
     keep(waves)
+    voting = {name: waves[name] for name in alone or waves}
     flags = {sample.id: sample.flags for sample in samples if sample.flags}
     lost = failures([one for made in tables.values() for one in made])
-    given = answers(waves, samples, settings)
+    given = _reasoned(answers(voting, samples, settings), [tables[name][0] for name in alone])
     doubtful = [one.id for one in given if not one.reliable and one.id not in lost]
-    shown = next((name for name in VOTERS if name in measured), next(iter(methods)))
+    shown = next((name for name in (*alone, *VOTERS) if name in measured), next(iter(methods)))
     rated = [one for one in waves[shown] if one.id not in lost]
     rated.sort(key=lambda one: (one.id in doubtful, one.id in flags))
-    seen = views(given, waves, settings)
+    seen = views(given, voting, settings)
     region = region_of(config.UNSUPERVISED.ROI, data.PREPROCESS)
     photos = {id: portraits(prepared, data, id, region) for id, one in seen.items() if one.spectra is not None}
     found = Compared(
@@ -288,6 +304,12 @@ def _vitals(
     if config.UNSUPERVISED.OVERLAY:
         write_overlays(names.folder / "overlay", prepared, data, [(one, seen.get(one.id)) for one in found.answers])
     return report, lost, doubtful
+
+
+def _reasoned(given: Sequence[Answer], alone: Sequence[Table]) -> list[Answer]:
+    """`given` with what the one voter has said where it found no wave."""
+    said = {row.id: row.note for one in alone for row in one.rows if row.note not in ("", *UNLABELLED)}
+    return [replace(one, reason=said[one.id]) if one.course is None and one.id in said else one for one in given]
 
 
 def _prepare(config: Any) -> Any:

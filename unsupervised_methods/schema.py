@@ -23,6 +23,7 @@ def unsupervised_section() -> CfgNode:
     node.METRICS = []  # as TEST.METRICS
     node.ROI = "box"  # what of the stored face is measured: box (all of it), inner, skin, cheeks_forehead
     node.OUTPUT_SAVE_DIR = ""  # waves as CSV, where set as pickles, too; '': <LOG.PATH>/<EXP_DATA_NAME>/saved_outputs
+    node.NETWORK = ""  # an ONNX file that votes alone on videos without labels (--method FILE.onnx)
     node.OVERLAY = False  # of videos without labels: the video with region, wave and rate drawn in (--overlay)
     return node
 
@@ -35,14 +36,14 @@ def check_labels(loaded: Loaded) -> None:
         raise loaded.error(PSEUDO, "is True, but a classical method is judged by measured labels. Set it to False.")
 
 
-def check_overlay(loaded: Loaded) -> None:
-    """ConfigError where no classical method measures what would be drawn."""
+def check_own_videos(loaded: Loaded) -> None:
+    """ConfigError where a mode does not read what is asked of own videos."""
     config = loaded.config
-    if config.UNSUPERVISED.OVERLAY and mode_of(config).video != "UNSUPERVISED":
-        problem = (
-            f"is True, but TOOLBOX_MODE {config.TOOLBOX_MODE} draws nothing into videos: use --video without a file."
-        )
-        raise loaded.error("UNSUPERVISED.OVERLAY", problem)
+    asked = {"OVERLAY": "draws nothing into videos", "NETWORK": "runs no ONNX file"}
+    for key, does in asked.items() if mode_of(config).video != "UNSUPERVISED" else ():
+        if config.UNSUPERVISED[key]:
+            problem = f"is {config.UNSUPERVISED[key]}, but TOOLBOX_MODE {config.TOOLBOX_MODE} {does}: use --video "
+            raise loaded.error(f"UNSUPERVISED.{key}", f"{problem}without a file.")
 
 
 CHECKS: dict[str, Check] = {
@@ -53,6 +54,6 @@ CHECKS: dict[str, Check] = {
 CLASSICAL = Owner(
     declare_classical,
     lambda: CHECKS,
-    rules=(check_labels, check_overlay),
-    later=("UNSUPERVISED.OVERLAY", "UNSUPERVISED.ROI"),
+    rules=(check_labels, check_own_videos),
+    later=("UNSUPERVISED.OVERLAY", "UNSUPERVISED.ROI", "UNSUPERVISED.NETWORK"),
 )

@@ -63,11 +63,19 @@ def _label(result: RecordingResult, sample: Sample) -> np.ndarray:
 def _write_table(path: Path, made: Mapping[str, RecordingResult], sample: Sample) -> None:
     longest = max(made.values(), key=lambda result: len(result.prediction))
     times = _times(longest)
-    columns = {"time_s": times} | {method: result.prediction for method, result in made.items()}
+    columns = {"time_s": times} | {method: _at(times, result) for method, result in made.items()}
     if sample.label is not None:
         columns["label"] = _label(longest, sample)
     rows = zip_longest(*columns.values(), fillvalue=np.nan)
     write_text(path, "\n".join([",".join(columns), *(",".join(map(_shown, row)) for row in rows), ""]))
+
+
+def _at(times: np.ndarray, result: RecordingResult) -> np.ndarray:
+    """The wave at `times` (s): as it is where it begins there sample by sample, else between its samples."""
+    own, wave = _times(result), np.asarray(result.prediction, dtype=float)
+    if len(own) <= len(times) and np.allclose(own, times[: len(own)], rtol=0, atol=1e-3):
+        return wave
+    return np.interp(times, own, wave, left=np.nan, right=np.nan)
 
 
 def _shown(value: float) -> str:
@@ -78,4 +86,4 @@ def _write_pickle(path: Path, results: Sequence[RecordingResult], samples: Mappi
     predictions = {result.id: {0: np.asarray(result.prediction, np.float32)} for result in results}
     labels = {result.id: {0: _label(result, samples[result.id]).astype(np.float32)} for result in results}
     if results:
-        write_outputs(path, predictions, labels, "Raw", {result.id: result.fs for result in results})
+        write_outputs(path, predictions, labels, results[0].label_type, {result.id: result.fs for result in results})

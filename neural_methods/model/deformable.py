@@ -85,7 +85,7 @@ class DeformablePair(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, T, H, W) -> (B, C', T, H, W)."""
         frames = x.transpose(1, 2).flatten(0, 1)
-        y = self.spatial(frames).unflatten(0, (len(x), -1)).transpose(1, 2)
+        y = self.spatial(frames).unflatten(0, (x.shape[0], -1)).transpose(1, 2)
         return self.temporal(y)
 
 

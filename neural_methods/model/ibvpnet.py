@@ -37,7 +37,7 @@ class iBVPNet(nn.Module):
                 f"set RESIZE.H and RESIZE.W to 72."
             )
         x = normed_difference(video, self.channels)
-        time = x.shape[2]
+        time = int(x.shape[2])  # int: to be exported
         encoder, decoder, _, last = self.ibvpnet
         x = F.adaptive_max_pool3d(decoder(encoder(x)), (time, 1, 1))
         return last(x).flatten(1)

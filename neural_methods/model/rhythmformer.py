@@ -54,7 +54,7 @@ class FusionStem(nn.Module):
 
     def forward(self, video: torch.Tensor) -> torch.Tensor:
         """(B, T, 3, H, W) -> (B, dim, T, H/4, W/4)."""
-        batch = len(video)
+        batch = video.shape[0]
         frame = self.stem11(video.flatten(0, 1))
         change = self.stem12(neighbour_differences(video).flatten(0, 1))
         fused = 0.5 * self.stem21(0.5 * frame + 0.5 * change) + 0.5 * self.stem22(change)
@@ -174,7 +174,7 @@ def region_attention(q, k, v, nearest: torch.Tensor, heads: int, scale: float) -
 
     q, k, v: (B, R, S, C), the heads being runs of neighbouring channels; nearest: (B, R, K). Returns (B, R, S, C).
     """
-    rows = torch.arange(len(q), device=q.device)[:, None, None]
+    rows = torch.arange(q.shape[0], device=q.device)[:, None, None]
     k, v = (part[rows, nearest].flatten(2, 3) for part in (k, v))  # (B, R, K S, C)
     q, k, v = (part.unflatten(-1, (heads, -1)).transpose(2, 3) for part in (q, k, v))  # (B, R, heads, tokens, width)
     scores = (q * scale @ k.transpose(3, 4)).softmax(dim=-1)

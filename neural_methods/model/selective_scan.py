@@ -59,7 +59,7 @@ def call_kernel(kernel: Callable[..., torch.Tensor], u, delta, a, b, c) -> torch
 @torch.compiler.disable
 def _chunked(u, delta, a, b, c) -> torch.Tensor:
     """Cut into chunks (rows), scan, join. Zero padding at the end has step size 0 and changes no state."""
-    length = u.shape[1]
+    length = int(u.shape[1])  # int: to be exported
     size = chunk_size(length)
     pad = -length % size
     parts = [F.pad(part, (0, 0, 0, pad)) if pad else part for part in (delta, delta * u, b, c)]
@@ -84,6 +84,12 @@ class _Scan(torch.autograd.Function):
         _advance(start.clone(), delta, w, a, b, c, y)
         ctx.save_for_backward(delta, w, a, b, c, start)
         return y
+
+    @staticmethod
+    def symbolic(g, delta, w, a, b, c):
+        """In an exported network it is a function of that file: see `onnx_symbols`."""
+        free = w.type().with_sizes([None, *w.type().varyingSizes()[1:]])  # of clips there may be any number
+        return g.op("pulsescope::SelectiveScan", delta, w, a, b, c).setType(free)
 
     @staticmethod
     @once_differentiable

@@ -28,10 +28,21 @@ class TemporalDifferenceConv(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, T, H, W) -> (B, C', T, H, W)."""
+        return F.conv3d(x, self.kernel(), padding=1)
+
+    def kernel(self) -> torch.Tensor:
+        """The one kernel (C', C, 3, 3, 3) that both convolutions come to."""
         weight = self.conv.weight
         outer = weight[:, :, ::2].sum(dim=(2, 3, 4))  # (C', C)
         centre = F.pad(outer[:, :, None, None, None], (1, 1, 1, 1, 1, 1))  # zero but for the middle tap
-        return F.conv3d(x, weight - self.theta * centre, padding=1)
+        return weight - self.theta * centre
+
+    @torch.no_grad()
+    def folded(self) -> nn.Conv3d:
+        """A plain convolution that gives the same, with weights of its own."""
+        plain = nn.Conv3d(self.conv.in_channels, self.conv.out_channels, 3, padding=1, bias=False)
+        plain.weight.copy_(self.kernel())
+        return plain
 
 
 def contiguous_gradient(x: torch.Tensor) -> torch.Tensor:

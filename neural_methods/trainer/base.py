@@ -42,6 +42,7 @@ from neural_methods.settings import Settings, choose_device, cuda_devices, make_
 from neural_methods.trainer.passes import Batch, Losses, Outputs, Passes, clip_count
 from neural_methods.training import Fitted, Training, replace_norm
 from settings.modes import trains, used_sections
+from unsupervised_methods.expects import box_of
 
 
 class Trainer(Passes):
@@ -203,8 +204,8 @@ class Trainer(Passes):
         if device is None:
             device, self.device_note = choose_device(str(config.DEVICE))
         self.device = distributed.start(torch.device(device))
-        self._section = "TRAIN" if trains(config) else "TEST"
-        self.use_data(config[self._section].DATA)
+        self.section = "TRAIN" if trains(config) else used_sections(config)[-1]
+        self.use_data(config[self.section].DATA)
         self._begun: nn.Module | None = None
         self._loaders: dict[int, tuple[DataLoader, Dataset]] = {}  # by identity; holding the data set keeps it unique
         make_deterministic(self.settings.deterministic)
@@ -219,6 +220,7 @@ class Trainer(Passes):
         self.data_types = list(preprocess.DATA_TYPE)
         self.label_type = label_type_of(preprocess)
         self.fs = float(data.FS)
+        self.box = box_of(preprocess.CROP_FACE)
 
     def one_cycle(self, optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> torch.optim.lr_scheduler.OneCycleLR:
         """The one-cycle schedule of the published recipes, its constants written out."""
@@ -247,6 +249,10 @@ class Trainer(Passes):
             "label_type": self.label_type,
         }
 
+    def origin(self) -> dict[str, Any]:
+        """What else the sidecar says of the videos that were trained on; other ones are no error."""
+        return {"fs": self.fs, "box": self.box}
+
     def channel_problem(self, found: int, section: str) -> str:
         """What is wrong with a video of `found` channels after normalisation, and the key to change; '' if nothing."""
         wanted, types = self.needs.channels, self.data_types
@@ -264,7 +270,7 @@ class Trainer(Passes):
 
     def check_needs(self) -> None:
         """Compare `needs` with every section that is read; ValueError names the key to change. No data are opened."""
-        own, sizes = self._section, {}
+        own, sizes = self.section, {}
         for name in used_sections(self.config):
             if "DATA" in self.config[name]:
                 self.use_data(self.config[name].DATA)
@@ -293,7 +299,7 @@ class Trainer(Passes):
 
     def _check_reader(self, reader: Any, data: Any, section: str) -> None:
         lacking = lacking_inputs(self.needs, reader)
-        if not section.startswith("TEST"):  # without labels a test gives rates
+        if section.startswith(("TRAIN", "VALID")):  # without labels a test gives rates
             scalars = [name for name in self.needs.labels if label_kind(self.needs, self.heads, name) == "scalar"]
             lacking += lacking_labels(self.needs, reader, bool(data.PREPROCESS.USE_PSUEDO_PPG_LABEL), scalars)
         if lacking:

@@ -63,12 +63,12 @@ class BigSmallTrainer(Trainer):
         video = batch["video"]
         if "small_float" in batch:
             return {**batch, "small": batch["small_float"][:, :, : video.shape[2]].float()}
-        small = F.adaptive_avg_pool3d(video[:, 3:], (video.shape[2], *self.small_size))
+        small = F.adaptive_avg_pool3d(video[:, 3:], (int(video.shape[2]), *self.small_size))  # int: to be exported
         return {**batch, "video": video[:, :3], "small": small}
 
     def predict(self, model: nn.Module, batch: Batch) -> Outputs:
         """{"au": (B, T, 12) logits, "ppg": (B, T), "resp": (B, T)}."""
-        clips = len(batch["video"])
+        clips = batch["video"].shape[0]
         rows = [batch[name].transpose(1, 2).flatten(0, 1) for name in ("video", "small")]  # (B T, 3, H, W)
         units, pulse, respiration = model(*rows)
         return {

@@ -35,7 +35,7 @@ class EfficientPhysTrainer(Trainer):
         """Video (B, 3, T, H, W) -> {"ppg": (B, T)}."""
         clips = batch["video"].transpose(1, 2)  # (B, T, 3, H, W)
         clips = torch.cat([clips, clips[:, -1:]], dim=1)
-        return {"ppg": model(clips).view(len(clips), -1)}
+        return {"ppg": model(clips).view(clips.shape[0], -1)}
 
     def loss(self, outputs: Outputs, batch: Batch, epoch: int) -> Losses:
         """Mean squared error over all frames."""

@@ -41,7 +41,7 @@ class MTTSCANTrainer(Trainer):
         """Video (B, 6, T, H, W) -> {"ppg": (B, T), "resp": (B, T)}; the network sees single frames."""
         video = batch["video"]
         pulse, respiration = model(video.transpose(1, 2).flatten(0, 1))
-        return {"ppg": pulse.view(len(video), -1), "resp": respiration.view(len(video), -1)}
+        return {"ppg": pulse.view(video.shape[0], -1), "resp": respiration.view(video.shape[0], -1)}
 
     def loss(self, outputs: Outputs, batch: Batch, epoch: int) -> Losses:
         """Mean squared errors of pulse and, where it is known, respiration."""

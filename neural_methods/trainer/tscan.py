@@ -33,7 +33,7 @@ class TSCANTrainer(Trainer):
         """Video (B, 6, T, H, W) -> {"ppg": (B, T)}; the network sees single frames."""
         video = batch["video"]
         frames = video.transpose(1, 2).flatten(0, 1)  # (B T, 6, H, W)
-        return {"ppg": model(frames).view(len(video), -1)}
+        return {"ppg": model(frames).view(video.shape[0], -1)}
 
     def loss(self, outputs: Outputs, batch: Batch, epoch: int) -> Losses:
         """Mean squared error over all frames."""

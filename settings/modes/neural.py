@@ -1,4 +1,4 @@
-"""Modes with a network: train and test it, only train it, only test it."""
+"""Modes with a network: train and test it, only train it, only test it, measure recordings without labels by it."""
 
 from pathlib import Path
 
@@ -33,6 +33,11 @@ def weights_title(config: CfgNode) -> str:
     return f"{Path(config.INFERENCE.MODEL_PATH).stem}_{config.TEST.DATA.DATASET}"
 
 
+def weights_on_videos(config: CfgNode) -> str:
+    """The weights and the data set of recordings without labels."""
+    return f"{Path(config.INFERENCE.MODEL_PATH).stem}_{config.UNSUPERVISED.DATA.DATASET}"
+
+
 MODES.register("train_and_test")(
     Mode(
         "train_and_test",
@@ -64,5 +69,17 @@ MODES.register("only_test")(
         needs={"INFERENCE.MODEL_PATH": "a file of weights"},
         video="TEST",
         title=weights_title,
+    )
+)
+MODES.register("measure")(
+    Mode(
+        "measure",
+        ("UNSUPERVISED",),
+        run="neural_methods.measuring:run",
+        output=("UNSUPERVISED", "saved_outputs"),
+        reads=("UNSUPERVISED", "MODEL", "INFERENCE"),
+        needs={"INFERENCE.MODEL_PATH": "a file of weights"},
+        video="UNSUPERVISED",
+        title=weights_on_videos,
     )
 )

@@ -1,0 +1,17 @@
+"""Mode `measure`: recordings without labels by a network with weights, the classical methods beside it."""
+
+from pathlib import Path
+from typing import Any
+
+from neural_methods.described import TorchNetwork
+from neural_methods.run import make_trainer
+from unsupervised_methods import run as classical
+
+
+def run(config: Any) -> Path:
+    """Measure UNSUPERVISED.DATA by MODEL.NAME with the weights of INFERENCE.MODEL_PATH; returns the report's path.
+
+    Raises what loading weights and the mode of the classical methods raise.
+    """
+    trainer = make_trainer(config)
+    return classical.run(config, TorchNetwork(trainer, trainer.load(config.INFERENCE.MODEL_PATH)))

@@ -1,0 +1,88 @@
+"""A network as the voter on videos without labels: clips of the stored faces in, one wave per recording out."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from dataset.clips.without_torch import reel
+from dataset.files.names import shown
+from dataset.files.reading import told
+from dataset.progress import show_progress
+from evaluation.evaluate import rows
+from evaluation.results import RecordingResult, Row
+from evaluation.settings import Settings
+from evaluation.summary import Table, table
+from registry import UNSUPERVISED
+from unsupervised_methods.expects import Expects
+from unsupervised_methods.measure import Sample
+from unsupervised_methods.onnx_file import NetworkError, OnnxNetwork
+
+UNREADABLE = (ValueError, OSError, RuntimeError)  # of one recording: its faces, its clock, its length
+
+
+class Network(Protocol):
+    """Clips (B, C, T, H, W) float32 -> waves (B, T) float32, as `expects` says; `name` stands in tables."""
+
+    name: str
+    expects: Expects
+
+    def __call__(self, video: np.ndarray) -> np.ndarray:
+        """The waves of clips."""
+
+
+def named_network(config: Any) -> OnnxNetwork | None:
+    """The network of UNSUPERVISED.NETWORK, opened; None where none is named. Errors as of `OnnxNetwork`."""
+    path = config.UNSUPERVISED.NETWORK
+    return OnnxNetwork(path) if path else None
+
+
+def check_faces(network: Network, data: Any) -> None:
+    """ValueError where the faces of a DATA node are stored at another size than the network reads."""
+    resize, (height, width) = data.PREPROCESS.RESIZE, network.expects.size
+    if (resize.H, resize.W) != (height, width):
+        raise ValueError(
+            f"{shown(network.name)} reads frames of {width}x{height} pixels, UNSUPERVISED.DATA.PREPROCESS.RESIZE is "
+            f"{resize.W}x{resize.H}: set RESIZE.W={width} RESIZE.H={height}, as `--method` does by itself."
+        )
+
+
+def wave_of(network: Network, entry: Any, fs: float = 0.0) -> RecordingResult:
+    """What a network finds in a cache entry, read at `fs` (Hz); 0: as recorded, or at the network's own rate.
+
+    Where clips overlap the first one counts. ValueError for a recording that cannot be read, or shorter than a clip.
+    """
+    expects = network.expects
+    found = reel(entry, fs or expects.rate_for(float(entry.fs)))
+    count, wave, done = found.camera.count, np.empty(found.camera.count, np.float32), 0
+    clips = found.clips(expects.frames, expects.data_types)
+    for start, video in show_progress(clips, entry.id, -(-count // expects.frames), "clips", keep=False):
+        wave[done : start + expects.frames] = network(video[None])[0][done - start :]
+        done = start + expects.frames
+    return RecordingResult(
+        entry.id, entry.subject, found.fs, wave, label_type=expects.label_type, times=found.times, frames=count,
+        info=entry.info,
+    )  # fmt: skip
+
+
+def network_tables(
+    network: Network, prepared: Any, samples: Sequence[Sample], how: Settings, fs: float = 0.0
+) -> tuple[list[Table], list[RecordingResult]]:
+    """The table of a network under `exact`, and the waves behind it, as `classical_tables` has them of a method."""
+    found, results = [], []
+    for sample in samples:
+        try:
+            results.append(wave_of(network, prepared.entry(sample.id), fs))
+        except NetworkError:
+            raise
+        except UNREADABLE as error:
+            found.append(Row(sample.id, sample.subject, 0, 0.0, note=told(error), info=sample.info))
+        else:
+            found += rows(results[-1:], how.exact, how.estimator, how.window_seconds)
+    return [table(table_name(network), found, how.exact, how.estimator, how.window_seconds, [])], results
+
+
+def table_name(network: Network) -> str:
+    """What a network is called beside the classical methods."""
+    name = shown(network.name)
+    return f"{name} (network)" if name in UNSUPERVISED else name
