@@ -6,6 +6,6 @@ print(measure("clip.mp4").heart_rate)
 
 from evaluation.consensus import Answer
 from unsupervised_methods.door import measure
-from unsupervised_methods.live import Session
+from unsupervised_methods.live.session import Session
 
 __all__ = ["Answer", "Session", "measure"]
