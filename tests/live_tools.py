@@ -1,4 +1,4 @@
-"""What the tests of the live page share: a rendered camera, messages as the page sends them, and a browser without a screen."""
+"""What the tests of the live page share: a rendered camera, messages as the page sends them, a browser."""
 
 import contextlib
 import json
@@ -24,19 +24,20 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--mute-audio",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-default-apps",
-    "--disable-extensions", "--no-default-browser-check", "--remote-debugging-port=0",
+    "--disable-extensions", "--hide-scrollbars", "--no-default-browser-check", "--remote-debugging-port=0",
     "--disable-features=OptimizationHints,MediaRouter,Translate,AutofillServerCommunication",
 )  # fmt: skip
 
 
 def person(seconds: float, **changed) -> Rendered:
-    """A rendered person of 66 bpm who sits still."""
-    options = {"PRESET": "easy", "HEART_RATE": [BPM, BPM], "SECONDS": seconds, "SUBJECTS": 1, "FS": 30.0, **changed}
-    return Rendered(resolve(options), 1)
+    """A rendered person who sits still, with a heart of 66 bpm as regular as a clock."""
+    steady = dict.fromkeys(("HEART_RATE_WANDER", "HRV_LF", "HRV_RSA", "HRV_JITTER"), 0.0)
+    options = {"PRESET": "easy", "HEART_RATE": [BPM, BPM], "SECONDS": seconds, "SUBJECTS": 1, "FS": 30.0, **steady}
+    return Rendered(resolve(options | changed), 1)
 
 
 def fake_camera(path: Path, seconds: float = 20.0) -> Path:
-    """That person as the Y4M file that Chromium takes for a camera; whole beats in 10 s, since it is played in a loop."""
+    """That person as the Y4M file that Chromium takes for a camera. It is played in a loop: 10 s are whole beats."""
     shown = person(seconds)
     with path.open("wb") as file:
         file.write(f"YUV4MPEG2 W{shown.settings.width} H{shown.settings.height} F30:1 Ip A1:1 C420jpeg\n".encode())
@@ -138,7 +139,8 @@ class Page:
         """Connect to it."""
         from websockets.sync.client import connect
 
-        self._socket, self._number, self.events = connect(address, max_size=None), 0, []
+        self._connection, self._number, self.events = connect(address, max_size=None), 0, []
+        self._socket = self._connection.__enter__()
 
     def call(self, method: str, **parameters):
         """The result of a DevTools method."""
@@ -181,4 +183,4 @@ class Page:
     def close(self) -> None:
         """Close the tab."""
         self._socket.send(json.dumps({"id": 0, "method": "Page.close"}))
-        self._socket.close()
+        self._connection.__exit__(None, None, None)

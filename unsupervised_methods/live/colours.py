@@ -13,6 +13,7 @@ from evaluation.settings import Settings
 from registry import UNSUPERVISED
 from unsupervised_methods.door import answer_of
 from unsupervised_methods.measure import Sample, even, predict
+from unsupervised_methods.methods.pos import overlap
 
 SECONDS = 30.0  # of colours that are kept
 MOST = 7200  # colours that are kept: 30 s at 240 frames per second
@@ -74,22 +75,24 @@ class Colours:
         self.answer = replace(answer_of(self._sample(SECONDS, coverage), self._how), region=region)
 
     def wave(self, seconds: float) -> tuple[np.ndarray, np.ndarray] | None:
-        """Even times (L,) in s and the filtered wave (L,) of the last `seconds`, or None while there is none.
+        """Even times (L,) in s and the wave (L,) of the last `seconds` by POS, or None while there is none.
 
-        Of the voter that was clearest in the last answer. Its end still changes when more colours come.
+        Filtered, and turned over: it rises where the skin gets darker, as the blood does. Its end still changes when
+        more colours come.
         """
         if self.seconds < WAVE_LEAST:
             return None
         try:
-            sample = even(self._sample(WAVE))
-            method = UNSUPERVISED[(self.answer.clearest if self.answer else "") or "POS"]
-            pulse, problem = predict(method, sample.trace, sample.fs, self._how.exact.band)
-            wave = pulse if problem else in_band(pulse, sample.fs, self._how.exact.band)
+            sample, band = even(self._sample(WAVE)), self._how.exact.band
+            pulse, problem = predict(UNSUPERVISED["POS"], sample.trace, sample.fs, band)
+            wave = pulse if problem else -in_band(pulse * _fewer(len(pulse), sample.fs, band), sample.fs, band)
         except ValueError:  # too few frames in these seconds, or a clock that allows no even one
             return None
-        times = sample.times[: len(wave)] + self._kept[-1][0] - sample.times[-1]
-        shown = times >= times[-1] - seconds if len(wave) else []
-        return None if problem else (times[shown], wave[shown])
+        if problem:
+            return None
+        times = sample.times + self._kept[-1][0] - sample.times[-1]
+        shown = times >= times[-1] - seconds
+        return times[shown], wave[shown]
 
     def _sample(self, seconds: float, coverage: float | None = None) -> Sample:
         """The colours of the last `seconds` as a recording."""
@@ -98,3 +101,10 @@ class Colours:
         colours = np.array([colour for _, colour in self._kept])[first:]
         fs = 1 / float(np.median(np.diff(times[first:])))
         return Sample("live", "live", colours, fs, times[first:] - times[first], coverage=coverage)
+
+
+def _fewer(length: int, fs: float, band: tuple[float, float]) -> np.ndarray:
+    """By what each sample (length,) of POS has to grow: fewer of its windows lie over the first and the last ones."""
+    size = min(overlap(fs, band), length)
+    over = np.minimum(np.arange(1, length + 1), np.arange(length, 0, -1))
+    return size / np.minimum(over, size)

@@ -1,11 +1,13 @@
 """The live page's server: three files and a websocket, on this machine only; it keeps and passes on nothing.
 
-All tabs share one thread that measures, so that they cannot use more than one core, and no detector runs twice at once.
-A message is read when the one before it is answered: nothing piles up here, and a page that sees no answer sends less.
+All tabs share one thread that measures and one that looks for faces, which takes long: no detector runs twice at once.
+A message is read when the one before it is answered, and a tab has one picture looked at at a time: nothing piles up
+here, and a page that sees no answer sends less.
 """
 
 import asyncio
 import contextlib
+import errno
 import json
 import socket
 from collections.abc import Awaitable, Callable
@@ -38,12 +40,21 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 def serve(port: int = 0) -> None:
     """Serve the page on `port` (0: any that is free) until Ctrl+C; OSError where the port is taken."""
-    with socket.create_server((HOST, port)) as listener:
+    with _listener(port) as listener:
         place = Place(listener.getsockname()[1])
         print(f"Live page: {place.address}\n{WORDS}", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(configuration(Door(place))).run(sockets=[listener])
     print("The live page has ended. Nothing was kept.")
+
+
+def _listener(port: int) -> socket.socket:
+    try:
+        return socket.create_server((HOST, port))
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise OSError(f"port {port} is in use. Name another one, or none: --live") from None
+        raise
 
 
 WORDS = (
@@ -67,7 +78,7 @@ class Door:
     def __init__(self, place: Place):
         """Nobody is connected yet."""
         self.place, self.tabs = place, set()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="live")
+        self._measuring, self._looking = ThreadPoolExecutor(1, "measuring"), ThreadPoolExecutor(1, "looking")
         routes = [Route(f"/{name}", self._file, methods=["GET"]) for name in FILES]
         inside = Mount(f"/{place.token}", routes=[*routes, WebSocketRoute("/frames", self._frames)])
         self._app = Starlette(routes=[inside])
@@ -100,7 +111,7 @@ class Door:
         self.tabs.add(tab)
         try:
             await self._talk(connection, tab)
-        except (WebSocketDisconnect, TimeoutError, asyncio.TimeoutError):
+        except (WebSocketDisconnect, asyncio.TimeoutError):
             pass
         except RefusedError as error:
             with contextlib.suppress(Exception):  # who is refused may be gone already
@@ -109,13 +120,35 @@ class Door:
             self.tabs.discard(tab)
 
     async def _talk(self, connection: WebSocket, tab: Tab) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            message = await connection.receive()
-            if message["type"] == "websocket.disconnect":
-                return
-            data = message.get("bytes")
-            if data is None:
-                raise RefusedError("text, where only binary messages are read")
-            told = await loop.run_in_executor(self._thread, tab.take, data)
-            await asyncio.wait_for(connection.send_text(json.dumps(told, separators=(",", ":"))), STALLED)
+        look = None
+        try:
+            while True:
+                message = await connection.receive()
+                if message["type"] == "websocket.disconnect":
+                    return
+                data = message.get("bytes")
+                if data is None:
+                    raise RefusedError("text, where only binary messages are read")
+                await self._tell(connection, await self._run(self._measuring, tab.take, data))
+                if look is not None and look.done():
+                    look.result()
+                    look = None
+                if tab.picture and look is None:
+                    look = asyncio.create_task(self._look(connection, tab))
+        finally:
+            if look is not None:
+                look.cancel()
+
+    async def _look(self, connection: WebSocket, tab: Tab) -> None:
+        """Look for the face in the tab's picture, while its pixels go on being measured."""
+        boxes = await self._run(self._looking, tab.detect)
+        with contextlib.suppress(
+            RuntimeError, WebSocketDisconnect, asyncio.TimeoutError
+        ):  # the tab was closed meanwhile
+            await self._tell(connection, await self._run(self._measuring, tab.found, boxes))
+
+    async def _tell(self, connection: WebSocket, told: dict[str, Any]) -> None:
+        await asyncio.wait_for(connection.send_text(json.dumps(told, separators=(",", ":"))), STALLED)
+
+    async def _run(self, thread: ThreadPoolExecutor, function: Callable[..., Any], *values: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(thread, function, *values)

@@ -56,8 +56,8 @@ class Session:
             self._forget(frame.shape[:2])
         looked = not self._looks or time - self._looks[-1].time >= LOOK or frame.shape[:2] != self._shape
         if looked:
-            before, number = self.box, self.number
-            self.look(_small(frame), time, frame.shape[:2])
+            before, number, picture = self.box, self.number, _small(frame)
+            self.look(picture, self.detect(picture), time, frame.shape[:2])
             if self._raw is not None and self.number > number:  # of this frame, both
                 self._raw = _colour(cut(frame, before))
         self._last = time
@@ -65,13 +65,16 @@ class Session:
             return None
         return self._take(_colour(cut(frame, self.box)), time, self.number, judge=not looked)
 
-    def look(self, picture: np.ndarray, time: float, shape: tuple[int, int]) -> None:
-        """Look for the face in `picture` (h, w, 3) uint8 RGB, a copy in any size of a frame of `shape` (H, W)."""
+    def detect(self, picture: np.ndarray) -> np.ndarray:
+        """Boxes (N, 4) of the faces in `picture` (h, w, 3) uint8 RGB; takes long and changes nothing."""
+        return np.asarray(self._detector.detect(picture), dtype=float).reshape(-1, 4)
+
+    def look(self, picture: np.ndarray, boxes: np.ndarray, time: float, shape: tuple[int, int]) -> None:
+        """Note the `boxes` of `picture` (h, w, 3) uint8 RGB, a copy in any size of a frame of `shape` (H, W)."""
         if shape != self._shape:
             self._forget(shape)
         scale = np.array([shape[1] / picture.shape[1], shape[0] / picture.shape[0]] * 2)
-        found = np.asarray(self._detector.detect(picture), dtype=float).reshape(-1, 4) * scale
-        face = choose(found, "track", self._detector, self.face)
+        face = choose(boxes * scale, "track", self._detector, self.face)
         region = None if face is None else enlarge(to_box(face), INNER)
         if region is not None:
             self._seen, self.face = time, np.asarray(face, dtype=float)

@@ -21,17 +21,24 @@ TOLD_EVERY = 0.5  # s of the page's clock between two states
 
 
 class Tab:
-    """The session of one page. `take` answers each of its messages; RefusedError for what the page does not send."""
+    """The session of one page. `take` answers each of its messages; RefusedError for what the page does not send.
+
+    A picture waits in `picture`: `detect` takes long and may run beside `take`, and `found` says what came of it.
+    """
 
     def __init__(self, now: Callable[[], float] = clock.monotonic):
         """`now`: this machine's clock in s, by which messages are counted."""
         self._session, self._now = Session(), now
+        self.picture: Message | None = None
         self._arrived: deque[float] = deque(maxlen=MOST_MESSAGES)
         self._sequence, self._last, self._before = -1, -math.inf, b""
-        self._waved, self._told, self._box_told = -math.inf, -math.inf, -1
+        self._waved, self._told = -math.inf, -math.inf
 
     def take(self, data: bytes) -> dict[str, Any]:
-        """What the page is told after the message `data`; always the `sequence` up to which it was read."""
+        """What the page is told after the message `data`; always the `sequence` up to which it was read.
+
+        A picture that comes while another one waits counts for nothing.
+        """
         self._count()
         message = read_message(data)
         if message.sequence <= self._sequence:
@@ -39,10 +46,24 @@ class Tab:
         self._sequence = message.sequence
         told = {"sequence": message.sequence}
         if message.whole:
-            self._session.look(message.pixels, message.time, message.shape)
-        elif not self._measure(message):
+            self.picture = self.picture or message
             return told
-        return told | self._box(message) | self._wave(message) | self._state(message)
+        if not self._measure(message):
+            return told
+        return told | self._wave(message) | self._state(message.time)
+
+    def detect(self) -> np.ndarray:
+        """Boxes (N, 4) in the picture that waits."""
+        return self._session.detect(self.picture.pixels)
+
+    def found(self, boxes: np.ndarray) -> dict[str, Any]:
+        """What the page is told once `detect` has found `boxes`: face, and region to send, as shares of the frame."""
+        one, session, self.picture = self.picture, self._session, None
+        session.look(one.pixels, boxes, one.time, one.shape)
+        face = None if session.face is None else _shares(session.face, one.shape)
+        region = None if session.box is None else _shares(session.box, one.shape)
+        told = {"sequence": one.sequence, "face": face, "region": region, "number": session.number}
+        return told if session.box is not None else told | self._state(one.time)
 
     def _count(self) -> None:
         """RefusedError for more messages in a second than a page sends."""
@@ -66,17 +87,9 @@ class Tab:
             raise RefusedError(str(error)) from None
         return True
 
-    def _box(self, message: Message) -> dict[str, Any]:
-        """After a picture: where the face is, and the region to send, as shares of the frame."""
-        if not message.whole:
-            return {}
-        one, shape = self._session, message.shape
-        face = None if one.face is None else _shares(one.face, shape)
-        return {"face": face, "region": None if one.box is None else _shares(one.box, shape), "number": one.number}
-
     def _wave(self, message: Message) -> dict[str, Any]:
         """The wave of the last seconds, in hundredths of its spread, now and then."""
-        if message.whole or message.time - self._waved < WAVE_EVERY:
+        if message.time - self._waved < WAVE_EVERY:
             return {}
         found = self._session.wave(WAVE_SHOWN)
         if found is None:
@@ -86,11 +99,11 @@ class Tab:
         scaled = np.clip(100 * wave / (wave.std() or 1.0), -999, 999).round().astype(int)
         return {"wave": scaled.tolist(), "step": round(1000 * float(times[1] - times[0]), 3)}
 
-    def _state(self, message: Message) -> dict[str, Any]:
+    def _state(self, time: float) -> dict[str, Any]:
         """Rate, confidence and advice, twice a second."""
-        if abs(message.time - self._told) < TOLD_EVERY:
+        if abs(time - self._told) < TOLD_EVERY:
             return {}
-        self._told = message.time
+        self._told = time
         return {"state": state(self._session)}
 
 

@@ -4,7 +4,7 @@
 const SIDE = 72; // pixels of the region that is sent, as the server reads it
 const HEADER = 24; // bytes before the content of a message
 const PIXELS = 1, PICTURE = 2;
-const PICTURE_EVERY = 500; // ms
+const PICTURE_EVERY = 500, KNOWN_EVERY = 1000; // ms between looks for the face, and for one that is known
 const PICTURE_SIDE = 320; // longer side of the picture in which the face is looked for
 const MOST_WAITING = 4; // messages without an answer; more would be old before they are read
 const SILENT = 3000; // ms without a picture after which the camera is opened again
@@ -156,7 +156,7 @@ function took(mine, now, meta) {
     mine.skipped += 1;
     return;
   }
-  if (time - mine.pictured >= PICTURE_EVERY) sendPicture(mine, time, video, width, height);
+  if (time - mine.pictured >= (mine.region ? KNOWN_EVERY : PICTURE_EVERY)) sendPicture(mine, time, video, width, height);
   if (mine.region) sendPixels(mine, time, video, width, height);
 }
 
@@ -218,7 +218,7 @@ function send(mine, kind, time, width, height, message) {
 
 function heard(told) {
   const mine = run, time = mine.taken.get(told.sequence);
-  mine.answered = told.sequence;
+  mine.answered = Math.max(mine.answered, told.sequence);
   for (const sequence of mine.taken.keys()) if (sequence <= told.sequence) mine.taken.delete(sequence);
   if ("region" in told) {
     mine.region = told.region;
