@@ -156,22 +156,22 @@ def test_two_tabs_have_a_face_each(server):
 def test_a_ninth_tab_waits_for_one_to_close(server):
     """And is told; a closed tab makes room."""
     _, address = server
-    with contextlib.ExitStack() as open_tabs:
-        first = [open_tabs.enter_context(tab(address)) for _ in range(8)]
-        for connection in first:
-            connection.send(picture(1, 0.0, WALL))
-            heard(connection)
+    with contextlib.ExitStack() as tabs:
+        first = [until(lambda: accepted(tabs, address), 30) for _ in range(8)]
         with tab(address) as ninth:
             assert closed(ninth) == (1013, "8 tabs are open already")
         first[0].close()
+        assert until(lambda: accepted(tabs, address), 30)
 
-        def room() -> bool:
-            with tab(address) as again, contextlib.suppress(ConnectionClosed):
-                again.send(picture(1, 0.0, WALL))
-                return heard(again)["sequence"] == 1
-            return False
 
-        assert until(room, 20)
+def accepted(tabs, address):
+    """A connection that stays open with `tabs`, or None where there was no room."""
+    connection = tabs.enter_context(tab(address))
+    with contextlib.suppress(ConnectionClosed):
+        connection.send(picture(1, 0.0, WALL))
+        if heard(connection)["sequence"] == 1:
+            return connection
+    return None
 
 
 def test_a_broken_connection_frees_its_tab(server):

@@ -114,6 +114,7 @@ class Door:
         except (WebSocketDisconnect, asyncio.TimeoutError):
             pass
         except RefusedError as error:
+            self.tabs.discard(tab)  # now: who is refused may not answer the closing for long
             with contextlib.suppress(Exception):  # who is refused may be gone already
                 await connection.close(REFUSED, str(error)[:100])
         finally:
