@@ -103,10 +103,10 @@ def parser() -> argparse.ArgumentParser:
     add("--check", nargs="+", metavar="FILE", help="load and check files (or folders of them) without running them")
     add("--plugin", action="append", default=[], metavar="PATH", help="a .py file or folder whose registrations count")
     add("--video", metavar="FILE", nargs="+", action="extend", help="use these videos, or folders of them, as the data")
-    add("--overlay", action="store_true", help="with --video: write the videos with region, wave and rate drawn in")
+    add("--overlay", action="store_true", help="with --video: write it with region and rate drawn in")
     add("--signal", metavar="FILE", nargs="+", action="extend", help="the rate in these files of contact PPG or ECG")
     add("--fs", type=float, metavar="HZ", help="SIGNAL.FS: samples per second of tables without times")
-    add("--channel", metavar="NAME", help="SIGNAL.CHANNEL: which column or lead; without it the clearest")
+    add("--channel", metavar="NAME", help="SIGNAL.CHANNEL: column or lead; else the clearest")
     add(
         "--live", metavar="WHERE", nargs="?", const="page", help="the pulse as it comes: a local page, cam:0, file:CLIP"
     )
