@@ -31,6 +31,7 @@ EXAMPLES = """examples:
   python main.py --video me.mp4                                the pulse in your own video, or in many: *.mp4 a/ b/
   python main.py --video me.mp4 --method net.onnx              by a network (or --method Physnet --weights FILE.pth)
   python main.py --signal ppg.csv --fs 100                     the same in files of contact PPG or ECG (.csv .hea .edf)
+  python main.py --live                                        a page for your camera; cam:0 for one without a browser
   python main.py --config_file X.yaml --doctor                 what is wrong with the recordings it reads?
   python main.py --list                                        names of data sets, methods and metrics
   python main.py --check configs/infer_configs/*.yaml          are these files right? Nothing is run
@@ -53,6 +54,8 @@ def main(arguments: list[str] | None = None) -> int:
             return show_names()
         if asked.check:
             return check_files(asked.check, [*overrides(asked), *asked.override])
+        if asked.live:
+            return live(asked.live)
         return replay(asked) if asked.replay else run(asked)
     except KeyboardInterrupt:
         print(
@@ -70,6 +73,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         asked.check = _without_settings(asked.check, asked.override)
     if (asked.method or asked.weights) and not asked.video:
         parser().error("arguments --method and --weights: they measure the videos that --video names")
+    if asked.live is not None and (asked.override or asked.config_file or asked.video or asked.signal):
+        parser().error("argument --live: takes no settings, configuration or files beside it")
     for option in ("video", "signal"):
         if names := getattr(asked, option):
             setattr(asked, option, kept := _without_settings(names, asked.override))
@@ -109,6 +114,9 @@ def parser() -> argparse.ArgumentParser:
     add("--signal", metavar="FILE", nargs="+", action="extend", help="the rate in these files of contact PPG or ECG")
     add("--fs", type=float, metavar="HZ", help="SIGNAL.FS: samples per second of tables without times")
     add("--channel", metavar="NAME", help="SIGNAL.CHANNEL: which column; without: the clearest")
+    add(
+        "--live", metavar="WHERE", nargs="?", const="page", help="the pulse as it comes: a local page, cam:0, file:CLIP"
+    )
     add("--synthesize", action="store_true", help="fill empty DATA_PATHs with a synthetic miniature in the real layout")
     add("--doctor", action="store_true", help="examine the recordings instead of running: a table and an HTML page")
     add("--preprocess", action="store_true", help="DO_PREPROCESS=True: read again what changed, is damaged or failed")
@@ -148,6 +156,13 @@ def overrides(asked: argparse.Namespace) -> list[str]:
     for key, value in everywhere.items():
         named |= {f"{section}.DATA.{key}": value for section in settings.SECTIONS}
     return [f"{key}={value}" for key, value in named.items() if value is not None]
+
+
+def live(place: str) -> int:
+    """Measure as it comes, on a page or in the terminal."""
+    from unsupervised_methods.live.run import run as run_live
+
+    return run_live(place)
 
 
 def run(asked: argparse.Namespace) -> int:

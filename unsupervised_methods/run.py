@@ -62,7 +62,7 @@ def run(config: Any, network: Network | None = None) -> Path:
     )
     if network is not None and labelled:
         print("The labels of these recordings are not looked at: mode only_test compares a network with labels.")
-        samples, labelled = [replace(sample, label=None, reference=None) for sample in samples], False
+        samples, labelled = [replace(one, label=None, reference=None, sources={}) for one in samples], False
     if labelled:
         samples = long_enough(samples, prepared, settings.exact)
     if labelled or not samples:

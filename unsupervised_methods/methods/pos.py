@@ -20,19 +20,24 @@ def pos(rgb: np.ndarray, fs: float, band: tuple[float, float] | None = None) -> 
     With `band` (Hz) neither of the two; a window then holds 0.96 periods of its slowest wave, which so passes whole.
     Raises ValueError for less than one window (1.6 s, without a band or from 0.6 Hz on) plus a frame.
     """
-    window = 1.6 if band is None else max(1.6, 0.96 / band[0])
-    rgb = checked(rgb, fs, "POS", shortest=max(math.ceil(window * fs) + 1, 10))
+    rgb = checked(rgb, fs, "POS", shortest=max(overlap(fs, band) + 1, 10))
     if band is None:
         return bandpass(detrend(overlap_add(rgb, fs)), fs, (0.75, 3.0), order=1)
-    return overlap_add(np.vstack([rgb, rgb[-1:]]), fs, window)[:-1]  # the frame more gives the last sample its value
+    more = np.vstack([rgb, rgb[-1:]])  # the frame more gives the last sample its value
+    return overlap_add(more, fs, overlap(fs, band))[:-1]
 
 
-def overlap_add(rgb: np.ndarray, fs: float, window: float = 1.6) -> np.ndarray:
-    """The unfiltered POS pulse (T,): every window of `window` seconds projected, centred and added in place.
+def overlap(fs: float, band: tuple[float, float] | None = None) -> int:
+    """Frames of a window, and so the number of windows that are added up over a frame."""
+    return math.ceil((1.6 if band is None else max(1.6, 0.96 / band[0])) * fs)
+
+
+def overlap_add(rgb: np.ndarray, fs: float, size: int = 0) -> np.ndarray:
+    """The unfiltered POS pulse (T,): every window of `size` frames (0: of 1.6 s) projected, centred, added in place.
 
     A window ends before the frame it belongs to, as in rPPG-Toolbox, so the last sample gets nothing.
     """
-    size = math.ceil(window * fs)
+    size = size or overlap(fs)
     clips = sliding_window_view(rgb, size, axis=0)[:-1]  # (N, 3, size)
     r, g, b = np.moveaxis(relative(clips, 2, "POS"), 1, 0)
     x, y = g - b, g + b - 2 * r
