@@ -198,11 +198,11 @@ def test_latex_by_an_independent_parser(tmp_path):
 
 
 def test_the_best_is_bold_and_published_lines_never_are(tmp_path):
-    """In each column of the runs; published numbers stand behind a rule of their own."""
+    """In each column of the runs, all that are printed alike; published numbers stand behind a rule of their own."""
     text = latex_of(tmp_path)
     own, published = text.split("Published, by their own protocols")
     assert (
-        own.count("\\mathbf") == 4 and "\\mathbf" not in published and "Physnet, intra PURE (rhythmformer)" in published
+        own.count("\\mathbf") == 5 and "\\mathbf" not in published and "Physnet, intra PURE (rhythmformer)" in published
     )
     assert own.rstrip().endswith("\\textit{") and "$2.10$ & $2.60$ & -- & $0.99$" in published
 

@@ -17,12 +17,13 @@ LOWER = ("MAE", "RMSE", "MAPE")
 SHOWN = 0.001  # smaller p are told as below it
 
 
-def best(one: Comparison, name: str) -> str:
-    """The run with the best value of a metric; "" where none has one."""
+def best(one: Comparison, name: str) -> list[str]:
+    """The runs with the best value of a metric, as it is printed; none where there is one run only."""
     known = {label: scores[name].value for label, scores in one.scores.items() if math.isfinite(scores[name].value)}
     if len(known) < 2:
-        return ""
-    return (min if name in LOWER else max)(known, key=known.__getitem__)
+        return []
+    top = (min if name in LOWER else max)(known.values())
+    return [label for label, value in known.items() if f"{value:.2f}" == f"{top:.2f}"]
 
 
 def text(one: Comparison) -> str:
@@ -62,7 +63,7 @@ def markdown(one: Comparison) -> list[str]:
     heads = ["run", *[_head(name) for name in METRICS], "bias", "limits", "n", "people", "excluded", "failed"]
     lines = []
     for run in one.runs:
-        cells = [_cell(one.scores[run.label][name], best(one, name) == run.label) for name in METRICS]
+        cells = [_cell(one.scores[run.label][name], run.label in best(one, name)) for name in METRICS]
         own = one.agreement[run.label]
         lines.append([
             run.label, *cells, _number(own.bias), f"{_number(own.low)} to {_number(own.high)}", str(len(one.windows)),
@@ -82,9 +83,10 @@ def ranking_words(found: Ranking, blocks: str) -> str:
     """Friedman and Nemenyi in two sentences."""
     ranks = ", ".join(f"{name} {rank:.2f}" for name, rank in found.ranks.items())
     alike = "; ".join(" = ".join(group) for group in found.alike) or "none"
+    p = _p(found.p) if found.p < SHOWN else f"= {_p(found.p)}"
     return (
         f"Mean ranks over {found.blocks} {blocks} (1 is best): {ranks}. Friedman: chi-squared = {found.statistic:.2f}, "
-        f"p = {_p(found.p).replace('< ', 'below ')}; ranks nearer than {found.critical:.2f} do not differ at 5 % "
+        f"p {p}; ranks nearer than {found.critical:.2f} do not differ at 5 % "
         f"(Nemenyi): {alike}."
     )
 
@@ -156,7 +158,7 @@ def latex(found: Sequence[Comparison], lines: Sequence[Published] = ()) -> str:
     for one in found:
         rows += [r"\midrule", rf"\multicolumn{{7}}{{l}}{{\textit{{{escaped_latex(one.name)}}}}} \\"]
         for run in one.runs:
-            cells = [_latex_cell(one.scores[run.label][name], best(one, name) == run.label) for name in names]
+            cells = [_latex_cell(one.scores[run.label][name], run.label in best(one, name)) for name in names]
             rows.append(_latex_row([escaped_latex(run.label), *cells, str(len(one.windows)), str(len(one.people))]))
     if lines:
         rows += [r"\midrule", r"\multicolumn{7}{l}{\textit{Published, by their own protocols}} \\"]
