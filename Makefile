@@ -8,7 +8,7 @@ RUN := $(VENV)/bin/python
 LOCK = $(wildcard constraints/py$(shell $(or $(wildcard $(RUN)),$(PYTHON)) -c "import sys; print('%d.%d' % sys.version_info[:2])").txt)
 INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slow lint coverage benchmark smoke smoke-lowest test-versions relock interpreters clean
+.PHONY: demo test test-slow lint coverage benchmark docs smoke smoke-lowest test-versions relock interpreters clean
 
 demo: $(VENV)/installed
 	$(RUN) -m tools.demo
@@ -29,6 +29,13 @@ coverage: $(VENV)/installed-dev
 
 benchmark: $(VENV)/installed-dev
 	$(RUN) -m tools.benchmark.all
+
+# The documentation site, in build/site/: opens from the folder, asks for nothing from elsewhere.
+docs: $(VENV)/installed
+	$(INSTALL) "mkdocs-material>=9.5,<10"
+	$(RUN) -m tools.docs.build build
+	$(RUN) -m mkdocs build --strict --quiet -f build/mkdocs.yml
+	@echo "Open build/site/index.html"
 
 # Does it run at all with this Python? A throw-away environment without torch: make smoke PYTHON=python3.13
 smoke:
