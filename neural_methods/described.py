@@ -15,7 +15,7 @@ from neural_methods.checkpoint import read_sidecar
 from neural_methods.needs import VIDEO
 from neural_methods.trainer.base import Trainer
 from registry import METHODS
-from unsupervised_methods.expects import Expects
+from unsupervised_methods.expects import USUAL_BOX, Expects
 
 BASE = ROOT / "configs" / "base"
 CLIPS = {"MTTSCAN": "tscan"}  # methods whose published clips are another method's, by the files of configs/base/clips
@@ -72,7 +72,7 @@ def _of_sidecar(sidecar: dict[str, Any]) -> list[Override]:
     said = {f"{process}.RESIZE": {"H": height, "W": width}, f"{process}.DATA_TYPE": sidecar["data_types"]}
     said |= {f"{process}.LABEL_TYPE": sidecar["label_type"]}
     said |= {f"{process}.CHUNK_LENGTH": sidecar["frames"]} if sidecar.get("frames") else {}
-    if box := sidecar.get("box", 1.5):
+    if box := sidecar.get("box", USUAL_BOX):
         said |= {f"{process}.CROP_FACE.USE_LARGE_FACE_BOX": box != 1, f"{process}.CROP_FACE.LARGE_BOX_COEF": box}
     said |= {f"{process}.CROP_FACE.DO_CROP_FACE": box > 0}
     said |= {f"MODEL.{name}": options for name, options in sidecar.get("options", {}).items()}

@@ -89,7 +89,7 @@ def config(folder, **changes):
     window = node(USE_SMALLER_WINDOW=given["USE_SMALLER_WINDOW"], WINDOW_SIZE=given["WINDOW_SIZE"])
     return node(
         UNSUPERVISED=node(
-            METHOD=given["METHOD"], METRICS=given["METRICS"], DATA=data, OVERLAY=False, ROI="box",
+            METHOD=given["METHOD"], METRICS=given["METRICS"], DATA=data, OVERLAY=False, ROI="box", NETWORK="",
             OUTPUT_SAVE_DIR=str(given.get("OUTPUT_SAVE_DIR", folder / "Made_exp" / "saved_outputs")),
         ),
         INFERENCE=node(EVALUATION_METHOD=given["EVALUATION_METHOD"], PRESET=given["PRESET"], HR_BAND=given["HR_BAND"],

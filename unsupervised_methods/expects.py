@@ -12,6 +12,7 @@ LABEL_TYPES = ("Raw", "DiffNormalized", "Standardized")
 FORMAT = 1  # of the description; another number is another toolbox's
 MOST_FRAMES, LONGEST_SIDE, HIGHEST_RATE, LARGEST_BOX = 4096, 512, 1000.0, 10.0
 MOST_VALUES = 1 << 27  # in a clip of float32: half a gigabyte
+USUAL_BOX = 1.5  # what rPPG-Toolbox's networks were trained on
 NEAR = 0.25  # a recording whose rate differs by no more is read as it is; networks learn from 25 to 35 per second
 
 
@@ -37,7 +38,7 @@ class Expects:
     channels: int
     label_type: str
     fs: float = 0.0
-    box: float = 1.5
+    box: float = USUAL_BOX
 
     def __post_init__(self) -> None:
         """ExpectsError for values that no network of ours has."""
@@ -104,7 +105,7 @@ class Expects:
 
 
 def box_of(crop: Mapping[str, Any]) -> float:
-    """The factor of the face box that a CROP_FACE node asks for; 0: the whole picture."""
-    if not crop["DO_CROP_FACE"]:
+    """The factor of the face box that a CROP_FACE node asks for, by default the usual one; 0: the whole picture."""
+    if not crop.get("DO_CROP_FACE", True):
         return 0.0
-    return float(crop["LARGE_BOX_COEF"]) if crop["USE_LARGE_FACE_BOX"] else 1.0
+    return float(crop.get("LARGE_BOX_COEF", USUAL_BOX)) if crop.get("USE_LARGE_FACE_BOX", True) else 1.0

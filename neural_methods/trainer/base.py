@@ -220,7 +220,7 @@ class Trainer(Passes):
         self.data_types = list(preprocess.DATA_TYPE)
         self.label_type = label_type_of(preprocess)
         self.fs = float(data.FS)
-        self.box = box_of(preprocess.CROP_FACE)
+        self.box = box_of(preprocess.get("CROP_FACE", {}))
 
     def one_cycle(self, optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> torch.optim.lr_scheduler.OneCycleLR:
         """The one-cycle schedule of the published recipes, its constants written out."""
