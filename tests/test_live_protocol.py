@@ -1,5 +1,6 @@
 """The live page's messages and who may send them: each is the claim of a stranger."""
 
+import itertools
 import math
 import struct
 from types import SimpleNamespace
@@ -95,7 +96,7 @@ class Talk:
     def __init__(self, film):
         """Nothing is said yet."""
         self.frames, self.times = film
-        self.tab, self.sequence, self.told = Tab(now=iter(np.arange(0, 1e6)).__next__), 0, {}
+        self.tab, self.sequence, self.told = Tab(now=itertools.count().__next__), 0, {}
 
     def picture(self, at: int, time: float | None = None) -> dict:
         """Frame `at`, to have the face found."""
