@@ -65,4 +65,4 @@ CHECKS: dict[str, Check] = {
     "INFERENCE.EVALUATION_WINDOW.WINDOW_SIZE": above(0),
 }
 
-INFERENCE = Owner(declare_inference, lambda: CHECKS)
+INFERENCE = Owner(declare_inference, lambda: CHECKS, later=("INFERENCE.REFERENCE",))

@@ -196,10 +196,12 @@ def _unused_range(config: CfgNode) -> Iterator[str]:
 
 
 def _derivative_as_wave(config: CfgNode) -> Iterator[str]:
+    differential = Path(config.INFERENCE.MODEL_PATH).stem.endswith("_DiffNormalized")
+    if not only_tests(config) or not differential:
+        return
     section = used_sections(config)[-1]
     prepared = config[section].DATA.PREPROCESS
-    differential = Path(config.INFERENCE.MODEL_PATH).stem.endswith("_DiffNormalized")
-    if only_tests(config) and differential and prepared.LABEL_TYPE != "DiffNormalized":
+    if prepared.LABEL_TYPE != "DiffNormalized":
         crop = "" if prepared.CROP_FACE.DO_CROP_FACE else " The face is not cropped, either."
         yield (
             f"{section}.DATA.PREPROCESS.LABEL_TYPE is {prepared.LABEL_TYPE!r}, but these weights predict differences: "

@@ -9,9 +9,10 @@ import pytest
 import config
 from config import load_config, read
 from neural_methods.options import PUBLISHED
-from registry import METHODS
+from registry import DATASETS, METHODS
 from settings import layers
 from settings.loaded import value_of
+from settings.merging import declare
 from tests.config_tools import CLASSICAL, TESTING, TRAINING, add_entries, changed, refusal, write_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,6 +65,8 @@ def test_the_options_of_a_data_set_are_checked_where_it_is_used(entries, write):
 def test_every_check_belongs_to_a_key():
     """A mistyped path would check nothing."""
     tree = config.schema()
+    for name in DATASETS:
+        declare(tree.TRAIN.DATA, DATASETS[name].OPTIONS)
     for key in (key for owner in config.OWNERS for key in owner.checks()):
         value_of(tree, key.replace("D.", "TRAIN.DATA.", 1) if key.startswith("D.") else key)
 
@@ -173,7 +176,7 @@ def test_a_data_set_that_makes_its_own_files_may_name_a_new_folder(entries, writ
 @pytest.mark.parametrize(
     ("key", "value", "wanted"),
     [
-        ("TOOLBOX_MODE", "only_train", "Did you mean 'train'? Known: only_test, preprocess, signal, train"),
+        ("TOOLBOX_MODE", "only_train", "Did you mean 'train'? Known: measure, only_test, preprocess, signal"),
         ("SEED", -1, "must be at least 0"),
         ("PREPROCESS_WORKERS", 0, "must be 1 or more, or -1"),
         ("PREPROCESS_WORKERS", -2, "must be 1 or more, or -1"),
