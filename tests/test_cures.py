@@ -456,6 +456,7 @@ def test_the_remedy_cures(kind, place, capsys):
 
 
 NOT_RUN = {  # settings that a sentence advises, and no case above takes
+    "DO_CHUNK=True": "of a file for tools.export that reads whole recordings",
     "DO_PREPROCESS=False": "which is the default",
     "DO_PREPROCESS=True": "of an entry that vanishes during a run",
     "SYNTHETIC.CODEC=ffv1": "of rendered videos of 4 GB",

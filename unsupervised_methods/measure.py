@@ -15,7 +15,6 @@ from evaluation.settings import Settings
 from evaluation.summary import Table, table
 from evaluation.truth import sources_of
 from unsupervised_methods.checks import is_grey
-from unsupervised_methods.regions import BOX, Region
 
 GREY = "grey_or_infrared"  # flag of a picture whose three channels are one
 FLAG_WORDS = {
@@ -46,13 +45,13 @@ class Sample:
     sources: Mapping[str, Any] = field(default_factory=dict)  # signals that tell a true rate by themselves
 
 
-def resampled_trace(
-    entry: Any, resample_fs: float, region: Region | None = None
-) -> tuple[np.ndarray, float, np.ndarray | None]:
-    """Mean colours (T, 3) of an entry, their rate (Hz) and times (s): as stored, or at `resample_fs` if that is set."""
+def resampled_trace(entry: Any, resample_fs: float, region: Any = None) -> tuple[np.ndarray, float, np.ndarray | None]:
+    """Mean colours (T, 3) of an entry, their rate (Hz) and times (s): as stored, or at `resample_fs` if that is set.
+
+    `region`: a `regions.Region` of the stored faces; all of them by default.
+    """
     fs, times = float(entry.fs), entry.times
-    part = region is not None and region.name != BOX
-    trace = region.trace(entry.faces, fs) if part else np.asarray(entry.trace, dtype=float)
+    trace = np.asarray(entry.trace if region is None else region.colours(entry), dtype=float)
     if resample_fs <= 0:
         return trace, fs, times
     own = np.arange(len(trace)) / fs if times is None else np.asarray(times, dtype=float)
@@ -69,7 +68,7 @@ def _at_rate(trace: np.ndarray, times: np.ndarray, fs: float) -> tuple[np.ndarra
 def read_sample(entry: Any, label_type: str, align: str, resample_fs: float, region: Region | None = None) -> Sample:
     """One recording's sample; its reference is `ppg`, or the beats of `ecg`. `resample_fs` > 0: read at that rate.
 
-    `region`: of the stored faces, all of them by default.
+    `region`: as for `resampled_trace`.
     """
     trace, fs, times = resampled_trace(entry, resample_fs, region)
     signal = pulse_reference(entry.signals)

@@ -47,6 +47,10 @@ class Region:
             return f"skin in the {box}"
         return "inner face" if self.name == INNER else "cheeks and forehead"
 
+    def colours(self, entry: Any) -> np.ndarray:
+        """Mean colours (T, 3) of the region in an entry of the cache; ValueError where no skin is found."""
+        return entry.trace if self.name == BOX else self.trace(entry.faces, float(entry.fs))
+
     def trace(self, faces: np.ndarray, fs: float) -> np.ndarray:
         """Mean colours (T, 3) of the region in `faces` (T, H, W, 3) uint8 at `fs` (Hz).
 
