@@ -132,6 +132,7 @@ def test_pickles_are_never_opened(folder):
         ("subject,sbp\n" + "a,1,2\n" * 6, "more or fewer cells"),
         ("sbp,subject\n" + "1\n" * 6, "more or fewer cells"),
         ("recording,subject\n" + "r,a\n" * 5 + "r,b\n", "several subjects"),
+        ("subject,sbp\n" + "1," * 600_000 + "\n", "a line has more than"),
     ],
 )
 def test_tables_that_do_not_fit_are_named(folder, table, said):

@@ -13,11 +13,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from dataset.files.reading import AGAIN, LARGEST_TABLE, is_there, open_array, require_file, told
+from dataset.files.reading import AGAIN, LARGEST_TABLE, LONGEST_LINE, is_there, open_array, require_file, told
 
 LARGEST_WINDOW = 1 << 26  # bytes of one .npz window; ten minutes of twelve channels at 1000 Hz have less than half
 LARGEST_ARRAYS = 1 << 30  # bytes of a table in a .npz file
@@ -91,10 +91,11 @@ def arrange(
     if (owner[of] != whose).any():
         name = recordings[of[np.flatnonzero(owner[of] != whose)[0]]]
         raise ValueError(f"'{table}': recording {name!r} has several subjects. A recording belongs to one.")
+    with np.errstate(over="ignore"):  # what is too large for a number is none: infinite
+        targets = {name: values.astype(np.float32) for name, values in columns.items() if name not in NAMES}
     return Windows(
         tuple(channels), float(fs), store.length, store, of, _places(of, columns.get("start")),
-        tuple(recordings), tuple(subjects[number] for number in owner),
-        {name: values.astype(np.float32) for name, values in columns.items() if name not in NAMES},
+        tuple(recordings), tuple(subjects[number] for number in owner), targets,
     )  # fmt: skip
 
 
@@ -298,12 +299,24 @@ def _npz_columns(path: Path) -> dict[str, Any]:
     return columns
 
 
+def _require_lines(file: BinaryIO) -> None:
+    """ValueError for a line longer than any of a table: parsing it as columns would take hours and gigabytes."""
+    length = 0
+    for block in iter(lambda: file.read(1 << 20), b""):
+        first, *others = block.split(b"\n")
+        if max(length + len(first), *map(len, others), 0) > LONGEST_LINE:
+            raise ValueError(f"a line has more than {LONGEST_LINE} letters")
+        length = len(others[-1]) if others else length + len(first)
+    file.seek(0)
+
+
 def _csv_columns(path: Path, called: Mapping[str, str]) -> dict[str, Any]:
     import pandas  # here: nothing else of reading needs it
 
     require_file(path, LARGEST_TABLE)
     try:
         with path.open("rb") as file:
+            _require_lines(file)
             names = list(pandas.read_csv(file, nrows=0))
             file.seek(0)
             own = {name for name in names if called.get(name, name) in NAMES}
