@@ -12,7 +12,11 @@ from config import load_config, run_folder
 from dataset.synthetic.layouts import write_layout
 from evaluation import replay
 from evaluation.provenance import read
+from settings.modes import trains, used_sections
+from tests.conftest import ROOT
 
+DEMOS = {file.stem: load_config(file) for file in sorted((ROOT / "configs" / "demo").glob("*.yaml"))}
+DEMOS = {name: one for name, one in DEMOS.items() if name not in ("own_videos", "own_signals")}  # these have no data
 SMALL = {"PRESET": "easy", "SUBJECTS": 2, "SECONDS": 6.0, "WIDTH": 160, "HEIGHT": 120, "CODEC": "mjpg"}
 
 
@@ -143,3 +147,24 @@ def test_numbers_are_compared_to_the_last_digit_and_clocks_are_not(tmp_path):
         ("history.csv", "line 2, loss"),
     ]
     assert "none now" in str(found[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(DEMOS))
+def test_each_demo_is_the_same_again_to_the_bit(name, tmp_path, capsys):
+    """Trained or classical, also in folds: same threads, same numbers, same weights."""
+    changes = [f"LOG.PATH={tmp_path / 'runs'}", "DEVICE=cpu", "PREPROCESS_WORKERS=1"]
+    for section in used_sections(DEMOS[name]):
+        faces = {"SUBJECTS": 3, "SECONDS": 6.0}
+        changes += [f"{section}.DATA.SYNTHETIC.{key}={value}" for key, value in faces.items()]
+        changes += [f"{section}.DATA.DATA_PATH={tmp_path / 'raw'}", f"{section}.DATA.CACHED_PATH={tmp_path / 'cache'}"]
+        changes += [f"{section}.DATA.PREPROCESS.CHUNK_LENGTH=80"]
+        if section != "UNSUPERVISED" and DEMOS[name].SPLIT.KIND == "":
+            begin = {"TRAIN": 0.0, "VALID": 0.34, "TEST": 0.67}[section]
+            changes += [f"{section}.DATA.BEGIN={begin}", f"{section}.DATA.END={begin + 0.33}"]
+    if trains(DEMOS[name]):
+        changes += ["TRAIN.EPOCHS=1", "TRAIN.BATCH_SIZE=2"]
+    file = ROOT / "configs" / "demo" / f"{name}.yaml"
+    assert main.main(["--config_file", str(file), *changes]) == 0
+    assert main.main(["--replay", str(run_folder(load_config(file, changes)))]) == 0
+    assert "are the same again, to the last digit" in capsys.readouterr().out

@@ -151,12 +151,19 @@ def _windows(path: Path, prefix: str, known: Sequence[Mapping[str, Any]], column
                 groups[line["method"], line["preset"]].append(line)
     except (OSError, KeyError, csv.Error):
         return []
-    units = {(one["method"], one["preset"]): _unit(one) for one in known if not one["baseline"]}
+    tables = {(one["method"], one["preset"]): one for one in known if not one["baseline"]}
     return [
-        {"name": f"{prefix}{key[0]}, {key[1]}", "unit": units[key], "column": column, "rows": found}
+        {"name": f"{prefix}{key[0]}, {key[1]}", "unit": _unit(tables[key]), "column": column, "rows": found}
+        | {"agreement": _limits(tables[key])}
         for key, found in groups.items()
-        if key in units
+        if key in tables
     ]
+
+
+def _limits(table: Mapping[str, Any]) -> list[float | None]:
+    """Bias and limits of agreement, as metrics.json has them; [] where it has none."""
+    known = table.get("agreement") or {}
+    return [known.get(name) for name in scores.AGREEMENT] if known.get("bias") is not None else []
 
 
 def _unit(table: Mapping[str, Any]) -> str:
@@ -175,8 +182,8 @@ def _plots(rows: Mapping[str, Any]) -> str:
         "</noscript><div class='pair tall'><div class='chart'><h3>Predicted over true rate</h3><div id='scatter'></div>"
         "</div><div class='chart'><h3>Agreement (Bland-Altman)</h3><div id='difference'></div></div></div>"
         "<div class='chart tall'><h3>Error by recording</h3><div id='recordings'></div></div>"
-        "<p class='about'>A point is a window; near the pointer it says whose. Agreement: bias and bias ± 1.96 "
-        "standard deviations of the differences, windows counted alike. The scale of errors is linear up to 5.</p>"
+        "<p class='about'>A point is a window; near the pointer it says whose. Agreement: bias and the limits that "
+        "hold 95 % of the differences, as in the table above. The scale of errors is linear up to 5.</p>"
         "<details><summary>Every recording</summary><div class='scroll'><table class='sort' id='every'><thead><tr>"
         f"{heads}</tr></thead><tbody></tbody></table></div></details>"
     )

@@ -17,6 +17,7 @@ OWN = (  # heading, place in a table, how it is written, what it is
     ("doubled", "doubled", "{:.0%}", "share of windows whose rate is within 5 % of twice the true one"),
     ("halved", "halved", "{:.0%}", "share of windows whose rate is within 5 % of half the true one"),
 )
+AGREEMENT = ("bias", "low", "high")
 MOST = 300  # numbers of an output that is no rate
 
 
@@ -27,8 +28,8 @@ def words(text: object) -> str:
 
 def specification(table: Mapping[str, Any]) -> str:
     """One line: how the numbers of a table came about."""
-    if isinstance(table.get("specification"), str):
-        return table["specification"]
+    if known := table.get("specification"):
+        return known["line"]
     low, high = table["band_hz"]
     window = f"{table['window_s']:g} s windows" if table["window_s"] else "whole recordings"
     return (
@@ -45,7 +46,10 @@ def by_preset(tables: Tables, place: str) -> Iterator[tuple[str, str]]:
         if not any(one["n"] for _, one in found):
             yield specification(found[0][1]), "<p>No window has both a predicted and a true rate: no errors.</p>"
             continue
-        yield specification(found[0][1]), _windows(found) + _people(found)
+        few = any(one.get("few_people") for _, one in found if one["n"])
+        warned = "<p class='lost'>Fewer than 10 people: intervals over so few say little.</p>" if few else ""
+        parts = (_windows(found), _people(found), _agreement(found), _groups(found))
+        yield specification(found[0][1]), warned + "".join(parts)
 
 
 def _windows(found: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
@@ -76,6 +80,61 @@ def _people(found: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
             cells.append(_with_error(f"{key}.value", each.get("value"), each.get("standard_error"), ""))
         lines.append((one, cells))
     return table(heads, lines) if names else ""
+
+
+def _agreement(found: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+    """Bias, limits of agreement and coverage of each method that looked at the recordings."""
+    heads = [("agreement, predicted - true", ""), ("bias", "mean over people of each one's mean difference"),
+             ("lower limit", "95 % of the differences lie above or below"), ("upper limit", ""),
+             ("coverage", "share of the windows with a true rate that also have a predicted one")]  # fmt: skip
+    lines = []
+    for place, one in found:
+        known = one.get("agreement")
+        if not known or one["baseline"]:
+            continue
+        cells = [_with_span(f"{place}.agreement.{key}", known[key], known[f"{key}_ci95"]) for key in AGREEMENT]
+        lines.append((one, [*cells, cell(f"{place}.coverage", one.get("coverage"), "{:.0%}")]))
+    return table(heads, lines) if lines else ""
+
+
+def _groups(found: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+    """Errors by attribute of the recordings, a closed part per method."""
+    return "".join(
+        f"<details><summary>{words(one['method'])} by attribute of the recordings</summary>{_groups_of(place, one)}"
+        "</details>"
+        for place, one in found
+        if one.get("subgroups")
+    )
+
+
+def _groups_of(place: str, one: Mapping[str, Any]) -> str:
+    groups = one["subgroups"]
+    names = list(dict.fromkeys(name for group in groups for name in group["metrics"]))
+    heads = [("attribute", ""), ("n", "windows"), ("people", "* fewer than 10"), *[(name, "") for name in names]]
+    lines = []
+    for number, group in enumerate(groups):
+        at = f"{place}.subgroups.{number}"
+        cells = [cell(f"{at}.n", group["n"], "{:d}"), cell(f"{at}.people", group["people"], "{:d}", _few(group))]
+        for name in names:
+            score = group["metrics"].get(name) or {"value": None, "ci95": (None, None)}
+            cells.append(_with_span(f"{at}.metrics.{name}.value", score["value"], score["ci95"]))
+        lines.append(
+            (
+                {"method": f"{group['attribute']}: {group['value']}"},
+                [*cells, cell(f"{at}.bias", group["bias"], "{:+.2f}")],
+            )
+        )
+    return table([*heads, ("bias", "mean of predicted - true")], lines)
+
+
+def _few(group: Mapping[str, Any]) -> str:
+    return "*" if group["few_people"] else ""
+
+
+def _with_span(key: str, value: float | None, span: Sequence[float | None]) -> str:
+    low, high = span
+    small = "" if low is None or high is None else f"<small>{low:.2f} to {high:.2f}</small>"
+    return cell(key, value, "{:.2f}", small)
 
 
 def _head(found: Sequence[tuple[str, Mapping[str, Any]]], name: str) -> str:

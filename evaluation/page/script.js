@@ -168,14 +168,13 @@ function agreement(table) {
     x: { span: all, ticks: plain(...all, 8), words: `true rate [${table.unit}]` },
     y: { span: all, ticks: plain(...all, 6), words: `predicted rate [${table.unit}]` },
   });
-  const off = both.map((one) => one.rate - one.truth), bias = mean(off);
-  const spread = Math.sqrt(off.reduce((sum, one) => sum + (one - bias) ** 2, 0) / Math.max(off.length - 1, 1));
-  const limits = off.length > 1 ? [bias - 1.96 * spread, bias + 1.96 * spread] : [];
-  const middle = both.map((one) => (one.rate + one.truth) / 2), x = span(middle), y = span([...off, ...limits, 0]);
+  const off = both.map((one) => one.rate - one.truth);
+  const [bias, ...limits] = table.agreement.filter((one) => one !== null);
+  const middle = both.map((one) => (one.rate + one.truth) / 2), x = span(middle), y = span([...off, ...limits, 0]), drawn = bias === undefined ? [] : [bias];
   draw(document.getElementById("difference"), both.map((one, k) => ({ ...one, x: middle[k], y: off[k] })), {
     words: "difference over mean of both rates",
-    lines: [["zero", x[0], bias, x[1], bias], ...limits.map((one) => ["limit", x[0], one, x[1], one])],
-    named: [[bias, `bias ${signed(bias)}`], ...limits.map((one) => [one, signed(one)])],
+    lines: [...drawn.map((one) => ["zero", x[0], one, x[1], one]), ...limits.map((one) => ["limit", x[0], one, x[1], one])],
+    named: [...drawn.map((one) => [one, `bias ${signed(one)}`]), ...limits.map((one) => [one, signed(one)])],
     x: { span: x, ticks: plain(...x, 8), words: `mean of both rates [${table.unit}]` },
     y: { span: y, ticks: plain(...y, 6), words: `predicted - true [${table.unit}]` },
   });

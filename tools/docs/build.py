@@ -61,6 +61,19 @@ def build(target: Path) -> Path:
     return config
 
 
+def others() -> dict[str, str]:
+    """File -> title of the pages in docs/ that no list above names: a new page is in the menu by being there."""
+    files = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
+    known = {"index.md", *TASKS, *FACTS}
+    return {file: title_of(DOCS / file) for file in files if file not in known}
+
+
+def title_of(path: Path) -> str:
+    """The first heading of a page."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return next((line.lstrip("# ") for line in lines if line.startswith("#")), path.stem)
+
+
 def file_name(name: str) -> str:
     """The name of the page of an entry."""
     return re.sub(r"[^\w-]+", "_", name)
@@ -89,7 +102,7 @@ def site(made: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
     nav = [
         {"Start": "index.md"},
         {"Tasks": [{title: file} for file, title in TASKS.items()]},
-        {"Facts": [{title: file} for file, title in FACTS.items()]},
+        {"Facts": [{title: file} for file, title in {**FACTS, **others()}.items()]},
         *[{pages.TITLES[folder]: [{name: file} for name, file in found.items()]} for folder, found in made.items()],
     ]
     dark, light = "(prefers-color-scheme: dark)", "(prefers-color-scheme: light)"
