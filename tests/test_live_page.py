@@ -175,7 +175,7 @@ def test_a_camera_that_stalls_is_opened_again_and_then_given_up(seen):
         "const still = document.createElement('canvas'); still.getContext('2d'); return still.captureStream(0); }"
     )
     page.click("start")
-    until(lambda: "gives no pictures" in page.text("said"), 30)
+    until(lambda: "gives no pictures" in page.text("said"), 40)
     assert page.run("window.asked") == 3
     page.close()
 

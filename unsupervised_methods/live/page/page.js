@@ -7,7 +7,7 @@ const PIXELS = 1, PICTURE = 2;
 const PICTURE_EVERY = 500, KNOWN_EVERY = 1000; // ms between looks for the face, and for one that is known
 const PICTURE_SIDE = 320; // longer side of the picture in which the face is looked for
 const MOST_WAITING = 4; // messages without an answer; more would be old before they are read
-const SILENT = 3000; // ms without a picture after which the camera is opened again
+const SILENT = 5000; // ms without a picture after which the camera is opened again
 const REOPEN = 2; // times in a row
 const SHOWN = 6; // s of the wave
 const DELAYS = 150; // that are kept
