@@ -65,7 +65,7 @@ def _at_rate(trace: np.ndarray, times: np.ndarray, fs: float) -> tuple[np.ndarra
     return np.stack([values for _, values in channels], axis=1), channels[0][0]
 
 
-def read_sample(entry: Any, label_type: str, align: str, resample_fs: float, region: Region | None = None) -> Sample:
+def read_sample(entry: Any, label_type: str, align: str, resample_fs: float, region: Any = None) -> Sample:
     """One recording's sample; its reference is `ppg`, or the beats of `ecg`. `resample_fs` > 0: read at that rate.
 
     `region`: as for `resampled_trace`.
