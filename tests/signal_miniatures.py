@@ -61,7 +61,7 @@ def write_pulsedb(path, people=PEOPLE):
     """A subset as MATLAB 7.3 stores it: (1250, 3, n), texts behind references; two windows of each person."""
     count = 2 * people
     signals = np.stack([np.stack(waves(125.0, 10.0, number)) for number in range(count)])
-    with h5py.File(path, "w") as file:
+    with h5py.File(path, "w", userblock_size=512) as file:
         group = file.create_group("Subset")
         group.create_dataset("Signals", data=signals.T, chunks=(1250, 1, 4), compression="gzip")
         for name, first in {"SBP": 120, "DBP": 70, "Age": 50, "Height": 170, "Weight": 70, "BMI": 24}.items():
@@ -75,6 +75,8 @@ def write_pulsedb(path, people=PEOPLE):
                       for k, word in enumerate(words)]  # fmt: skip
             group.create_dataset(name, (1, count), dtype=h5py.ref_dtype)
             group[name][0] = np.array([one.ref for one in stored], dtype=h5py.ref_dtype)
+    with path.open("r+b") as file:
+        file.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64, Created on: Sat Jan  1 00:00:00 2000 HDF5 schema 1.00 .")
     return signals
 
 
