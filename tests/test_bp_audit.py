@@ -123,4 +123,4 @@ def test_three_trainings_are_compared(tmp_path, capsys):
                               "--subject_key", "name", "--target_seq_len", "1500"])  # fmt: skip
     audit(tmp_path / "npz", tmp_path, "--train", str(tmp_path / "runs"), "--epochs", "2", "--device", "cpu", code=0)
     said = capsys.readouterr().out
-    assert "The split by records flatters by" in said and "shuffled" in said
+    assert "The split by records" in said and "shuffled" in said

@@ -12,6 +12,7 @@ import io
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,10 @@ def audit(asked: argparse.Namespace) -> int:
 
 def read_split(path: Path) -> dict[str, str]:
     """Record -> its part; ValueError for a file without the columns ssoid and split."""
-    rows = list(csv.DictReader(io.StringIO(read_text(path))))
+    try:
+        rows = list(csv.DictReader(io.StringIO(read_text(path))))
+    except csv.Error as error:
+        raise ValueError(f"'{path}' is no table: {error}.") from None
     if not rows or not {"ssoid", "split"} <= set(rows[0]):
         raise ValueError(f"'{path}' has no rows with the columns ssoid and split.")
     return {row["ssoid"]: row["split"] for row in rows}
@@ -142,8 +146,9 @@ def train(asked: argparse.Namespace, windows: Windows) -> list[str]:
         print(f"Training: {name}", flush=True)
         results[name] = run(asked, asked.train / name, table, targets)
     print_results(results, targets)
-    several = len(windows.recordings) - len(set(windows.subjects))
-    print(f"{plural(several, 'record')} are of people who have another one: only these can flatter a split by records.")
+    counts = Counter(windows.subjects)
+    several = sum(count for count in counts.values() if count > 1)
+    print(f"{plural(several, 'record')} are of people with several: only these can flatter a split by records.")
     return list(too_good(results["shuffled"], targets))
 
 
@@ -208,7 +213,8 @@ def print_results(results: dict[str, dict[str, Any]], targets: Sequence[str]) ->
         shown = ", ".join(f"{name} {own:.2f} / {mean:.2f}" for name, (own, mean) in cells.items())
         shares = {name: own / mean for name, (own, mean) in cells.items()}
         gain = 100 * (shares["by_people"] - shares["by_records"])
-        print(f"  {target}: {shown}. The split by records flatters by {gain:.0f} % of the mean's error.")
+        flatters = f"flatters by {gain:.0f} % of the mean's error" if gain >= 0.5 else "does not flatter here"
+        print(f"  {target}: {shown}. The split by records {flatters}.")
 
 
 def too_good(result: dict[str, Any], targets: Sequence[str]) -> Iterator[str]:

@@ -19,7 +19,7 @@ from typing import Any
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
 from dataset.files.lookup import visible
-from dataset.files.reading import AGAIN, read_text
+from dataset.files.reading import AGAIN, read_text, told
 from dataset.files.tables import read_table, require_root, require_some
 from registry import DATASETS
 
@@ -78,7 +78,10 @@ class PPGBPLoader(BaseLoader):
 
 def read_rows(path: Path) -> list[dict[str, str]]:
     """The rows of the table by the names of its columns in small letters; a title above them is passed over."""
-    lines = list(csv.reader(io.StringIO(read_text(path))))
+    try:
+        lines = list(csv.reader(io.StringIO(read_text(path))))
+    except csv.Error as error:  # a cell of millions of letters
+        raise ValueError(f"'{path}' is no table: {told(error)}. {AGAIN}") from None
     head = next((k for k, line in enumerate(lines) if "subject_id" in [cell.strip().lower() for cell in line]), None)
     if head is None:
         raise ValueError(f"'{path}' has no column subject_ID. {AGAIN}")
