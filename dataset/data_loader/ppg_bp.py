@@ -29,6 +29,7 @@ COLUMNS = {  # how the names of columns begin -> ours
     "height": "height", "weight": "weight", "bmi": "bmi",
 }  # fmt: skip
 DIAGNOSES = ("hypertension", "diabetes", "cerebral infarction", "cerebrovascular disease")
+LARGEST = 1 << 20  # bytes of the table, which is read for each piece: 219 people have 25,000
 LAYOUT = "0_subject/<subject>_<1..3>.txt and a table `PPG-BP dataset.csv`"
 
 
@@ -79,7 +80,7 @@ class PPGBPLoader(BaseLoader):
 def read_rows(path: Path) -> list[dict[str, str]]:
     """The rows of the table by the names of its columns in small letters; a title above them is passed over."""
     try:
-        lines = list(csv.reader(io.StringIO(read_text(path))))
+        lines = list(csv.reader(io.StringIO(read_text(path, LARGEST))))
     except csv.Error as error:  # a cell of millions of letters
         raise ValueError(f"'{path}' is no table: {told(error)}. {AGAIN}") from None
     head = next((k for k, line in enumerate(lines) if "subject_id" in [cell.strip().lower() for cell in line]), None)
