@@ -1,6 +1,7 @@
 """The doctor on ECG, PPG and arterial pressure: planted defects are found by name, whole signals are not blamed."""
 
 import csv
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 import main
 from dataset.data_loader.base import Signal
 from dataset.doctor.contact import merged
+from dataset.doctor.examine import sensor_findings
 from dataset.doctor.finding import Finding
 from dataset.doctor.sensors import RINGING, examine, ringing_of, sensors_of
 from dataset.files.wfdb import read_record
@@ -195,6 +197,16 @@ def test_leads_that_do_not_add_up_are_found():
 def test_labels_are_examined_as_well(targets, grade):
     """Swapped columns, kPa in place of mmHg, missing ones."""
     assert graded(signals(), targets)["label"].grade == grade
+
+
+def test_sensors_beside_a_video_are_examined_too():
+    """An ECG and a line that lies; the pulse wave is judged as a label, not twice."""
+    whole = {name: Signal(values, fs=FS, unit=unit) for name, (values, unit) in signals(abp=damped).items()}
+    found = {one.check: one.grade for one in sensor_findings(SimpleNamespace(signals=whole, targets={"sbp": 500.0}))}
+    assert found["abp damping"] == "bad" and found["ecg rhythm"] == "ok" and found["label"] == "bad"
+    assert "lag ecg-ppg" in found and not any(check.startswith("ppg ") for check in found)
+    alone = SimpleNamespace(signals={"ppg": whole["ppg"]}, targets={})
+    assert list(sensor_findings(alone)) == []
 
 
 def test_windows_are_judged_together():

@@ -29,7 +29,7 @@ COLUMNS = {  # how the names of columns begin -> ours
     "height": "height", "weight": "weight", "bmi": "bmi",
 }  # fmt: skip
 DIAGNOSES = ("hypertension", "diabetes", "cerebral infarction", "cerebrovascular disease")
-LARGEST = 1 << 20  # bytes of the table, which is read for each piece: 219 people have 25,000
+LARGEST = 1 << 18  # bytes of the table, which is read for each piece: 219 people have 25,000
 LAYOUT = "0_subject/<subject>_<1..3>.txt and a table `PPG-BP dataset.csv`"
 
 

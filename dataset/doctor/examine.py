@@ -11,7 +11,7 @@ import numpy as np
 
 from dataset import faults
 from dataset.data_loader.base import BaseLoader, Recording, Signal
-from dataset.doctor import label, picture, timing
+from dataset.doctor import label, picture, sensors, timing
 from dataset.doctor.drawing import draw
 from dataset.doctor.finding import Finding, worst
 from dataset.doctor.picture import Video
@@ -134,6 +134,16 @@ def findings(entry: Entry, waves: Waves, video: Video, job: Job) -> Iterator[Fin
     repeated = int(entry.flags.get("repeated_frames", 0))
     yield timing.check_doubled(entry.times, repeated, count, fs, timing.hardly_changed(entry.faces))
     yield from _label_findings(entry, waves)
+    yield from sensor_findings(entry)
+
+
+def sensor_findings(entry: Entry) -> Iterator[Finding]:
+    """What is said of an ECG and an arterial pressure beside the video, and of pressures among the targets.
+
+    The pulse wave itself is judged as a label.
+    """
+    found = sensors.examine(entry.signals, entry.targets)
+    yield from (one for one in found if not one.check.startswith(f"{PULSE_WAVE} "))
 
 
 def _label_findings(entry: Entry, waves: Waves) -> Iterator[Finding]:
