@@ -275,16 +275,37 @@ def write_weights(path: str | Path, network: nn.Module, info: Mapping[str, Any],
     write_atomically(path.with_suffix(".json"), json.dumps({"format": 1, **info}, indent=1).encode())
 
 
+def remember(path: str | Path, known: Mapping[str, Any]) -> None:
+    """Add what a test found beside the weights (plain values by output) to the sidecar of a weight file."""
+    sidecar = {**read_sidecar(path), "remembered": known}
+    write_atomically(Path(path).with_suffix(".json"), json.dumps({"format": 1, **sidecar}, indent=1).encode())
+
+
+def write_bundle(path: str | Path, weights: str | Path, more: Mapping[str, Any]) -> None:
+    """Write the weights of a file and its sidecar into one, as `model` and `sidecar`, with `more` beside them."""
+    write_state(path, {"model": read_weights(weights), "sidecar": read_sidecar(weights), **more})
+
+
 def read_sidecar(path: str | Path) -> dict[str, Any]:
-    """What lies beside a weight file; empty without it."""
-    path = Path(path).with_suffix(".json")
+    """What lies beside a weight file, or in a bundle of both; empty without it."""
+    weights, path = Path(path), Path(path).with_suffix(".json")
     try:
         sidecar = read_json(path, remedy="Delete it to load the weights without it.")
     except FileNotFoundError:
-        return {}
+        return _bundled(weights)
     except (OSError, ValueError) as error:
         raise WeightsError(str(error)) from error
     return sidecar if sidecar.get("format") == 1 else {}
+
+
+def _bundled(path: Path) -> dict[str, Any]:
+    """The sidecar inside a bundle; {} for any other file, whose faults are told when its weights are read."""
+    try:
+        found = _open(path) if path.is_file() else {}
+    except WeightsError:
+        return {}
+    sidecar = found.get("sidecar") if isinstance(found, Mapping) else None
+    return dict(sidecar) if isinstance(sidecar, Mapping) and sidecar.get("format") == 1 else {}
 
 
 def write_state(path: str | Path, state: Mapping[str, Any]) -> None:

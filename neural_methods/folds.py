@@ -38,7 +38,7 @@ class Fold:
 
 def subjects_of(pool: Prepared) -> list[str]:
     """Subjects of the section that have a usable recording, in natural order; ValueError for ready-made chunks."""
-    if pool.legacy:
+    if pool.chunks:
         raise ValueError(
             "SPLIT.KIND needs subjects, which rPPG-Toolbox's chunks do not name: give TRAIN.DATA.DATA_PATH."
         )

@@ -18,10 +18,10 @@ from dataset.prepare.section import Prepared
 from dataset.prepare.splits import overlaps
 from evaluation import publish, run_files
 from evaluation.kinds import check_heads
-from evaluation.kinds.base import PLOTS, Head, Names
+from evaluation.kinds.base import PLOTS, Head, Names, Predicted
 from evaluation.publish import Tested
 from evaluation.settings import read_settings
-from neural_methods import distributed, testing
+from neural_methods import checkpoint, distributed, testing
 from neural_methods.folds import (
     add_fold_table,
     draw_parts,
@@ -115,12 +115,21 @@ def train_once(config: Any, alone: bool = True) -> Tested | None:
     which = "last epoch" if trainer.settings.use_last_epoch else "best epoch selected using model validation"
     distributed.say(f"Testing uses {which} as non-pretrained model!")
     network = trainer.load(trained.fitted.path)
-    train = trained.prepared["train"]
-    heads = testing.with_training(
-        testing.heads_of(trainer, settings), lambda: map(train.entry, train.recordings) if train.cache else ()
-    )
+    heads = testing.with_training(testing.heads_of(trainer, settings), trained.prepared["train"])
+    if "valid" in trained.prepared:
+        heads = testing.with_validation(heads, lambda: _validated(config, trainer, network, trained))
+    if distributed.is_main() and (known := testing.remembered(heads)):
+        checkpoint.remember(trained.fitted.path, known)
     prepared, clips = trained.prepared["test"], trained.clips["test"]
     return test(config, trainer, network, prepared, clips, heads, trained.notes, alone)
+
+
+def _validated(config: Any, trainer: Trainer, network: torch.nn.Module, trained: Trained) -> list[Predicted]:
+    """The validation recordings as the tested weights predict them."""
+    prepared, clips = trained.prepared["valid"], trained.clips["valid"]
+    trainer.use_data(config.VALID.DATA)
+    predictions = trainer.predictions(network, clips, "valid")
+    return testing.predicted(predictions, prepared, clips, config.VALID.DATA)
 
 
 def cross_validate(config: Any) -> Tested | None:
@@ -180,7 +189,9 @@ def only_test(config: Any) -> Path | None:
         prepared = prepare(config, "test")
         clips = prepared.clips(**trainer.clip_options("test"))
         write_run_files(config, trainer)
-        tested = test(config, trainer, network, prepared, clips, testing.heads_of(trainer, settings))
+        known = checkpoint.read_sidecar(config.INFERENCE.MODEL_PATH).get("remembered", {})
+        heads = testing.recalled(testing.heads_of(trainer, settings), known)
+        tested = test(config, trainer, network, prepared, clips, heads)
         return tested.path if tested else None
     finally:
         if sys.exc_info()[0] is None:  # after an error nobody may wait for the others

@@ -206,7 +206,8 @@ class Training:
             self.history.validated(score)
         progress = session.progress
         progress.epochs_without_gain += 1
-        if math.isfinite(score) and not score >= progress.best_score:  # true for the first finite score, too
+        limit = progress.best_score - self.trainer.minimum_gain
+        if math.isfinite(score) and not score >= limit:  # true for the first finite score, too
             progress.best_score, progress.best_epoch, progress.epochs_without_gain = score, progress.epoch, 0
             distributed.say(f"Update best model! Best epoch: {progress.epoch}")
 

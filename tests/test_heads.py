@@ -282,6 +282,7 @@ def test_units_without_signals_fall_back_on_the_labels_of_the_clips():
 def test_heads_without_reference_are_named_and_not_evaluated(tmp_path, capsys):
     """Only the respiration is judged; of the units it is said, on the screen and in the report."""
     trainer = SimpleNamespace(
+        evaluation_options=lambda name: {},
         name="Net", heads={"resp": "wave", "au": "classes", "ppg": "wave"}, units={},
         needs=SimpleNamespace(parts={"au": ("AU01",)}),
     )  # fmt: skip

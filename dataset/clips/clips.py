@@ -135,6 +135,11 @@ class ClipDataset(Dataset):
         first, last = self._bounds[index]
         return first - start, last - stop
 
+    def scalars(self, name: str) -> np.ndarray:
+        """The scalar label `name` of every clip as its samples have it, (n,) or (n, columns), no signal being read."""
+        label = next(one for one in self.options.labels if one.name == name)
+        return np.stack([_cut(label, self.tracks[k].labels[name], start, stop) for k, start, stop, _ in self.clips])
+
     @property
     def recordings(self) -> list[str]:
         """Ids of the recordings that have clips, in order."""

@@ -73,6 +73,11 @@ class WindowDataset(Dataset):
         }
         return sample | ({"epoch": index.epoch} if isinstance(index, Ask) else {})
 
+    def scalars(self, name: str) -> np.ndarray:
+        """The scalar label `name` of every window as its samples have it, (n,) or (n, columns); no window is read."""
+        label = next(one for one in self._labels if one.name == name)
+        return np.stack([self._label(label, row) for row in self._rows])
+
     def lengths(self, recording: str) -> list[int]:
         """Samples of each window of `recording`, in order."""
         count = int((self.windows.of[self._rows] == self._numbers[recording]).sum())

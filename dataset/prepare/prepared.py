@@ -112,6 +112,10 @@ class Prepared:
             raise ValueError(f"{self.name.upper()}.DATA reads rPPG-Toolbox's chunks; they have no cache entry.")
         return self.cache.open(recording if isinstance(recording, str) else recording.id)
 
+    def source(self, recording: str) -> Any:
+        """What the data set holds of a recording beside its clips: the cache entry; None for ready-made chunks."""
+        return None if self.cache is None else self.entry(recording)
+
     def clips(self, **changes: Any) -> ClipDataset | LegacyChunks:
         """The clips of all recordings; `changes` replace fields of `dataset.clips.clips.ClipOptions`.
 

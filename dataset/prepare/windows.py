@@ -1,10 +1,14 @@
 """A DATA node of millions of windows, made ready: the same splits and checks as recordings have, but no cache."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataset.data_loader.base import BaseLoader, Recording
+import numpy as np
+
+from dataset.data_loader.base import BaseLoader, Recording, Signal
 from dataset.files.windows import Windows
 from dataset.prepare.listing import by_range, filtered, make_split
 from dataset.prepare.node import clip_options
@@ -13,6 +17,24 @@ from dataset.prepare.splits import SplitError
 
 if TYPE_CHECKING:
     from dataset.clips.windows import WindowDataset
+
+
+@dataclass(frozen=True)
+class WindowSource:
+    """What the data hold of the windows of one recording: `rows` of the table, in their order."""
+
+    id: str
+    subject: str
+    windows: Windows
+    rows: np.ndarray
+
+    def pieces(self) -> Iterator[tuple[int, dict[str, float], dict[str, Signal]]]:
+        """(place, targets, signals by channel) of each window, read when it is its turn."""
+        whole, every = self.windows, range(len(self.windows.channels))
+        for row in map(int, self.rows):
+            waves = zip(whole.channels, whole.read(row, every), strict=True)
+            targets = {name: float(values[row]) for name, values in whole.targets.items()}
+            yield int(whole.number[row]), targets, {name: Signal(wave, fs=whole.fs) for name, wave in waves}
 
 
 @dataclass
@@ -25,6 +47,24 @@ class PreparedWindows(Prepared):
     def legacy(self) -> bool:
         """True: there are no cache entries and no native signals, only what the windows hold."""
         return True
+
+    def source(self, recording: str) -> WindowSource:
+        """The windows of a recording with their table."""
+        number = self._numbers[recording]
+        rows = self._order[slice(*np.searchsorted(self._sorted, [number, number + 1]))]
+        return WindowSource(recording, self.windows.subjects[number], self.windows, rows)
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {name: number for number, name in enumerate(self.windows.recordings)}
+
+    @cached_property
+    def _order(self) -> np.ndarray:
+        return np.lexsort((self.windows.number, self.windows.of))
+
+    @cached_property
+    def _sorted(self) -> np.ndarray:
+        return self.windows.of[self._order]
 
     def clips(self, **changes: Any) -> "WindowDataset":
         """The windows of all recordings; `changes` replace fields of `ClipOptions`. Errors as by `Prepared.clips`."""

@@ -71,6 +71,7 @@ class Predicted:
     fs          frames per second of the clips; 0: those of the entry
     entry       the recording in the cache; None for rPPG-Toolbox's chunks: the labels of the clips are all there is
     label_type  Raw | Standardized | DiffNormalized: what was done to labels that are waves
+    source      the entry; of windows, which have none, what the data set holds of them (`WindowSource`)
     """
 
     id: str
@@ -80,6 +81,7 @@ class Predicted:
     entry: Any = None
     reading: Reading = field(default_factory=Reading)
     label_type: str = "Raw"
+    source: Any = None
 
     @property
     def rate(self) -> float:
@@ -155,7 +157,8 @@ class Head:
     name      of the output                           parts     what the columns of the output are called; (): one
     kind      as registered in KINDS                  units     by name of the output or part
     method    of the network, for tables              constant  what the kind's `training` found in the training data
-    settings  of the run's evaluation
+    settings  of the run's evaluation                 validation  what its `validation` found, None without
+    options   what the method says of its evaluation, as plain values
     """
 
     name: str
@@ -165,6 +168,8 @@ class Head:
     parts: tuple[str, ...] = ()
     units: Mapping[str, str] = field(default_factory=dict)
     constant: Any = None
+    validation: Any = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def evaluator(self) -> "Kind":
@@ -217,6 +222,7 @@ class Kind:
 
     per = "clip"
     label: str | None = None
+    windows = False  # whether `training` knows what to do with sources that are windows
     box: tuple[str, ...] = ()  # printed above the lines where a method has several outputs
 
     def rows(self, recordings: Sequence[Predicted], head: Head) -> list[Any]:
@@ -257,6 +263,14 @@ class Kind:
 
     def training(self, entries: Iterable[Any], head: Head) -> Any:
         """What a baseline needs of the recordings that are trained on; read by `head.constant`."""
+        return None
+
+    def validation(self, recordings: Sequence[Predicted], head: Head) -> Any:
+        """What a test needs of the validation recordings as the tested weights predict them; `head.validation`."""
+        return None
+
+    def remembered(self, head: Head) -> dict[str, Any] | None:
+        """Plain values for the fields of `head` that a later test of the same weights gets back; None: it gets none."""
         return None
 
     def judged(self, found: Any) -> bool:

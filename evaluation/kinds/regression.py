@@ -142,7 +142,7 @@ class Regression(Kind):
         """Errors of every target, and those of the constant mean beside them."""
         made = []
         for target in head.columns:
-            own = _table(head.method, [row for row in rows if row.target == target], target, head)
+            own = table(head.method, [row for row in rows if row.target == target], target, head)
             made += [own, *([_constant(own, head)] if own.valid else [])]
         return Found(list(rows), made)
 
@@ -165,7 +165,7 @@ class Regression(Kind):
 
     def section(self, found: Found, head: Head) -> report.Section:
         """A table per target with 95 % intervals, and a CSV file of every row."""
-        content = {"kind": head.kind, "tables": [_as_dict(one) for one in found.tables]}
+        content = {"kind": head.kind, "tables": [as_dict(one) for one in found.tables]}
         markdown = [part for one in found.own for part in _markdown(one, found)]
         lines = [_csv_line(row, head) for row in found.rows]
         return report.Section(
@@ -223,7 +223,8 @@ def _noted(row: Row) -> Row:
     return replace(row, note=note)
 
 
-def _table(method: str, rows: list[Row], target: str, head: Head, baseline: bool = False) -> Table:
+def table(method: str, rows: list[Row], target: str, head: Head, baseline: bool = False) -> Table:
+    """The numbers of a target by one method, with intervals over subjects."""
     used = [row for row in rows if not row.note]
     predicted, true = (np.array([getattr(row, key) for row in used]) for key in ("predicted", "true"))
     subjects = {name: number for number, name in enumerate(sorted({row.subject for row in used}))}
@@ -249,7 +250,7 @@ def _constant(own: Table, head: Head) -> Table:
     which = "training" if known else "test"
     words = f"{which} values, {_cell(values.pop(), 1)}" if len(values) == 1 else "training values of each fold"
     title = f"constant mean ({words}{' ' + own.unit if own.unit and not values else ''})"
-    return _table(title, rows, own.target, head, baseline=True)
+    return table(title, rows, own.target, head, baseline=True)
 
 
 # --- Words and files ------------------------------------------------------------------------------------------------
@@ -278,7 +279,8 @@ def _size(one: Table) -> str:
     return f"n = {plural(count, one.per)} of {plural(subjects, 'subject')}{left_out}"
 
 
-def _head(name: str, unit: str) -> str:
+def with_unit(name: str, unit: str) -> str:
+    """`name` with its unit, where it has one."""
     return f"{name} [{unit}]" if unit and name not in UNITLESS else name
 
 
@@ -299,21 +301,23 @@ def _markdown(one: Table, found: Found) -> list[str]:
         f"{_size(one)}. Each is the mean over its clips. " if one.per == "recording" else f"{_size(one)}. "
     ) + "In brackets the 95 % interval from resampling subjects (needs two). Bias and SD are of predicted - true."
     lines = [
-        [table.method, *(_with_interval(table, name) for name in METRICS), str(len(table.valid))]
+        [table.method, *(with_interval(table, name) for name in METRICS), str(len(table.valid))]
         for table in _same(one, found)
     ]
-    table = report.markdown_table(["method", *(_head(name, one.unit) for name in METRICS), "n"], lines)
-    return [heading, about, table, *_excluded(one)]
+    table = report.markdown_table(["method", *(with_unit(name, one.unit) for name in METRICS), "n"], lines)
+    return [heading, about, table, *excluded(one)]
 
 
-def _excluded(one: Table) -> list[str]:
+def excluded(one: Table) -> list[str]:
+    """The rows that give no error, named."""
     lines = [
         f"- {row.id}{'' if row.clip is None else f', clip {row.clip}'}: {row.note}" for row in one.rows if row.note
     ]
     return ["Left out:", report.some(lines, f"the file per {one.per}")] if lines else []
 
 
-def _with_interval(one: Table, name: str) -> str:
+def with_interval(one: Table, name: str) -> str:
+    """A score of a table with its interval, as text."""
     low, high = one.intervals[name]
     text = _cell(one.scores[name])
     known = all(map(math.isfinite, (one.scores[name], low, high)))
@@ -328,7 +332,7 @@ def _cell(value: float, digits: int = 2) -> str:
     return f"{round(value, digits) + 0.0:.{digits}f}"  # 0.0 takes the sign off a zero
 
 
-def _as_dict(one: Table) -> dict[str, Any]:
+def as_dict(one: Table) -> dict[str, Any]:
     """One table for metrics.json."""
     return {
         "target": one.target,
@@ -360,9 +364,11 @@ def draw(one: Table, path: Path) -> Path:
     left.scatter(true, predicted, c=bland_altman.density(true, predicted), s=24)
     left.plot(quantity.visible, quantity.visible, "k--", linewidth=1)
     left.set(xlim=quantity.visible, ylim=quantity.visible, aspect="equal")
-    left.set(xlabel=_head(f"reference {one.target}", one.unit), ylabel=_head(f"predicted {one.target}", one.unit))
+    left.set(
+        xlabel=with_unit(f"reference {one.target}", one.unit), ylabel=with_unit(f"predicted {one.target}", one.unit)
+    )
     left.grid(alpha=0.4)
     bland_altman.draw_difference(right, true, predicted, False, quantity)
-    right.set_xlabel(_head("mean of both", one.unit))
-    right.set_ylabel(_head("predicted - reference", one.unit))
+    right.set_xlabel(with_unit("mean of both", one.unit))
+    right.set_ylabel(with_unit("predicted - reference", one.unit))
     return figures.save(figure, path)

@@ -58,6 +58,7 @@ class Trainer(Passes):
     notes: tuple[str, ...] = ()  # sentences on known oddities of the recipe, printed once at start
     optimizer: type[torch.optim.Optimizer] = torch.optim.AdamW
     weight_decay = 0.0
+    minimum_gain = 0.0  # by which a validation score must fall to count as better
     schedule = "one_cycle"  # of the learning rate: one_cycle (TRAIN.LR is its peak) or constant
 
     # ---------------------------------------------------------------------------------------------- hooks
@@ -95,6 +96,13 @@ class Trainer(Passes):
         be missing, which start fresh, or be over, which are left out.
         """
         return None
+
+    def begin(self, network: nn.Module) -> None:
+        """Called with the fresh network of a training, before MODEL.WEIGHTS: a place for weights of its parts."""
+
+    def evaluation_options(self, head: str) -> dict[str, Any]:
+        """Plain values for the kind that evaluates an output, as its `head.options`; none by default."""
+        return {}
 
     def after_update(self, network: nn.Module, epoch: int, update: int) -> None:
         """Called after each update that was made, before TRAIN.EMA averages: a place to re-seed a codebook.
@@ -394,6 +402,7 @@ class Trainer(Passes):
 
     def _new(self) -> nn.Module:
         network = self.build()
+        self.begin(network)
         if self.settings.weights:
             self.start_from(self.settings.weights, network)
         return network

@@ -125,9 +125,10 @@ class Passes:
             self._loaders[id(data)] = (loader(data, PlannedBatches(plan), workers, self.device), data)
         return self._loaders[id(data)][0]
 
-    def predictions(self, network: nn.Module, clips: Dataset) -> Predictions:
-        """recording -> clip number -> {head: (T, ...), "label": (T,)} for every sample of `data(clips, "test")`."""
-        rows = self.evaluate(network, self.data(clips, "test"), self._test_rows, "Testing")
+    def predictions(self, network: nn.Module, clips: Dataset, section: str = "test") -> Predictions:
+        """recording -> clip number -> {head: (T, ...), "label": (T,)} for every sample of `data(clips, section)`."""
+        what = "Testing" if section == "test" else "Validation"
+        rows = self.evaluate(network, self.data(clips, section), self._test_rows, what)
         result: Predictions = {}
         for recording, clip, values in sorted(rows, key=lambda row: row[:2]):
             result.setdefault(recording, {})[clip] = values
