@@ -135,7 +135,12 @@ def _further(reader: Any) -> tuple[str, ...]:
 
 
 def _has(reader: Any, name: str) -> bool:
-    """Whether a data set has a stream or signal; True where its reader has said nothing of signals."""
+    """Whether a data set has a stream or signal; True where its reader has said nothing of signals.
+
+    What channels windows have is in their files: it is checked when they are opened.
+    """
+    if getattr(reader, "windows", False) and not reader.signals:
+        return True
     if name == "faces":
         return getattr(reader, "has_video", True)
     if name == "thermal" and "T" in getattr(reader, "bands", "RGB"):
