@@ -1,4 +1,4 @@
-"""What every registered method must do: learn one clip by heart, continue to the same bits, be tested from its file."""
+"""What every registered method that reads faces must do: one clip by heart, resumed to the same bits, its file."""
 
 from pathlib import Path
 
@@ -11,7 +11,8 @@ from registry import METHODS
 from tests.toy_training import method_config
 from tests.trainer_tools import ToyClips
 
-NAMES = [name for name in METHODS.names() if METHODS[name].__module__.startswith("neural_methods.")]
+OURS = [name for name in METHODS.names() if METHODS[name].__module__.startswith("neural_methods.")]
+NAMES = [name for name in OURS if METHODS[name].needs.reads_video]  # others: see their own tests
 SIZES = {"FactorizePhys": 72, "iBVPNet": 64, "BigSmall": 32, "PhysFormer": 32, "RhythmFormer": 32}  # pixels; else 16
 FRAMES = {"BigSmall": 15, "PhysFormer": 64, "RhythmFormer": 64}  # else 16; a spectrum needs more
 NARROW = {"PHYSFORMER": {"DIM": 32, "FF_DIM": 32, "NUM_LAYERS": 3, "PROFILE": "rf"}}

@@ -10,7 +10,8 @@ from tests.conftest import ROOT
 from tools import model_card
 from tools.model_card import BEGIN, END, CardError, Row, check, inside, networks, row
 
-BUILT_IN = [name for name in METHODS.names() if METHODS[name].__module__.startswith("neural_methods.")]
+OURS = [name for name in METHODS.names() if METHODS[name].__module__.startswith("neural_methods.")]
+BUILT_IN = [name for name in OURS if METHODS[name].needs.reads_video]  # its cells are of frames
 CHEAP = [which for which in networks() if which[0] in ("Physnet", "FactorizePhys")]
 
 

@@ -132,10 +132,11 @@ def check(old: str, rows: Sequence[Row]) -> int:
 
 
 def networks() -> list[tuple[str, str, list[str]]]:
-    """(method, variant, overrides) of every row: all registered methods, and variants that are other networks."""
+    """(method, variant, overrides) of every row: all methods that read faces, and variants that are other networks."""
     return [
         (name, variant, changes)
         for name in METHODS.names()
+        if METHODS[name].needs.reads_video
         for variant, changes in {"": [], **VARIANTS.get(name, {})}.items()
     ]
 

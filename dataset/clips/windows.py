@@ -13,6 +13,7 @@ from dataset.clips.inputs import ClipOptions, Input
 from dataset.clips.labels import Label
 from dataset.clips.resampling import Grid, change_rate
 from dataset.files.windows import Windows
+from registry import did_you_mean
 
 
 class WindowDataset(Dataset):
@@ -105,7 +106,10 @@ class WindowDataset(Dataset):
         lacking = [name for name in label.columns if name not in there]
         if lacking and label.required:
             what = "channel" if label.kind == "wave" else "target"
-            raise ValueError(f"the windows have no {what} {lacking[0]!r} (they have: {', '.join(there) or 'none'}).")
+            hint = did_you_mean(lacking[0], there)
+            raise ValueError(
+                f"the windows have no {what} {lacking[0]!r}.{hint} There are: {', '.join(there) or 'none'}."
+            )
         return not lacking
 
     def _chosen(self, wanted: Sequence[str]) -> np.ndarray:
