@@ -1,4 +1,4 @@
-"""Blood pressures from ECG and PPG: fine-tune pre-trained encoders, or a small network: docs/blood_pressure.md.
+"""Blood pressures from ECG and PPG: fine-tune pre-trained encoders, or a small network: docs/blood_pressure_model.md.
 
 python train_bp.py --npz_dir npz --labels_csv labels.csv --out_dir out --pretrain 1_lead_ECGFounder.pth
 python train_bp.py --npz_dir npz --labels_csv labels.csv --out_dir out --encoder small

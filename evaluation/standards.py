@@ -28,8 +28,8 @@ RETROSPECTIVE = (
     "not part of it"
 )
 ESH = (
-    "ESH 2023 asks cuffless devices for six tests (static, position, treatment, awake/asleep, exercise, "
-    "recalibration); this covers at most the first"
+    "cuffless devices are asked for six tests (static, position, treatment, awake/asleep, exercise, recalibration); "
+    "this covers at most the first"
 )
 ROUNDING = 1e-9  # of mmHg and shares: 60 % of 255 readings is 153 of them
 
@@ -110,7 +110,7 @@ def graded(
         "bhs": bhs(errors),
         "ieee1708": ieee1708(errors),
     }
-    few = too_few(subjects)
+    few = [*too_few(subjects), *one_reading(subjects, true)]
     everybody = [*few, *one_sided(subjects, sexes), *too_narrow(target, true)]
     claims = {
         "AAMI/ISO 81060-2": everybody,
@@ -133,6 +133,18 @@ def too_few(subjects: Sequence[str]) -> list[str]:
     if full >= SUBJECTS:
         return []
     return [f"{full} subjects have {PAIRS} readings or more ({len(counts)} have any), {SUBJECTS} are needed"]
+
+
+def one_reading(subjects: Sequence[str], true: np.ndarray) -> list[str]:
+    """Why the readings of a person are none of their own: the reference is the same for most who have several."""
+    values: dict[str, list[float]] = {}
+    for name, value in zip(subjects, np.asarray(true).tolist(), strict=True):
+        values.setdefault(name, []).append(value)
+    several = [own for own in values.values() if len(own) > 1]
+    same = sum(len(set(own)) == 1 for own in several)
+    if 2 * same <= len(several):
+        return []
+    return [f"{same} of {len(several)} subjects have one reference for all their readings, which counts once"]
 
 
 def one_sided(subjects: Sequence[str], sexes: Mapping[str, str]) -> list[str]:

@@ -17,7 +17,7 @@ def tiny_founder() -> Net1D:
     return Net1D(**TINY)
 
 
-def prepared(folder: Path, n: int = 40, seed: int = 0, cue: str = "both") -> Path:
+def prepared(folder: Path, n: int = 30, seed: int = 0, cue: str = "both") -> Path:
     """`folder` with npz/, labels.csv and the table of people."""
     write_kailuan(folder / "data.h5", n, seed, cue)
     prepare(Settings(folder / "data.h5", folder / "npz", folder / "labels.csv", TARGETS, subject_key=("name",)))

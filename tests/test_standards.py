@@ -112,6 +112,14 @@ def test_who_may_claim_85_subjects_with_three_readings_each(count, each, reasons
     assert len(standards.too_few(people(count, each))) == reasons
 
 
+@pytest.mark.parametrize(("alike", "reasons"), [(50, 0), (51, 1), (100, 1)])
+def test_one_cuff_reading_for_three_pieces_counts_once(alike, reasons):
+    """Of 100 people with three readings so many have the same reference for all."""
+    true = np.arange(300.0)
+    true[: 3 * alike] = np.repeat(true[: 3 * alike : 3], 3)
+    assert len(standards.one_reading(people(100), true)) == reasons
+
+
 @pytest.mark.parametrize(("women", "reasons"), [(30, 0), (29, 1), (70, 0), (71, 1)])
 def test_who_may_claim_30_percent_of_each_sex(women, reasons):
     """Of 100 subjects."""
@@ -135,7 +143,7 @@ def test_who_may_claim_the_spread_of_pressures(target, low, high, middle, reason
 
 def test_nothing_is_ever_a_validation_but_the_data_may_qualify():
     """Perfect errors of perfect data: no reason but that nobody validated; each standard has its own others."""
-    true = np.tile(spread("sbp", 15, 15, 45, 300), 1)
+    true = np.random.default_rng(0).permutation(spread("sbp", 15, 15, 45, 300))
     found = standards.graded("sbp", np.zeros(300), true, people(100), sexes(100, 50))
     assert found["data_qualify"] and found["verdict"] == "not a validation"
     assert found["claims"]["AAMI/ISO 81060-2"] == [standards.RETROSPECTIVE]

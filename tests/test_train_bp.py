@@ -23,7 +23,7 @@ FILES = {
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Forty records."""
+    """Thirty records."""
     return prepared(tmp_path_factory.mktemp("kailuan"))
 
 
@@ -53,7 +53,7 @@ def test_all_files_are_written(trained):
     assert names >= FILES
     assert {f"bp_{t}_{p}.png" for t in TARGETS for p in ("calibration_free", "linear_val")} <= names
     parts = [row["split"] for row in rows(out / "split.csv")]
-    assert len(parts) == 40 and set(parts) == {"train", "val", "test"}
+    assert len(parts) == 30 and set(parts) == {"train", "val", "test"}
     assert len(rows(out / "test_predictions.csv")) == parts.count("test") == metrics["n_records"]
     assert len(rows(out / "history.csv")) == 2 and metrics["best_epoch"] in (0, 1)
 
@@ -126,7 +126,7 @@ def test_killed_and_run_again_ends_with_the_same_bits(data, trained, tmp_path, m
 
     def interrupted(*given):
         calls.append(0)
-        if len(calls) > 6:
+        if len(calls) > 4:
             raise Killed
         return step(*given)
 

@@ -258,15 +258,16 @@ def compare(own: Table, other: Table) -> Comparison:
 
 
 def _table(method: str, rows: Sequence[Row], target: str, head: Head, baseline: bool = False) -> Table:
-    """As of any regression; the interval of r by Fisher's z."""
+    """As of any regression; the interval of r by Fisher's z, people counting once: their readings are alike."""
     made = regression.table(method, list(rows), target, head, baseline)
     if "Pearson" not in made.scores:
         return made
-    return replace(made, intervals={**made.intervals, "Pearson": fisher(made.scores["Pearson"], len(made.valid))})
+    people = len({row.subject for row in made.valid})
+    return replace(made, intervals={**made.intervals, "Pearson": fisher(made.scores["Pearson"], people)})
 
 
 def fisher(r: float, count: int) -> tuple[float, float]:
-    """95 % interval of a correlation of `count` readings; NaN for fewer than four and for a constant."""
+    """95 % interval of a correlation of `count` people; NaN for fewer than four and for a constant."""
     if count < 4 or not math.isfinite(r):
         return math.nan, math.nan
     middle, reach = math.atanh(max(-1 + 1e-12, min(1 - 1e-12, r))), 1.96 / math.sqrt(count - 3)
@@ -329,7 +330,7 @@ def _markdown(one: Protocol) -> list[str]:
     if not one.own.valid:
         return [heading, about, "Nothing to judge."]
     size = f"n = {plural(len(one.own.valid), one.own.per)} of {_people(one)}. "
-    how = "In brackets the 95 % interval: from resampling subjects, of Pearson by Fisher's z. "
+    how = "In brackets the 95 % interval: from resampling subjects, of Pearson by Fisher's z over subjects. "
     lines = [
         [table.method, *(regression.with_interval(table, key) for key in regression.METRICS), _difference(one, table)]
         for table in one.tables
@@ -406,6 +407,11 @@ def final_metrics(found: PressureFound, head: Head) -> dict[str, Any]:
                 blocks[one.name]["baselines"].setdefault(table.method, {})[one.target] = scores_of(table)
     for block in blocks.values():
         block["mean_mae"] = _mean_mae(block["targets"])
+    for one in found.protocols:
+        if one.own.valid and (spread := head.options.get("spread", {}).get(one.target)):
+            errors = np.abs(errors_of(one.own)) / spread
+            huber = np.where(errors < 1, errors**2 / 2, errors - 0.5)
+            blocks[one.name]["targets"][one.target]["loss"] = float(huber.mean())
     first = next(iter(blocks.values()), {"targets": {}, "baselines": {}, "mean_mae": math.nan})
     validated = (head.validation or {}).get("scores", {})
     used = [row for row in found.rows if not row.note]

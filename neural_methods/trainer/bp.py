@@ -182,11 +182,12 @@ class BPTrainer(Trainer):
         return {"BP": {name: _plain(self.bp[name]) for name in OF_THE_NETWORK}}
 
     def evaluation_options(self, head: str) -> dict[str, Any]:
-        """How to calibrate, and the means of training where the weights are all that is left of it."""
-        means = dict(zip(self.targets, self.statistics["mean"], strict=True)) if self.statistics else {}
+        """How to calibrate; mean and spread of the training targets, as the weights know them."""
+        known = self.statistics or {"mean": [], "spread": []}
+        found = {name: dict(zip(self.targets, known[name], strict=False)) for name in ("mean", "spread")}
         return {
             "calibrate": str(self.bp.CALIBRATE), "k": int(self.bp.PERSONAL_K), "seed": self.settings.seed,
-            "first": self.bp.PERSONAL_PICK == "first", "mean": means,
+            "first": self.bp.PERSONAL_PICK == "first", **found,
         }  # fmt: skip
 
 
