@@ -20,6 +20,7 @@ FEATURES = {
     "age + sex + BMI + heart rate": ("age", "sex", "bmi", "hr"),
     "pulse arrival time": ("pat",),
 }
+ENOUGH = 20_000  # pieces of the training data: a regression on four numbers needs no more
 STRENGTH = 1.0  # of the ridge, on standardised features
 SOONEST, LATEST = 0.05, 0.6  # s from an R peak to the steepest rise of its pulse wave
 FEMALE, MALE = ("f", "female", "w", "0", "0.0"), ("m", "male", "1", "1.0")
@@ -34,10 +35,10 @@ class Piece:
     facts: Mapping[str, float]
 
 
-def pieces_of(source: Any) -> Iterator[Piece]:
-    """The pieces of what a data set holds: an entry of the cache is one, windows are one each."""
+def pieces_of(source: Any, every: int = 1) -> Iterator[Piece]:
+    """The pieces of what a data set holds: an entry of the cache is one, windows are one each, or one in `every`."""
     if hasattr(source, "pieces"):
-        for clip, targets, signals in source.pieces():
+        for clip, targets, signals in source.pieces(every):
             yield Piece(clip, targets, facts_of(targets, signals))
     elif source is not None:
         yield Piece(None, source.targets, facts_of({**source.info, **source.targets}, source.signals))

@@ -28,8 +28,8 @@ def load_encoder(
 ) -> str:
     """Put the `branch` ("ecg" or "ppg") of a weight file into `encoder`; returns a sentence on what arrived.
 
-    WeightsError, and nothing is changed, when under 95 % of its entries arrive, unless `partial`; and for files that
-    hold code. `state`: the file's entries where they have been read.
+    WeightsError, and nothing is changed, when under 95 % of its entries arrive or one has another shape, unless
+    `partial`; and for files that hold code. `state`: the file's entries where they have been read.
     """
     state = checkpoint.read_weights(path) if state is None else state
     own = encoder.state_dict()
@@ -41,6 +41,8 @@ def load_encoder(
             f"'{path}' fills {len(report.loaded)} of {len(own)} entries of the {name} encoder, and "
             f"{100 * MINIMUM:.0f} % are needed ({report}). {_advice(state, branch, partial)}"
         )
+    if report.mismatched and not partial:
+        raise WeightsError(f"'{path}' is of another {name} encoder: {_shapes(own, found, report.mismatched[0])}")
     checkpoint.fill(encoder, found, ["*"], f"'{path}'")
     return f"{name} encoder: {len(report.loaded)}/{len(own)} tensors loaded from {path} ({report})."
 
@@ -81,6 +83,12 @@ def _attention(name: str, value: torch.Tensor, own: Mapping[str, torch.Tensor]) 
         if key.startswith("cbam.") and mine.shape == value.shape:
             return key, value
     return name, value
+
+
+def _shapes(own: State, found: State, key: str) -> str:
+    theirs, ours = tuple(found[key].shape), tuple(own[key].shape)
+    leads = f" It reads {theirs[1]} leads, this network {ours[1]}." if key == "first_conv.conv.weight" else ""
+    return f"'{key}' is {theirs} instead of {ours}.{leads} Name another file, or set MODEL.BP.ALLOW_PARTIAL."
 
 
 def _advice(state: State, branch: str, partial: bool) -> str:

@@ -119,3 +119,10 @@ def test_a_pickle_is_not_opened(tmp_path, capsys):
         with pytest.raises(WeightsError, match="could run that code"):
             load_encoder(small(), "ecg", path)
     assert "run" not in capsys.readouterr().out
+
+
+def test_an_encoder_of_twelve_leads_is_refused(tmp_path):
+    """All but one of its entries would fit, and the one that does not is the first thing a wave meets."""
+    path = saved(tmp_path, {"state_dict": filled(small(channels=12))})
+    with pytest.raises(WeightsError, match="12 leads, this network 1"):
+        load_encoder(small(), "ecg", path)

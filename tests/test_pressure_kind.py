@@ -227,3 +227,41 @@ def test_a_recording_without_a_target_is_named_and_counts_nowhere():
     result = KINDS["pressure"]().evaluate(predictions([missing, *found[1:]], lambda one: 1.0), own)
     assert len(protocol(result, "calibration_free").own.valid) == 3 * PEOPLE - 1
     assert len(protocol(result, "calibration_free", "dbp").own.valid) == 3 * PEOPLE
+
+
+class Cut(SimpleNamespace):
+    """Windows of one recording, each with a pressure of its own and an age that stays."""
+
+    def pieces(self, every=1):
+        """(place, targets, signals)."""
+        for place in self.rows[::every]:
+            yield place, {"sbp": self.sbp[place], "age": self.age, "sex": 1.0, "bmi": 25.0}, {}
+
+
+def cuts(prefix, seed):
+    """People with four windows; the pressure follows the window's own number and the age."""
+    random = np.random.default_rng(seed)
+    return [
+        Cut(id=f"{prefix}{k}", subject=f"{prefix}{k}", age=20.0 + k, rows=range(4),
+            sbp=[100 + k + 5 * place + random.normal(0, 1) for place in range(4)])
+        for k in range(PEOPLE)
+    ]  # fmt: skip
+
+
+def test_windows_with_pressures_of_their_own_are_judged_one_by_one(monkeypatch, capsys):
+    """Each with its own baselines; of very many the regressions are fitted to some."""
+    from evaluation import pressure_baselines
+
+    monkeypatch.setattr(pressure_baselines, "ENOUGH", 80)
+    kind = KINDS["pressure"]()
+    made = Head("bp", "pressure", "Mine", None, parts=("sbp",), units={"sbp": "mmHg"}, options={"seed": 1})
+    own = Head(**{**vars(made), "constant": kind.training(cuts("a", 1), made)})
+    assert "one in 2 windows" in capsys.readouterr().out
+    recordings = [
+        Predicted(one.id, one.subject, {place: {"bp": np.array([one.sbp[place] + 2]), "label_bp": np.array([value])}
+                                        for place, value in enumerate(one.sbp)}, source=one)
+        for one in cuts("b", 2)
+    ]  # fmt: skip
+    one = protocol(kind.evaluate(recordings, own), "calibration_free")
+    assert len(one.own.valid) == 4 * PEOPLE and one.own.per == "clip" and mae(one, "Mine") == pytest.approx(2)
+    assert mae(one, "age + sex + BMI") < 7 < mae(one, MEAN)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import main
+from config import load_config
 from neural_methods import bp_command
 from neural_methods.model.ppg_net1d import PPGNet1D
 from neural_methods.trainer import bp
@@ -182,7 +183,6 @@ def test_one_branch_builds_no_other(data, tmp_path, small_founders, modality):
 
 def test_waves_reach_the_encoders_at_their_rates(data):
     """3,630 samples at 600 Hz, stored as 7,500: 3,025 at 500 Hz for the ECG, 3,630 for the PPG; as stored on demand."""
-    from config import load_config
     from dataset.prepare.section import prepare
     from registry import METHODS
 
@@ -244,6 +244,12 @@ def test_a_split_file_that_cannot_be_used(data, tmp_path, capsys, content, words
     (tmp_path / "split.csv").write_text(content)
     run(data, tmp_path / "out", "--split_csv", tmp_path / "split.csv", code=2)
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("file", sorted(bp_command.CONFIGS.glob("[A-Z]*.yaml")), ids=lambda file: file.stem)
+def test_the_shipped_configurations_load(file):
+    """Each trains the method BP."""
+    assert load_config(file).MODEL.NAME == "BP"
 
 
 def test_fewer_than_three_people_are_no_split(tmp_path, capsys):

@@ -28,10 +28,10 @@ class WindowSource:
     windows: Windows
     rows: np.ndarray
 
-    def pieces(self) -> Iterator[tuple[int, dict[str, float], dict[str, Signal]]]:
-        """(place, targets, signals by channel) of each window, read when it is its turn."""
+    def pieces(self, every: int = 1) -> Iterator[tuple[int, dict[str, float], dict[str, Signal]]]:
+        """(place, targets, signals by channel) of one in `every` windows, read when it is its turn."""
         whole, every = self.windows, range(len(self.windows.channels))
-        for row in map(int, self.rows):
+        for row in map(int, self.rows[::every]):
             waves = zip(whole.channels, whole.read(row, every), strict=True)
             targets = {name: float(values[row]) for name, values in whole.targets.items()}
             yield int(whole.number[row]), targets, {name: Signal(wave, fs=whole.fs) for name, wave in waves}

@@ -93,10 +93,13 @@ class Pressure(Regression):
 
     def training(self, entries: Iterable[Any], head: Head) -> dict[str, Any]:
         """Means, regressions and subjects of the recordings that are trained on, as plain values."""
-        subjects, pieces = set(), []
-        for source in show_progress(list(entries), "Baselines of the training data", unit="recordings"):
+        subjects, pieces, sources = set(), [], list(entries)
+        every = -(-sum(len(getattr(one, "rows", "1")) for one in sources) // pressure_baselines.ENOUGH)
+        if every > 1:
+            print(f"Baselines are fitted to one in {every} windows of the training data.")
+        for source in show_progress(sources, "Baselines of the training data", unit="recordings"):
             subjects.add(source.subject)
-            pieces += pressure_baselines.pieces_of(source)
+            pieces += pressure_baselines.pieces_of(source, max(every, 1))
         found: dict[str, Any] = {"mean": {}, "regressions": {}, "subjects": sorted(subjects)}
         for target in head.columns:
             values = np.array([piece.targets.get(target, math.nan) for piece in pieces], dtype=float)
