@@ -30,9 +30,9 @@ class WindowSource:
 
     def pieces(self, every: int = 1) -> Iterator[tuple[int, dict[str, float], dict[str, Signal]]]:
         """(place, targets, signals by channel) of one in `every` windows, read when it is its turn."""
-        whole, every = self.windows, range(len(self.windows.channels))
+        whole, channels = self.windows, range(len(self.windows.channels))
         for row in map(int, self.rows[::every]):
-            waves = zip(whole.channels, whole.read(row, every), strict=True)
+            waves = zip(whole.channels, whole.read(row, channels), strict=True)
             targets = {name: float(values[row]) for name, values in whole.targets.items()}
             yield int(whole.number[row]), targets, {name: Signal(wave, fs=whole.fs) for name, wave in waves}
 
