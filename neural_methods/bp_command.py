@@ -12,6 +12,7 @@ from dataset.files.names import plural
 from dataset.files.reading import read_text
 from neural_methods import checkpoint
 from settings.layers import Override
+from settings.modes.neural import ONLY_TEST
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs" / "bp"
 SECTIONS = ("TRAIN", "VALID", "TEST")
@@ -181,7 +182,7 @@ def _tested(asked: argparse.Namespace) -> dict[str, Any]:
     if not options:
         raise ValueError(f"'{asked.ckpt}' does not say what network it is of: name a bp_best.pth of this program.")
     values: dict[str, Any] = {f"MODEL.BP.{key}": value for key, value in options.items()}
-    values |= {"TOOLBOX_MODE": "only_test", "INFERENCE.MODEL_PATH": str(asked.ckpt), "SPLIT.KIND": ""}
+    values |= {"TOOLBOX_MODE": ONLY_TEST, "INFERENCE.MODEL_PATH": str(asked.ckpt), "SPLIT.KIND": ""}
     split = asked.split_csv or asked.ckpt.with_name("split.csv")
     if split.is_file():
         names = read_split(split, ("TEST",))["TEST"]

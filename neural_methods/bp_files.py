@@ -13,6 +13,7 @@ from dataset.files.reading import read_json, read_text
 from evaluation import figures, tables
 from neural_methods import checkpoint
 from neural_methods.trainer.bp import HEAD
+from settings.modes import trains
 
 COPIED = ("test_predictions.csv", "val_predictions.csv", "report.md", "metrics.json")
 NAMES = {"train": "train", "valid": "val", "test": "test"}
@@ -25,7 +26,7 @@ def collect(config: Any, run: Path, out: Path, arguments: str) -> list[Path]:
         if path.is_file():
             made.append(Path(shutil.copyfile(path, out / path.name)))
     metrics = read_json(run / "final_metrics.json")
-    if config.TOOLBOX_MODE != "only_test":
+    if trains(config):
         made += _trained(config, run, out, metrics, json.loads(arguments))
     else:
         metrics["best_epoch"] = checkpoint.read_sidecar(config.INFERENCE.MODEL_PATH).get("epoch")

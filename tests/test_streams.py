@@ -12,7 +12,6 @@ import pytest
 
 from config import schema
 from dataset.data_loader.base import BaseLoader, Frames, Recording, Signal
-from dataset.doctor import run as doctor
 from dataset.face.crop import FaceCrop
 from dataset.prepare.node import cache_settings, make_loader, open_cache
 from dataset.prepare.prepared import IncompleteError
@@ -151,10 +150,8 @@ def test_a_section_without_video_is_prepared(config, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_pseudo_labels_and_the_doctor_need_video(config):
-    """Both say so at once."""
-    with pytest.raises(ValueError, match="TRAIN.DATA.*has no video: nothing to examine yet"):
-        doctor._prepared(config, "TRAIN")
+def test_pseudo_labels_need_video(config):
+    """It is said at once."""
     config.TRAIN.DATA.PREPROCESS.USE_PSUEDO_PPG_LABEL = True
     with pytest.raises(ValueError, match="USE_PSUEDO_PPG_LABEL is True, but Sensors has no video"):
         prepare(config.TRAIN.DATA, "train", config)

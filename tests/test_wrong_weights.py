@@ -91,7 +91,8 @@ def test_bare_weights_are_refused_by_every_other_method(files, tmp_path, into):
 
 def demo(name):
     """A method's demo, as a user's configuration."""
-    loaded = (load_config(file) for file in sorted((ROOT / "configs" / "demo").glob("*.yaml")))
+    files = sorted((ROOT / "configs").glob("demo/*.yaml")) + sorted((ROOT / "configs" / "bp").glob("KAILUAN_*.yaml"))
+    loaded = (load_config(file) for file in files)
     return next(config for config in loaded if config.MODEL.NAME == name)
 
 

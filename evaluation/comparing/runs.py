@@ -16,10 +16,9 @@ import yaml
 
 from dataset.files.reading import LARGEST_TABLE, read_text
 from evaluation.results import Row
-from registry import did_you_mean
+from registry import MODES, did_you_mean
 
 NEEDED = ("metrics.json", "per_window.csv")
-TESTS = {"unsupervised_method": "UNSUPERVISED"}  # TOOLBOX_MODE -> section that is tested, otherwise TEST
 
 
 @dataclass(frozen=True)
@@ -157,8 +156,9 @@ def _run(one: _Opened, preset: str) -> Run:
     if sum(row.valid for row in rows) != table["n"]:
         raise ValueError(f"'{one.folder}': per_window.csv and metrics.json are not of the same run. Run it again.")
     failed = {item["recording"]: item["reason"] for item in one.content.get("failed", ())}
-    section = TESTS.get(one.config.get("TOOLBOX_MODE"), "TEST")
-    trained = _data(one.config, "TRAIN") if one.config.get("TOOLBOX_MODE") == "train_and_test" else None
+    mode = MODES[one.config["TOOLBOX_MODE"]] if one.config.get("TOOLBOX_MODE") in MODES else None
+    section = "UNSUPERVISED" if mode and not mode.neural else "TEST"
+    trained = _data(one.config, "TRAIN") if mode and "TRAIN" in mode.reads else None
     own = one.content["tables"][0]["method"] == one.method or section == "UNSUPERVISED"
     return Run(
         one.method, one.method, one.folder, tuple(rows), table, failed, trained if own else None,

@@ -7,6 +7,8 @@ from yacs.config import CfgNode
 from registry import MODES
 from settings.modes import Mode
 
+ONLY_TEST = "only_test"  # for commands that test weights they are given
+
 
 def validates(config: CfgNode) -> bool:
     """Whether a training looks at VALID.DATA after its epochs."""
@@ -59,9 +61,9 @@ MODES.register("train")(
         title=model_title,
     )
 )
-MODES.register("only_test")(
+MODES.register(ONLY_TEST)(
     Mode(
-        "only_test",
+        ONLY_TEST,
         ("TEST",),
         run="neural_methods.run:only_test",
         output=("TEST", "saved_test_outputs"),
