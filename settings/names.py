@@ -48,11 +48,11 @@ def _essential(node: Any, path: str, later: Mapping[str, Any]) -> Any:
     return os.path.basename(node) if key == "FILE_LIST_PATH" else node
 
 
-def _real(path: str) -> str:
-    """`path` with links followed; as it is where it holds letters that no file system takes."""
+def _real(path: Any) -> Any:
+    """`path` with links followed; as it is where it holds letters that no file system takes, or is no path at all."""
     try:
         return os.path.realpath(path)
-    except UnicodeEncodeError:
+    except (UnicodeEncodeError, TypeError):
         return path
 
 

@@ -197,3 +197,9 @@ def test_a_length_in_seconds_is_part_of_the_name(write):
     """Two lengths must not share a folder of checkpoints."""
     loaded = load_config(write(TRAINING), ["TRAIN.DATA.PREPROCESS.CHUNK_SECONDS=6.5"])
     assert "_ClipLength6.5s_" in loaded.TRAIN.DATA.EXP_DATA_NAME
+
+
+def test_a_list_of_files_that_holds_numbers_is_no_fault_of_the_name(write):
+    """A key that this run does not read may say anything; the name of the run's folder tells it apart."""
+    folders = [run_hash(load_config(write(CLASSICAL), [f"SIGNAL.FILES={value}"])) for value in ("[0]", "[1]", "[]")]
+    assert len(set(folders)) == 3

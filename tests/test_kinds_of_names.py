@@ -1,4 +1,4 @@
-"""Which kind of mistaken input each data set with video is tried with; a new one has to be entered, and is tried at once.
+"""Which kind of mistaken input each data set with video is tried with; a new one must be entered, and is tried at once.
 
 Kinds that can happen to every data set are asked of every one that is registered. Of the others stands here why one of
 them cannot have it.
