@@ -1,4 +1,4 @@
-"""The Kailuan file as one .npz per record and a table of labels: see docs/blood_pressure.md.
+"""The Kailuan file as one .npz per record and a table of labels: see docs/blood_pressure_data.md.
 
 python prepare_kailuan_npz.py --h5_path X.h5 --output_npz npz --output_csv labels.csv --target_cols right_arm_sbp
 """
