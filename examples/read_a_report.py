@@ -16,7 +16,7 @@ from pulsescope import open_run  # noqa: E402  (the repository root must be impo
 
 run = open_run(folder)
 
-# %% Scores. n counts windows; the interval resamples people, so few people give a wide one.
+# %% Scores. n counts windows; the interval is over people, so few people give a wide one.
 for line in run.scores.itertuples():
     interval = f"[{line.MAE_low:.2f}, {line.MAE_high:.2f}]"
     print(f"{line.preset:8s} {line.method:40s} MAE {line.MAE:6.2f} bpm {interval}, n = {line.n}")

@@ -19,6 +19,7 @@ from dataset.prepare.splits import overlaps
 from evaluation import provenance, publish, run_files
 from evaluation.kinds import check_heads
 from evaluation.kinds.base import PLOTS, Head, Names, Predicted
+from evaluation.page.report import write_page
 from evaluation.publish import Tested
 from evaluation.settings import read_settings
 from neural_methods import checkpoint, distributed, testing
@@ -155,6 +156,7 @@ def cross_validate(config: Any) -> Tested | None:
     names = replace(names_of(config), title=f"{config.MODEL.NAME} on {config.TRAIN.DATA.DATASET}, {len(folds)} folds")
     tested = publish.publish(tested, names, bool(config.ALLOW_INCOMPLETE))
     add_fold_table(tested.path, done)
+    write_page(tested.path.parent, tested.main.found.worst if tested.main else ())  # once more, with the folds
     return tested
 
 

@@ -127,6 +127,14 @@ def test_names_of_strangers_are_words(tmp_path):
     assert found["console"] == [] and found["asked"] == []
 
 
+def test_folds_have_a_line_each(tmp_path):
+    """With their numbers and the folder of each."""
+    made(tmp_path)
+    (tmp_path / "folds.csv").write_text("fold,tested,MAE,folder\n1,a b,2.3456,x_fold1\n2,<c>,,x_fold2\n")
+    part = report.page(tmp_path).split("id='folds'")[1].split("</section>")[0]
+    assert "data-v='2.3456'>2.35<" in part and "x_fold2" in part and "&lt;c&gt;" in part
+
+
 def test_missing_parts_leave_the_rest(tmp_path):
     """A run without pulse, curves or settings has a page of what there is; INCOMPLETE stands above."""
     content = {"tables": [], "complete": False, "evaluated": 1, "recordings": 2, "title": "T", "notes": []}

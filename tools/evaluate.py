@@ -16,6 +16,8 @@ from evaluation.baselines import beside, noise
 from evaluation.external import Given, read_given
 from evaluation.intervals import FEW
 from evaluation.metrics import computed
+from evaluation.page.report import write_page
+from evaluation.page.worst import pick
 from evaluation.pictures import pick_example
 from evaluation.presets import METHODS, PRESETS, presets
 from evaluation.report import write_report
@@ -76,13 +78,15 @@ def score(given: Given, asked: argparse.Namespace) -> int:
         typical = pick_example(own[0], given.recordings)
         examples = {title: typical} if typical else {}
         report = write_report(asked.output, f"Predictions of {title}", found, examples=examples, notes=notes)
+        first = next((one for one in own if one.valid), own[0])
+        page = write_page(asked.output, pick([first], {title: given.recordings}))
     for one in sorted(zip(*found.values(), strict=True), key=lambda same: same[0].preset.name != asked.preset):
         print(f"\n{console.header(one[0])}", one[0].specification.line, sep="\n")
         print(console.comparison(one), errors(one[0]), sep="\n")
         print(*console.excluded_lines(one[0]), sep="\n", end="\n" * bool(one[0].excluded))
     print(*[f"Note: {note}" for note in notes], sep="\n")
     if asked.output:
-        print(f"Report: {report}")
+        print(*[f"Page: {page}"] if page else [], f"Report: {report}", sep="\n")
     if not any(one.valid for one in own):
         raise ValueError("not one window has both rates: why is said above.")
     return 0

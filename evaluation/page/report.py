@@ -52,6 +52,7 @@ def page(folder: Path, found: Sequence[Worst] = ()) -> str:
         _plots(rows),
         worst.section(found, folder),
         _curves(folder),
+        _folds(folder),
         _others(metrics),
         _lost(metrics),
         _origin(folder),
@@ -185,7 +186,8 @@ def _plots(rows: Mapping[str, Any]) -> str:
         "<p class='about'>A point is a window; near the pointer it says whose. Agreement: bias and the limits that "
         "hold 95 % of the differences, as in the table above. The scale of errors is linear up to 5.</p>"
         "<details><summary>Every recording</summary><div class='scroll'><table class='sort' id='every'><thead><tr>"
-        f"{heads}</tr></thead><tbody></tbody></table></div></details>"
+        f"{heads}</tr></thead><tbody></tbody></table></div><p id='more' hidden>The first 2000; all are in "
+        "per_recording.csv.</p></details>"
     )
     return _section("plots", "Every window", body)
 
@@ -216,6 +218,31 @@ def _training(lines: Sequence[Mapping[str, str]]) -> Iterator[str]:
         yield curve(words(name), "epoch", names, {name: [_mean(found, name) for found in epochs.values()]}, "")
     rates = [_number(line.get("lr")) for line in lines]
     yield curve("Learning rate", "update", list(range(1, len(rates) + 1)), {"learning rate": rates}, "")
+
+
+def _folds(folder: Path) -> str:
+    """A line per fold, where the run has some; each has a page of its own."""
+    try:
+        lines = list(csv.reader(io.StringIO(read_text(folder / "folds.csv"), newline="")))
+    except (OSError, ValueError, csv.Error):
+        return ""
+    if len(lines) < 2:
+        return ""
+    heads = "".join(f"<th scope='col'>{words(name)}</th>" for name in lines[0])
+    rows = "".join(f"<tr>{''.join(map(_fold_cell, line))}</tr>" for line in lines[1:])
+    return _section(
+        "folds",
+        "Folds",
+        f"<div class='scroll'><table class='sort'><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
+        "<p class='about'>Each fold has a page of its own in the folder named last, beside this one's.</p>",
+    )
+
+
+def _fold_cell(text: str) -> str:
+    value = _number(text)
+    if not math.isfinite(value):
+        return f"<td>{words(text)}</td>"
+    return f"<td data-v='{value!r}'>{text if value.is_integer() else f'{value:.2f}'}</td>"
 
 
 def curve(title: str, unit: str, x: Sequence[float], lines: Mapping[str, Sequence[float]], said: str) -> str:

@@ -61,7 +61,7 @@ def _windows(found: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
         cells += [cell(f"{place}.{where}", looked_up(one, where), shape) for _, where, shape, _ in OWN]
         lines.append((one, cells))
     said = (
-        "<p class='about'>± standard error over windows; below it the 95 % interval from resampling people. "
+        "<p class='about'>± standard error over windows; below it the 95 % interval over people. "
         "Grey: baselines, which know nothing of the recordings.</p>"
     )
     return table(heads, lines) + said

@@ -1,6 +1,6 @@
 "use strict";
 // Tables that sort, plots of the windows behind them, values where the pointer is. Names are only ever set as text.
-const WIDE = 1000, HIGH = 300, NEAR = 28;
+const WIDE = 1000, HIGH = 300, NEAR = 28, LISTED = 2000;
 const data = JSON.parse(document.getElementById("rows").textContent);
 const tip = document.getElementById("tip");
 
@@ -199,9 +199,11 @@ function byRecording(table) {
 }
 
 function listRecordings(table, present) {
-  const body = document.getElementById("every").tBodies[0];
-  body.replaceChildren(...present.map((record) => {
-    const rows = table.rows.filter((row) => row[0] === record), row = document.createElement("tr");
+  const body = document.getElementById("every").tBodies[0], own = new Map(present.map((record) => [record, []]));
+  for (const row of table.rows) own.get(row[0]).push(row);
+  document.getElementById("more").hidden = present.length <= LISTED;
+  body.replaceChildren(...present.slice(0, LISTED).map((record) => {
+    const rows = own.get(record), row = document.createElement("tr");
     const truth = mean(rows.map((one) => one[4])), rate = mean(rows.map((one) => one[5]));
     const error = mean(rows.map((one) => Math.abs(one[5] - one[4])));
     const cell = (words, value) => {

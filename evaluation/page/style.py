@@ -25,7 +25,7 @@ nav a { margin-right: 1em; white-space: nowrap; }
 .scroll th:first-child, .scroll td:first-child { text-align: left; white-space: normal; min-width: 11em;
   padding-left: 0; }
 .scroll thead th { font-weight: normal; color: var(--soft); border: 0; vertical-align: bottom; }
-.scroll td small { display: block; color: var(--soft); } .base td { color: var(--soft); }
+.scroll td small { display: block; color: var(--soft); } .scroll .base td { color: var(--soft); }
 .plain th, .plain td { text-align: left; white-space: normal; }
 th button { all: unset; cursor: pointer; } th button:focus-visible { outline: 2px solid var(--pulse); }
 th[aria-sort=ascending] button::after { content: " ▲"; } th[aria-sort=descending] button::after { content: " ▼"; }
