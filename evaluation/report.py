@@ -123,6 +123,7 @@ def print_comparison(
     every, lost = [table for found in results.values() for table in found], tables.as_failed(failed)
     complete = complete or tables.completeness(every, lost)
     print(f"\n{console.header(first[0]).split(': ', 1)[1]}")
+    print(f"Specification: {first[0].specification.line}")
     missing = [f"FAILED {item['recording']}: {item['reason']}" for item in complete["failed"]]
     doubts = few(first).strip("*") if any(table.valid for table in first) else ""
     print(*filter(None, [incomplete(complete), console.comparison(first), doubts, *missing]), sep="\n")
