@@ -14,7 +14,9 @@ from neural_methods import exporting
 from neural_methods.checkpoint import write_weights
 from neural_methods.described import NoWaveError, TorchNetwork, Wave, described, expects_of
 from neural_methods.exporting import ExportError, clips, export, simplified
+from neural_methods.model.selective_scan import selective_scan
 from neural_methods.model.temporal_difference import TemporalDifferenceConv
+from neural_methods.onnx_symbols import completed
 from registry import METHODS
 from tests.conftest import ROOT
 from tests.test_every_method import NAMES, make
@@ -39,7 +41,10 @@ def trained(folder, name="Physnet", **changes):
     return path, trainer
 
 
-@pytest.mark.parametrize("name", NAMES)
+LONG = [pytest.param(name, marks=pytest.mark.slow if name == "PhysMamba" else ()) for name in NAMES]
+
+
+@pytest.mark.parametrize("name", LONG)
 def test_every_method_with_a_pulse_of_videos_gives_the_same_as_an_onnx_file(tmp_path, onnx_there, name):
     """For one clip and for three, and it says what it expects; other methods say why they cannot."""
     from unsupervised_methods.onnx_file import OnnxNetwork
@@ -54,6 +59,30 @@ def test_every_method_with_a_pulse_of_videos_gives_the_same_as_an_onnx_file(tmp_
     assert found.parity <= 1e-4
     network = OnnxNetwork(found.path)
     assert network.expects == expects_of(trainer) and network(np.zeros((2, *network.expects.shape), np.float32)).any
+
+
+class Scan(torch.nn.Module):
+    """A selective scan of the rows of a video's pixels, as PhysMamba has many."""
+
+    def forward(self, video):
+        """Video (B, 1, 20, 2, 2) -> wave (B, 20)."""
+        u = video.flatten(3).squeeze(1)
+        a = -torch.arange(1.0, 4.0).repeat(4, 1)
+        return selective_scan(u, u.abs(), a, u[..., :3], u[..., 1:]).mean(dim=2)
+
+
+def test_a_scan_becomes_a_function_of_the_file(onnx_there):
+    """For any number of clips, also one whose length does not fill its chunks."""
+    import onnx
+    import onnxruntime
+
+    model = onnx.ModelProto.FromString(exporting.traced(Scan(), torch.randn(2, 1, 20, 2, 2)))
+    completed(model)
+    assert len(model.functions) == 1
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    for clips_at_once in (1, 3):
+        video = torch.randn(clips_at_once, 1, 20, 2, 2)
+        np.testing.assert_allclose(session.run(None, {"video": video.numpy()})[0], Scan()(video), atol=1e-5)
 
 
 def test_a_file_that_gives_something_else_is_not_kept(tmp_path, onnx_there, monkeypatch):

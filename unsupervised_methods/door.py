@@ -18,7 +18,7 @@ from evaluation.kinds.pulse import answers
 from evaluation.settings import Settings, read_settings
 from registry import UNSUPERVISED
 from unsupervised_methods.measure import Sample, native_rows
-from unsupervised_methods.network import answers_of, check_faces, named_network, network_tables, settings_of
+from unsupervised_methods.network import answers_of, check_faces, doubted, named_network, network_tables, settings_of
 from unsupervised_methods.regions import BOX, region_of
 from unsupervised_methods.run import read_samples
 
@@ -89,12 +89,11 @@ def _measured(config: Any) -> dict[str, Answer]:
     except IncompleteError as error:
         prepared = error.prepared
     samples, network = read_samples(prepared, data, region), named_network(config)
-    if network is None:
-        given = [answer_of(one, how) for one in samples]
-    else:
+    given = [answer_of(one, how) for one in samples]
+    if network is not None:
         check_faces(network, data)
         (table, *_), results = network_tables(network, prepared, samples, how, float(data.RESAMPLE_FS))
-        given, region = answers_of((table, results), samples, how), region_of(BOX, data.PREPROCESS)
+        given, region = doubted(answers_of((table, results), samples, how), given), region_of(BOX, data.PREPROCESS)
     found = {one.id: replace(one, region=region.words) for one in given}
     return found | {recording.id: Answer(recording.id, reason=reason) for recording, reason in prepared.failed}
 

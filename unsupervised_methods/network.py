@@ -11,7 +11,7 @@ from dataset.clips.without_torch import reel
 from dataset.files.names import shown
 from dataset.files.reading import told
 from dataset.progress import show_progress
-from evaluation.consensus import Answer
+from evaluation.consensus import NEAR, Answer
 from evaluation.evaluate import rows
 from evaluation.kinds.pulse import answers
 from evaluation.results import UNLABELLED, RecordingResult, Row
@@ -110,3 +110,20 @@ def answers_of(made: tuple[Table, Sequence[RecordingResult]], samples: Sequence[
     said = {row.id: row.note for row in found.rows if row.note not in ("", *UNLABELLED)}
     given = answers({found.method: results}, samples, how)
     return [replace(one, reason=said[one.id]) if one.course is None and one.id in said else one for one in given]
+
+
+def doubted(given: Sequence[Answer], beside: Sequence[Answer]) -> list[Answer]:
+    """`given` by a network, without a number where the classical methods are as sure of another rate."""
+    classical = {one.id: one for one in beside if one.reliable}
+    return [_doubted(one, classical[one.id]) if one.reliable and one.id in classical else one for one in given]
+
+
+def _doubted(one: Answer, other: Answer) -> Answer:
+    if abs(one.rate - other.rate) <= NEAR:
+        return one
+    names, voters = ", ".join(one.votes), ", ".join(other.votes)
+    return replace(
+        one,
+        reason=f"{names} finds {one.rate:.0f} bpm, {voters} find {other.rate:.0f}, and both are clear. Try other "
+        "weights, or measure without a network",
+    )

@@ -29,7 +29,15 @@ from evaluation.vitals import failures
 from registry import DATASETS, UNSUPERVISED
 from unsupervised_methods.checks import grey_note, is_grey
 from unsupervised_methods.measure import Sample, classical_tables, read_sample
-from unsupervised_methods.network import Network, answers_of, check_faces, named_network, network_tables, table_name
+from unsupervised_methods.network import (
+    Network,
+    answers_of,
+    check_faces,
+    doubted,
+    named_network,
+    network_tables,
+    table_name,
+)
 from unsupervised_methods.overlay import write_overlays
 from unsupervised_methods.portraits import portraits
 from unsupervised_methods.regions import BOX, Region, region_of
@@ -287,9 +295,9 @@ def _vitals(
     voting = {name: waves[name] for name in alone or waves}
     flags = {sample.id: sample.flags for sample in samples if sample.flags}
     lost = failures([one for made in tables.values() for one in made])
-    given = answers(voting, samples, settings)
+    given = answers({name: made for name, made in waves.items() if name not in alone}, samples, settings)
     if alone:
-        given = answers_of((tables[alone[0]][0], waves[alone[0]]), samples, settings)
+        given = doubted(answers_of((tables[alone[0]][0], waves[alone[0]]), samples, settings), given)
     doubtful = [one.id for one in given if not one.reliable and one.id not in lost]
     shown = next((name for name in (*alone, *VOTERS) if name in measured), next(iter(methods)))
     rated = [one for one in waves[shown] if one.id not in lost]
