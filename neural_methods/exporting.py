@@ -21,7 +21,7 @@ from neural_methods.described import Wave, expects_of
 from neural_methods.onnx_symbols import OPSET, completed, known
 from neural_methods.trainer.base import Trainer
 from unsupervised_methods.expects import Expects
-from unsupervised_methods.onnx_file import INPUT, KEY, OUTPUT, OnnxNetwork, packages
+from unsupervised_methods.onnx_file import INPUT, KEY, OUTPUT, NetworkError, OnnxNetwork, packages
 
 PARITY = 1e-4  # largest difference to torch, as a part of the wave's largest value
 BATCHES = (1, 3)  # that are compared; the file is traced with 2
@@ -54,7 +54,10 @@ def export(trainer: Trainer, network: nn.Module, path: Path, batches: Sequence[i
     data = described_bytes(traced(wave, clips(expects, 2)), expects)
     with replacing(path, sync=True) as temporary:
         temporary.write_bytes(data)
-        found = parity(wave, OnnxNetwork(temporary), batches)
+        try:
+            found = parity(wave, OnnxNetwork(temporary), batches)
+        except NetworkError as error:
+            raise ExportError(f"what torch wrote of {expects.method} cannot be run ({told(error)}).") from error
         if not found <= PARITY:
             raise ExportError(
                 f"{expects.method} gives other waves as an ONNX file (by {found:.1e} of their largest value, "

@@ -41,6 +41,7 @@ def trained(folder, name="Physnet", **changes):
     return path, trainer
 
 
+NOT_YET = {"RhythmFormer"}  # see docs/onnx.md
 LONG = [pytest.param(name, marks=pytest.mark.slow if name == "PhysMamba" else ()) for name in NAMES]
 
 
@@ -54,6 +55,10 @@ def test_every_method_with_a_pulse_of_videos_gives_the_same_as_an_onnx_file(tmp_
     if trainer.needs.input_names != ("video",):
         with pytest.raises(NoWaveError, match=name):
             expects_of(trainer)
+        return
+    if name in NOT_YET:
+        with pytest.raises(ExportError, match="cannot be run"):
+            export(trainer, trainer.build(), tmp_path / "a.onnx")
         return
     found = export(trainer, trainer.build(), tmp_path / "a.onnx")
     assert found.parity <= 1e-4
