@@ -6,7 +6,8 @@ from typing import Any
 from dataset.prepare.node import plain
 from registry import METHODS, UNSUPERVISED, did_you_mean
 from settings.layers import Override
-from unsupervised_methods.onnx_file import ENDING, OnnxNetwork
+from unsupervised_methods.network import crop_settings, settings_of
+from unsupervised_methods.onnx_file import ENDING
 
 PREPROCESS = "UNSUPERVISED.DATA.PREPROCESS"
 ELSEWHERE = {"CROP_FACE", "DECODER", "DATA_AUG", "USE_PSUEDO_PPG_LABEL"}  # of PREPROCESS: not what a network reads
@@ -21,8 +22,7 @@ def chosen(method: str, weights: str, file: str | None, changed: list[Override])
     if method.lower().endswith(ENDING):
         if weights:
             raise ValueError(f"--weights {weights}: '{method}' holds its own weights. Leave --weights out.")
-        crop = [(f"{PREPROCESS}.{key}", value) for key, value in OnnxNetwork(method).expects.crop()]
-        return file, [("UNSUPERVISED.NETWORK", os.path.abspath(method)), *crop]
+        return file, settings_of(method)
     if weights:
         return None, _with_weights(method, weights, file, changed)
     if method in UNSUPERVISED:
@@ -46,7 +46,7 @@ def _with_weights(method: str, weights: str, file: str | None, changed: list[Ove
     found: list[tuple[str, Any]] = [
         (f"{PREPROCESS}.{key}", plain(section[key])) for key in section if key not in ELSEWHERE
     ]
-    found += [(f"{PREPROCESS}.{key}", value) for key, value in expects_of(trainer).crop()]
+    found += crop_settings(expects_of(trainer))
     options = [(f"MODEL.{key}", plain(value)) for key, value in config.MODEL.items() if key != "MODEL_DIR"]
     return [("TOOLBOX_MODE", "measure"), ("INFERENCE.MODEL_PATH", os.path.abspath(weights)), *options, *found]
 

@@ -89,7 +89,8 @@ def expects_of(trainer: Trainer) -> Expects:
     frames = (trainer.chunk_length or 0) // trainer.time_multiple * trainer.time_multiple
     if not frames:
         raise NoWaveError(f"{name} reads whole recordings here: set DO_CHUNK: True and CHUNK_LENGTH as it was trained.")
-    sidecar = read_sidecar(trainer.config.INFERENCE.MODEL_PATH)
+    weights = trainer.config.INFERENCE.get("MODEL_PATH", "")
+    sidecar = read_sidecar(weights) if weights else {}
     types = tuple(trainer.data_types)
     return Expects(
         name, frames, trainer.frame_size, types, 3 * len(types), trainer.label_type,

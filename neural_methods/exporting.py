@@ -7,6 +7,7 @@ does not know of our networks is spelt out in `onnx_symbols`.
 import copy
 import io
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from neural_methods.described import Wave, expects_of
 from neural_methods.onnx_symbols import OPSET, completed, known
 from neural_methods.trainer.base import Trainer
 from unsupervised_methods.expects import Expects
-from unsupervised_methods.onnx_file import INPUT, KEY, OUTPUT, OnnxNetwork, packages
+from unsupervised_methods.onnx_file import INPUT, KEY, OUTPUT, NetworkError, OnnxNetwork, packages
 
 PARITY = 1e-4  # largest difference to torch, as a part of the wave's largest value
 BATCHES = (1, 3)  # that are compared; the file is traced with 2
@@ -40,8 +41,10 @@ class Exported:
     parity: float
 
 
-def export(trainer: Trainer, network: nn.Module, path: Path) -> Exported:
+def export(trainer: Trainer, network: nn.Module, path: Path, batches: Sequence[int] = BATCHES) -> Exported:
     """Write `network`, loaded by `trainer`, to the ONNX file `path`, which is only there when it gives the same.
+
+    Compared with as many clips at once as `batches` say.
 
     ExportError, NoWaveError for a method without a pulse of videos, ImportError without the packages.
     """
@@ -51,7 +54,10 @@ def export(trainer: Trainer, network: nn.Module, path: Path) -> Exported:
     data = described_bytes(traced(wave, clips(expects, 2)), expects)
     with replacing(path, sync=True) as temporary:
         temporary.write_bytes(data)
-        found = parity(wave, OnnxNetwork(temporary))
+        try:
+            found = parity(wave, OnnxNetwork(temporary), batches)
+        except NetworkError as error:
+            raise ExportError(f"what torch wrote of {expects.method} cannot be run ({told(error)}).") from error
         if not found <= PARITY:
             raise ExportError(
                 f"{expects.method} gives other waves as an ONNX file (by {found:.1e} of their largest value, "
@@ -106,10 +112,10 @@ def clips(expects: Expects, count: int, seed: int = 0) -> torch.Tensor:
 
 
 @torch.no_grad()
-def parity(wave: nn.Module, exported: OnnxNetwork) -> float:
+def parity(wave: nn.Module, exported: OnnxNetwork, batches: Sequence[int] = BATCHES) -> float:
     """Largest difference of an exported network to `wave`, as a part of the wave's largest value; NaN counts as inf."""
     worst = 0.0
-    for seed, count in enumerate(BATCHES, start=1):
+    for seed, count in enumerate(batches, start=1):
         video = clips(exported.expects, count, seed)
         wanted, given = wave(video).numpy(), exported(video.numpy())
         off = float(np.abs(wanted - given).max() / max(float(np.abs(wanted).max()), np.finfo(np.float32).tiny))

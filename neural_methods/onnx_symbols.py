@@ -140,7 +140,8 @@ def _step(inputs: tuple[str, ...]) -> Any:
             helper.make_node("Mul", [new, f"{weights}_wide"], [f"{y}_parts"]),
             helper.make_node("ReduceSum", [f"{y}_parts", "axis2"], [y], keepdims=0),
         ]
-    return helper.make_graph(nodes, f"step{tag}", _floats(h, d, v, k, *m), _floats(new, *([y] if m else [])))
+    inputs, outputs = {h: 4} | dict.fromkeys((d, v, k, *m), 3), {new: 4} | dict.fromkeys([y] if m else [], 3)
+    return helper.make_graph(nodes, f"step{tag}", _floats(inputs), _floats(outputs))
 
 
 def _link() -> Any:
@@ -152,10 +153,12 @@ def _link() -> Any:
         helper.make_node("Mul", ["fade", "state"], ["kept"]),
         helper.make_node("Add", ["kept", "leaves"], ["after"]),
     ]
-    return helper.make_graph(nodes, "link", _floats("state", "leaves", "fade"), _floats("after", "before"))
+    inputs, outputs = ("state", "leaves", "fade"), ("after", "before")
+    return helper.make_graph(nodes, "link", _floats(dict.fromkeys(inputs, 3)), _floats(dict.fromkeys(outputs, 3)))
 
 
-def _floats(*names: str) -> list[Any]:
+def _floats(ranks: dict[str, int]) -> list[Any]:
+    """Arrays of any size with so many axes, which a Scan must know."""
     from onnx import helper
 
-    return [helper.make_tensor_value_info(name, FLOAT, None) for name in names]
+    return [helper.make_tensor_value_info(name, FLOAT, [None] * rank) for name, rank in ranks.items()]

@@ -37,13 +37,13 @@ class MeanGreen:
         return video[:, 1].mean(axis=(2, 3))
 
 
-def entry(name, bpm=72.0, seconds=20.0, fs=30.0, signals=None, times=True):
-    """A cache entry whose faces show a pulse of `bpm`, its mean colours one of 100 bpm."""
+def entry(name, bpm=72.0, seconds=20.0, fs=30.0, signals=None, times=True, classical=75.0):
+    """A cache entry whose faces show a pulse of `bpm`, its mean colours one of `classical` bpm."""
     at = np.arange(int(seconds * fs)) / fs
     shades = np.random.default_rng(0).uniform(-20, 20, (1, SIDE, SIDE, 3))
     colours = COLOUR * (1 + 0.02 * beat(bpm, at)[:, None] * [0.33, 0.77, 0.53])
     faces = np.clip(np.rint(colours[:, None, None] + shades), 0, 255).astype(np.uint8)
-    trace = COLOUR * (1 + 0.006 * beat(100.0, at)[:, None] * [0.33, 0.77, 0.53])
+    trace = COLOUR * (1 + 0.006 * beat(classical, at)[:, None] * [0.33, 0.77, 0.53])
     trace = trace + 0.02 * np.random.default_rng(1).normal(size=trace.shape)
     stats = measure(lambda start, stop: faces[start:stop], len(faces))
     return SimpleNamespace(
@@ -87,8 +87,15 @@ def test_the_network_votes_alone_and_the_classical_methods_stand_beside_it(measu
     assert abs(one["heart_rate_bpm"] - 72) < 0.5 and one["method"] == "Mean" and list(one["votes_bpm"]) == ["Mean"]
     rows = list(csv.DictReader((folder / "vitals.csv").open()))
     rates = {row["method"]: float(row["rate_bpm"]) for row in rows}
-    assert abs(rates["Mean"] - 72) < 1 and abs(rates["POS"] - 100) < 1 and list(rates)[0] == "Mean"
+    assert abs(rates["Mean"] - 72) < 1 and abs(rates["POS"] - 75) < 1 and list(rates)[0] == "Mean"
     assert re.search(r"^a: 7[12]\.\d bpm", capsys.readouterr().out, re.M)
+
+
+def test_a_rate_that_the_classical_methods_are_sure_is_another_is_not_given(measured, tmp_path, capsys):
+    """Both are named; networks can be sure of a double rate."""
+    with pytest.raises(mode.NoPulseError):
+        measured([entry("a", classical=100.0)], MeanGreen())
+    assert re.search(r"a: no reliable pulse: Mean finds 7[12] bpm, POS, CHROM find 100", capsys.readouterr().out)
 
 
 def test_the_waves_of_all_stand_at_the_same_times(measured, tmp_path):

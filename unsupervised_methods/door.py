@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from config import read
+from config import Override, read
 from dataset.files.frames import VideoError
 from dataset.own_videos import own_videos
 from evaluation.consensus import VOTERS, Answer
@@ -18,7 +18,8 @@ from evaluation.kinds.pulse import answers
 from evaluation.settings import Settings, read_settings
 from registry import UNSUPERVISED
 from unsupervised_methods.measure import Sample, native_rows
-from unsupervised_methods.regions import region_of
+from unsupervised_methods.network import answers_of, check_faces, doubted, named_network, network_tables, settings_of
+from unsupervised_methods.regions import BOX, region_of
 from unsupervised_methods.run import read_samples
 
 logger = logging.getLogger("pulsescope")
@@ -27,12 +28,16 @@ Place = str | os.PathLike
 
 
 def measure(
-    videos: Place | Sequence[Place], cache: Place | None = None, settings: Sequence[str] = ()
+    videos: Place | Sequence[Place],
+    cache: Place | None = None,
+    settings: Sequence[str] = (),
+    network: Place | None = None,
 ) -> Answer | dict[str, Answer]:
     """The answer for a video file; for a folder or a list of files and folders one per recording, by its name.
 
     Where the pulse is too uncertain `reliable` is False, `reason` says why and `heart_rate` is NaN. `cache`: a folder
-    that keeps the faces for the next call; None: nothing is kept. `settings`: KEY=VALUE, as on the command line. From
+    that keeps the faces for the next call; None: nothing is kept. `settings`: KEY=VALUE, as on the command line.
+    `network`: an ONNX file that votes in the place of the classical methods; its errors are NetworkError. From
     one thread at a time: what others print meanwhile is caught, too.
 
     FileNotFoundError for a file that is not there, ConfigError for settings that cannot be. VideoError (a ValueError)
@@ -46,7 +51,8 @@ def measure(
         raise FileNotFoundError(f"{', '.join(missing)}: no such file or folder.")
     with tempfile.TemporaryDirectory(prefix="pulsescope-") as scratch, _silent():
         kept = Path(cache).absolute() if cache is not None else Path(scratch) / "cache"
-        config = _configuration(places, kept, Path(scratch) / "log", settings)
+        more = [] if network is None else settings_of(os.fspath(network))
+        config = _configuration(places, kept, Path(scratch) / "log", [*more, *settings])
         found = _measured(config)
     if not (single and Path(places[0]).is_file()):
         return found
@@ -65,7 +71,7 @@ def answer_of(sample: Sample, how: Settings) -> Answer:
     return replace(found, reason=silent[0]) if silent else found
 
 
-def _configuration(places: Sequence[str], cache: Path, log: Path, settings: Sequence[str]) -> Any:
+def _configuration(places: Sequence[str], cache: Path, log: Path, settings: Sequence[Override]) -> Any:
     """The settings of a run on these videos that writes into `cache` and nowhere else."""
     inside = [("UNSUPERVISED.DATA.CACHED_PATH", str(cache)), ("LOG.PATH", str(log))]
     file, own = own_videos(None, places, [*inside, *settings])
@@ -82,7 +88,13 @@ def _measured(config: Any) -> dict[str, Answer]:
         prepared = prepare(data, "unsupervised", config)
     except IncompleteError as error:
         prepared = error.prepared
-    found = {one.id: replace(answer_of(one, how), region=region.words) for one in read_samples(prepared, data, region)}
+    samples, network = read_samples(prepared, data, region), named_network(config)
+    given = [answer_of(one, how) for one in samples]
+    if network is not None:
+        check_faces(network, data)
+        (table, *_), results = network_tables(network, prepared, samples, how, float(data.RESAMPLE_FS))
+        given, region = doubted(answers_of((table, results), samples, how), given), region_of(BOX, data.PREPROCESS)
+    found = {one.id: replace(one, region=region.words) for one in given}
     return found | {recording.id: Answer(recording.id, reason=reason) for recording, reason in prepared.failed}
 
 

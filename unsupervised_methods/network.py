@@ -1,6 +1,8 @@
 """A network as the voter on videos without labels: clips of the stored faces in, one wave per recording out."""
 
+import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -9,14 +11,17 @@ from dataset.clips.without_torch import reel
 from dataset.files.names import shown
 from dataset.files.reading import told
 from dataset.progress import show_progress
+from evaluation.consensus import NEAR, Answer
 from evaluation.evaluate import rows
-from evaluation.results import RecordingResult, Row
+from evaluation.kinds.pulse import answers
+from evaluation.results import UNLABELLED, RecordingResult, Row
 from evaluation.settings import Settings
 from evaluation.summary import Table, table
 from registry import UNSUPERVISED
 from unsupervised_methods.expects import Expects
 from unsupervised_methods.measure import Sample
 from unsupervised_methods.onnx_file import NetworkError, OnnxNetwork
+from unsupervised_methods.regions import INNER
 
 UNREADABLE = (ValueError, OSError, RuntimeError)  # of one recording: its faces, its clock, its length
 
@@ -35,6 +40,17 @@ def named_network(config: Any) -> OnnxNetwork | None:
     """The network of UNSUPERVISED.NETWORK, opened; None where none is named. Errors as of `OnnxNetwork`."""
     path = config.UNSUPERVISED.NETWORK
     return OnnxNetwork(path) if path else None
+
+
+def settings_of(path: str) -> list[tuple[str, Any]]:
+    """The settings by which the ONNX file `path` measures own videos. Errors as of `OnnxNetwork`."""
+    return [("UNSUPERVISED.NETWORK", os.path.abspath(path)), *crop_settings(OnnxNetwork(path).expects)]
+
+
+def crop_settings(expects: Expects) -> list[tuple[str, Any]]:
+    """The settings that store of every frame what a network reads; classical methods beside it keep the inner face."""
+    found = [(f"UNSUPERVISED.DATA.PREPROCESS.{key}", value) for key, value in expects.crop()]
+    return found + ([("UNSUPERVISED.ROI", INNER)] if expects.box >= 1 else [])
 
 
 def check_faces(network: Network, data: Any) -> None:
@@ -86,3 +102,28 @@ def table_name(network: Network) -> str:
     """What a network is called beside the classical methods."""
     name = shown(network.name)
     return f"{name} (network)" if name in UNSUPERVISED else name
+
+
+def answers_of(made: tuple[Table, Sequence[RecordingResult]], samples: Sequence[Sample], how: Settings) -> list[Answer]:
+    """An answer per recording by a network alone: its table and its waves in, its reason where it has none."""
+    found, results = made
+    said = {row.id: row.note for row in found.rows if row.note not in ("", *UNLABELLED)}
+    given = answers({found.method: results}, samples, how)
+    return [replace(one, reason=said[one.id]) if one.course is None and one.id in said else one for one in given]
+
+
+def doubted(given: Sequence[Answer], beside: Sequence[Answer]) -> list[Answer]:
+    """`given` by a network, without a number where the classical methods are as sure of another rate."""
+    classical = {one.id: one for one in beside if one.reliable}
+    return [_doubted(one, classical[one.id]) if one.reliable and one.id in classical else one for one in given]
+
+
+def _doubted(one: Answer, other: Answer) -> Answer:
+    if abs(one.rate - other.rate) <= NEAR:
+        return one
+    names, voters = ", ".join(one.votes), ", ".join(other.votes)
+    return replace(
+        one,
+        reason=f"{names} finds {one.rate:.0f} bpm, {voters} find {other.rate:.0f}, and both are clear. Try other "
+        "weights, or measure without a network",
+    )

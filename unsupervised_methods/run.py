@@ -15,13 +15,13 @@ from dataset.own_videos import READER
 from dataset.signals import PULSE_WAVE
 from evaluation import pictures, provenance, publish
 from evaluation.baselines import MOST_OF_NOISE, NOISE, Noise, beside
-from evaluation.consensus import VOTERS, Answer
+from evaluation.consensus import VOTERS
 from evaluation.evaluate import label_floors
 from evaluation.kinds.base import PLOTS, Head, Names
 from evaluation.kinds.pulse import CONSTANT, Compared, answers, judged_first, views
 from evaluation.page.worst import pick
 from evaluation.presets import Preset
-from evaluation.results import UNLABELLED, RecordingResult
+from evaluation.results import RecordingResult
 from evaluation.settings import Settings, read_settings
 from evaluation.summary import Table, constant_mean
 from evaluation.truth import available
@@ -29,7 +29,15 @@ from evaluation.vitals import failures
 from registry import DATASETS, UNSUPERVISED
 from unsupervised_methods.checks import grey_note, is_grey
 from unsupervised_methods.measure import Sample, classical_tables, read_sample
-from unsupervised_methods.network import Network, check_faces, named_network, network_tables, table_name
+from unsupervised_methods.network import (
+    Network,
+    answers_of,
+    check_faces,
+    doubted,
+    named_network,
+    network_tables,
+    table_name,
+)
 from unsupervised_methods.overlay import write_overlays
 from unsupervised_methods.portraits import portraits
 from unsupervised_methods.regions import BOX, Region, region_of
@@ -287,13 +295,15 @@ def _vitals(
     voting = {name: waves[name] for name in alone or waves}
     flags = {sample.id: sample.flags for sample in samples if sample.flags}
     lost = failures([one for made in tables.values() for one in made])
-    given = _reasoned(answers(voting, samples, settings), [tables[name][0] for name in alone])
+    given = answers({name: made for name, made in waves.items() if name not in alone}, samples, settings)
+    if alone:
+        given = doubted(answers_of((tables[alone[0]][0], waves[alone[0]]), samples, settings), given)
     doubtful = [one.id for one in given if not one.reliable and one.id not in lost]
     shown = next((name for name in (*alone, *VOTERS) if name in measured), next(iter(methods)))
     rated = [one for one in waves[shown] if one.id not in lost]
     rated.sort(key=lambda one: (one.id in doubtful, one.id in flags))
     seen = views(given, voting, settings)
-    region = region_of(config.UNSUPERVISED.ROI, data.PREPROCESS)
+    region = region_of(BOX if alone else config.UNSUPERVISED.ROI, data.PREPROCESS)  # a network sees all that is stored
     photos = {id: portraits(prepared, data, id, region) for id, one in seen.items() if one.spectra is not None}
     found = Compared(
         tables, {shown: rated[0]} if rated else {}, judged=False, flags=flags,
@@ -304,12 +314,6 @@ def _vitals(
     if config.UNSUPERVISED.OVERLAY:
         write_overlays(names.folder / "overlay", prepared, data, [(one, seen.get(one.id)) for one in found.answers])
     return report, lost, doubtful
-
-
-def _reasoned(given: Sequence[Answer], alone: Sequence[Table]) -> list[Answer]:
-    """`given` with what the one voter has said where it found no wave."""
-    said = {row.id: row.note for one in alone for row in one.rows if row.note not in ("", *UNLABELLED)}
-    return [replace(one, reason=said[one.id]) if one.course is None and one.id in said else one for one in given]
 
 
 def _prepare(config: Any) -> Any:
