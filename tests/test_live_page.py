@@ -95,7 +95,7 @@ def test_the_page_shows_66_within_12_s_and_asks_nobody_else(seen):
 
 
 def test_a_second_tab_has_a_rate_of_its_own_and_a_closed_one_leaves_nothing(seen):
-    """Both tabs measure; when they are closed their connections are gone, and the camera is released."""
+    """Each measures in front, and pauses behind; closed, its connection is gone, and its camera released."""
     process, address, chromium, _ = seen
     pages = [chromium.open(address) for _ in range(2)]
     for page in pages:
@@ -103,6 +103,7 @@ def test_a_second_tab_has_a_rate_of_its_own_and_a_closed_one_leaves_nothing(seen
         page.click("start")
         until(lambda page=page: measured(page), 25)
         assert float(page.text("bpm")) == pytest.approx(BPM, abs=3)
+    until(lambda: pages[0].text("said") == "Paused: this tab is hidden.", 5)
     server = psutil.Process(process.pid)
 
     def connections() -> int:
@@ -189,3 +190,22 @@ def test_a_server_that_ends_is_told(camera):
         process.terminate()
         until(lambda: "PulseScope has ended" in page.text("said"), 20)
         assert page.run("document.getElementById('video').srcObject") is None
+
+
+def test_memory_and_delay_stay_flat(camera):
+    """Once 30 s of colours are kept: a minute more costs the server and the page nothing."""
+    with served() as (process, address), browser(camera) as chromium:
+        page, server = chromium.open(address), psutil.Process(process.pid)
+        page.click("start")
+        until(lambda: measured(page), 30)
+        held = []
+        for seconds in (40, 60):
+            time.sleep(seconds)
+            page.events.clear()
+            page.call("HeapProfiler.collectGarbage")
+            heap = page.run("performance.memory.usedJSHeapSize")
+            held.append(
+                (server.memory_full_info().uss / 1e6, heap / 1e6, page.run("run.taken.size + run.delays.length"))
+            )
+        assert held[1][0] - held[0][0] < 10 and held[1][1] - held[0][1] < 5, held
+        assert held[1][2] <= 160 and statistics.median(page.run("run.delays")) < 200

@@ -253,7 +253,7 @@ function show(state, mine) {
   $("answer").dataset.reliable = Boolean(state.reliable);
   const lines = state.advice.map((line) => Object.assign(document.createElement("li"), { textContent: line }));
   if ($("advice").textContent !== state.advice.join("")) $("advice").replaceChildren(...lines);
-  say(words(state), state.reliable === false && !state.advice.length);
+  if (!document.hidden) say(words(state), state.reliable === false && !state.advice.length);
   const delays = [...mine.delays].sort((a, b) => a - b);
   const delay = delays.length ? `${delays[delays.length >> 1].toFixed(0)} ms from picture to plot, ` : "";
   const fps = state.fps ? `${state.fps.toFixed(1)} pictures per second, ` : "";
