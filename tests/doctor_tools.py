@@ -25,10 +25,13 @@ def heart(times: np.ndarray, bpm: float = 72.0, seed: int = 0) -> np.ndarray:
     return np.sin(angle) + 0.3 * np.sin(2 * angle)
 
 
-def make(folder: Path, name: str = "one", times=None, faces=lambda faces: faces, flags=None, ppg=None, box=90) -> Job:
+def make(
+    folder: Path, name: str = "one", times=None, faces=lambda faces: faces, flags=None, ppg=None, box=90, **more
+) -> Job:
     """A cache entry of 20 s with a painted pulse, and the job to examine it; the arguments plant defects.
 
-    `faces` changes the frames (T, H, W, 3), `ppg` is the signal in place of one in step with the video.
+    `faces` changes the frames (T, H, W, 3), `ppg` is the signal in place of one in step with the video,
+    `more` are signals beside it.
     """
     times = np.arange(600) / FS if times is None else times
     noise = np.random.default_rng(1).normal(0, 2, (len(times), 16, 16, 3))
@@ -41,7 +44,7 @@ def make(folder: Path, name: str = "one", times=None, faces=lambda faces: faces,
     with cache.write(recording) as entry:
         for face, time in zip(pictures, times, strict=True):
             entry.append(face, (10, 10, box, box), float(time))
-        entry.signals = {"ppg": ppg or Signal(heart(native), times=native)}
+        entry.signals = {"ppg": ppg or Signal(heart(native), times=native), **more}
         entry.flags = {"face_coverage": 1.0, **(flags or {})}
     return Job("TEST", recording, BaseLoader(), cache, CROP, {"TEST.DATA.FS": FS})
 

@@ -8,6 +8,7 @@ import pytest
 
 from dataset.clips.resampling import FINEST, SPAN, SPARE, resample_grid
 from dataset.data_loader.base import Signal
+from dataset.doctor import sensors
 from dataset.doctor.examine import examine
 from dataset.prepare.checks import time_flags
 from evaluation import publish
@@ -90,6 +91,17 @@ def test_the_doctor_grades_a_label_with_a_useless_clock(tmp_path, times, said):
     clock = [one for one in report.findings if one.check == "label clock"]
     assert not report.error and clock[0].grade == "bad" and said in clock[0].text
     assert any(one.check == "camera pulse" for one in report.findings)
+
+
+@pytest.mark.parametrize("times", [lambda t: t * 1e9, lambda t: jumping(t, 600), lambda t: 0 * t])
+def test_an_ecg_with_a_useless_clock_is_told_and_nothing_else_of_it(tmp_path, times):
+    """Beside a video as in a record without one."""
+    native = np.arange(0.0, 20.0, 1 / 64)
+    ecg = Signal(heart(native), times=times(native))
+    report = examine(make(tmp_path, ppg=Signal(heart(native), fs=64.0), ecg=ecg))
+    alone = sensors.examine({"ecg": ecg}, {})
+    assert not report.error and [one.check for one in alone] == ["ecg clock"] and alone[0].grade == "bad"
+    assert [one.check for one in report.findings if one.check.startswith("ecg")] == ["ecg clock"]
 
 
 def claims(draw):

@@ -152,7 +152,7 @@ def _label_findings(entry: Entry, waves: Waves) -> Iterator[Finding]:
         yield Finding("label", "", "There is no pulse label." if signal is None else "The label has too few samples.")
         yield label.check_camera(waves.pulse, waves.fs, waves.problem)
         return
-    problem = label.clock_problem(signal, *waves.own)
+    problem = label.clock_problem(signal, waves.own[0])
     if problem:
         yield problem
         yield label.check_camera(waves.pulse, waves.fs, waves.problem)

@@ -39,20 +39,21 @@ RATE_LOW, RATE_HIGH = 5.0, 10_000.0  # Hz that a pulse can be sampled at
 WEAK = "See what else is wrong here (light, motion, compression, a small face); without a cause, the skin shows little."
 
 
-def clock_problem(signal: Any, times: np.ndarray, values: np.ndarray) -> Finding | None:
-    """What makes the label's own clock useless: no plausible rate, or a jump; None where nothing does."""
-    fs = 1 / float(np.median(np.diff(times)))
+def clock_problem(signal: Any, times: np.ndarray, name: str = "label") -> Finding | None:
+    """What makes the own clock of a signal called `name` useless: no plausible rate, or a jump; None: nothing does."""
+    step = float(np.median(np.diff(times)))
+    fs = 1 / step if step else math.inf
     if not RATE_LOW <= fs <= RATE_HIGH:
         units = {1e3: "milliseconds", 1e6: "microseconds", 1e9: "nanoseconds"}
         guess = next((f": are they {word}" for unit, word in units.items() if RATE_LOW <= fs * unit <= RATE_HIGH), "")
         guess = f"{guess}?" if guess and signal.times is not None else "."
-        mend = "Give the label's times in seconds, or its samples per second."
-        text = f"By its own clock the label has {fs:.3g} samples per second{guess}"
-        return Finding("label clock", "bad", text, mend)
+        mend = f"Give the {name}'s times in seconds, or its samples per second."
+        text = f"By its own clock the {name} has {fs:.3g} samples per second{guess}"
+        return Finding(f"{name} clock", "bad", text, mend)
     try:
         steps_on_grid(times, fs)
     except ValueError as error:
-        return Finding("label clock", "bad", f"The label's {error}", "Repair its times, or leave it out.")
+        return Finding(f"{name} clock", "bad", f"The {name}'s {error}", "Repair its times, or leave it out.")
     return None
 
 

@@ -13,6 +13,7 @@ import scipy
 from dataset import pressure
 from dataset.data_loader.base import Signal
 from dataset.doctor.finding import Finding, grade, percent, worst
+from dataset.doctor.label import clock_problem
 from dataset.files.names import plural
 from dataset.signal_quality import clipped_share, longest_flat
 from evaluation.beats import find_beats as pulse_beats
@@ -65,6 +66,13 @@ class Sensor:
     def rate(self) -> float:
         """Its heart rate, bpm; NaN without beats."""
         return 60 / float(np.median(np.diff(self.beats))) if len(self.beats) > 2 else math.nan
+
+
+def _clock(name: str, signal: Signal) -> Finding | None:
+    """What makes the clock of an ECG, a PPG or a pressure useless, so that nothing else can be said of it."""
+    known = any(name.strip().lower() in names for names in NAMES.values())
+    timed = known and signal.times is not None and len(signal.values) > 1
+    return clock_problem(signal, np.asarray(signal.times, dtype=float), name) if timed else None
 
 
 def sensors_of(signals: Mapping[str, Signal]) -> list[Sensor]:
@@ -447,7 +455,9 @@ def check_targets(targets: Mapping[str, float]) -> list[Finding]:
 
 def examine(signals: Mapping[str, Signal], targets: Mapping[str, float]) -> list[Finding]:
     """Every check that these signals and labels allow."""
-    found, findings = sensors_of(signals), []
+    clocks = {name: _clock(name, signal) for name, signal in signals.items()}
+    found = sensors_of({name: signal for name, signal in signals.items() if clocks[name] is None})
+    findings = [problem for problem in clocks.values() if problem]
     for one in found:
         own = [check_samples(one)]
         if one.kind == "abp":

@@ -7,7 +7,7 @@ from yacs.config import CfgNode
 from registry import MODES
 from settings.modes import Mode
 
-ONLY_TEST = "only_test"  # for commands that test weights they are given
+ONLY_TEST = "only_test"  # for commands that test weights they are given; as registered below
 
 
 def validates(config: CfgNode) -> bool:
@@ -61,7 +61,7 @@ MODES.register("train")(
         title=model_title,
     )
 )
-MODES.register(ONLY_TEST)(
+MODES.register("only_test")(
     Mode(
         ONLY_TEST,
         ("TEST",),
