@@ -33,7 +33,7 @@ def test_shuffled_labels_are_those_of_other_people():
         and found.median_error > 10
         and found.scores["MAE"].low < apart < found.scores["MAE"].high
     )
-    assert shuffled(own).scores == found.scores
+    assert repr(shuffled(own).scores) == repr(found.scores)  # NaN is not itself
 
 
 def test_shuffled_labels_of_one_person_are_those_of_other_windows():

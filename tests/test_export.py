@@ -94,7 +94,7 @@ def test_a_file_that_gives_something_else_is_not_kept(tmp_path, onnx_there, monk
     """An older file of that name stays."""
     trainer = make("Physnet", tmp_path)
     (tmp_path / "a.onnx").write_text("before")
-    monkeypatch.setattr(exporting, "parity", lambda wave, exported: 2e-4)
+    monkeypatch.setattr(exporting, "parity", lambda *_: 2e-4)
     with pytest.raises(ExportError, match="gives other waves as an ONNX file"):
         export(trainer, trainer.build(), tmp_path / "a.onnx")
     assert [path.name for path in tmp_path.glob("*.onnx")] == ["a.onnx"]
