@@ -1,7 +1,7 @@
 """Pressure: regression of blood pressures, judged as what it is worth.
 
 Beside the model stand, on the same recordings, the mean of training and the regressions of `pressure_baselines`; a
-model that is not better than one of them, by a paired bootstrap over subjects, is marked. Every protocol has tables of
+model that is not better than one of them, paired by subject, is marked. Every protocol has tables of
 its own. Standards are graded, with the reasons why this is no validation.
 """
 
@@ -17,10 +17,10 @@ import numpy as np
 from dataset.files.names import plural
 from dataset.progress import show_progress
 from evaluation import console, pressure_baselines, protocols, report, standards, tables
+from evaluation.intervals import interval
 from evaluation.kinds import regression
 from evaluation.kinds.base import Head, Picture, Predicted
 from evaluation.kinds.regression import Found, Regression, Row, Table
-from evaluation.summary import interval
 from registry import KINDS
 
 MEAN = "mean of training"
@@ -252,7 +252,7 @@ def errors_of(table: Table) -> np.ndarray:
 
 
 def compare(own: Table, other: Table) -> Comparison:
-    """The paired bootstrap over subjects of the difference of two mean absolute errors."""
+    """The difference of two mean absolute errors on the same readings, with its interval over subjects."""
     apart = np.abs(errors_of(own)) - np.abs(errors_of(other))
     subjects = {name: number for number, name in enumerate(sorted({row.subject for row in own.valid}))}
     owner = [subjects[row.subject] for row in own.valid]
@@ -285,8 +285,8 @@ def marked(one: Protocol) -> str:
     if not one.comparisons:
         return "NOT COMPARED: no baseline could be computed for these recordings."
     if one.not_better_than:
-        return f"NOT BETTER than {', '.join(one.not_better_than)} (paired bootstrap over subjects, 95 %)."
-    return "Better than every baseline here (paired bootstrap over subjects, 95 %)."
+        return f"NOT BETTER than {', '.join(one.not_better_than)} (paired, 95 % interval over subjects)."
+    return "Better than every baseline here (paired, 95 % interval over subjects)."
 
 
 def _lines(one: Protocol) -> list[str]:
@@ -333,7 +333,7 @@ def _markdown(one: Protocol) -> list[str]:
     if not one.own.valid:
         return [heading, about, "Nothing to judge."]
     size = f"n = {plural(len(one.own.valid), one.own.per)} of {_people(one)}. "
-    how = "In brackets the 95 % interval: from resampling subjects, of Pearson by Fisher's z over subjects. "
+    how = "In brackets the 95 % interval over subjects, of Pearson by Fisher's z. "
     lines = [
         [table.method, *(regression.with_interval(table, key) for key in regression.METRICS), _difference(one, table)]
         for table in one.tables
