@@ -53,6 +53,14 @@ def note_weights(config: Any, what: str, path: str | Path, value: str) -> None:
     _write(folder, known)
 
 
+def known(path: Path) -> dict[str, Any]:
+    """What a JSON file that a run may have left says; {} where there is none that can be read."""
+    try:
+        return read_json(path, remedy="")
+    except (OSError, ValueError):
+        return {}
+
+
 def read(folder: Path) -> dict[str, Any]:
     """What is known of the run in `folder`; only of the code and the working directory where nothing was written."""
     try:

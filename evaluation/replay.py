@@ -4,8 +4,6 @@ A replay has a folder of its own, `<LOG.PATH>/replays/<run>-<n>`, in which all t
 first run is touched. What it found is `replay.json` in the new run folder.
 """
 
-import csv
-import io
 import itertools
 import json
 import math
@@ -19,12 +17,12 @@ import yaml
 
 import config as settings
 from dataset.files.names import plural
-from dataset.files.reading import LARGEST_TABLE, read_json, read_text
+from dataset.files.reading import read_json, read_text
 from dataset.prepare.node import has_raw, make_loader
 from dataset.prepare.unused import list_recordings
 from dataset.store.sources import sign
-from evaluation.provenance import PROVENANCE, file_sign, read
-from evaluation.tables import write_text
+from evaluation.provenance import PROVENANCE, file_sign, known, read
+from evaluation.tables import csv_lines, write_text
 from settings.modes import used_sections
 from settings.names import INPUT_PATHS
 
@@ -271,7 +269,7 @@ def _label(value: Any, number: int) -> str:
 
 def _of_csv(path: Path) -> Iterator[tuple[str, float]]:
     left_out = CLOCKS.get(path.name, set())
-    for number, row in enumerate(csv.DictReader(io.StringIO(read_text(path, LARGEST_TABLE), newline="")), start=2):
+    for number, row in enumerate(csv_lines(path), start=2):
         for name, text in row.items():
             value = _number(text)
             if value is not None and name not in left_out:
@@ -287,7 +285,7 @@ def _number(text: Any) -> float | None:
 
 def why(old: Path, new: Path) -> list[str]:
     """What else than the data is not as it was, and what became of the data on the way: a sentence each."""
-    then, now = _known(old / "environment.json"), _known(new / "environment.json")
+    then, now = known(old / "environment.json"), known(new / "environment.json")
     names = [name for name in {**then, **now} if name not in ("date", "data")]
     found = [
         f"{name}: {then.get(name, 'not set')} then, {now.get(name, 'not set')} now"
@@ -296,13 +294,6 @@ def why(old: Path, new: Path) -> list[str]:
     ]
     before, after = read(old), read(new)
     return [*found, *_other_code(before.get("code", {}), after.get("code", {})), *_other_entries(before, after)]
-
-
-def _known(path: Path) -> dict[str, Any]:
-    try:
-        return read_json(path, remedy="")
-    except (OSError, ValueError):
-        return {}
 
 
 def _other_code(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dataset.files.names import cell, plural
+from dataset.files.reading import LARGEST_TABLE, read_text
 from dataset.files.writing import write_whole
 from evaluation.intervals import FEW
 from evaluation.metrics import DEFINITIONS, unit_of
@@ -179,6 +180,11 @@ def mean(values: Iterable[float]) -> float:
     """Mean of the finite values; NaN without any."""
     finite = [value for value in values if math.isfinite(value)]
     return float(np.mean(finite)) if finite else math.nan
+
+
+def csv_lines(path: Path) -> list[dict[str, str]]:
+    """The lines of a CSV file that a run has left, by the names of its columns; OSError, ValueError or csv.Error."""
+    return list(csv.DictReader(io.StringIO(read_text(path, LARGEST_TABLE), newline="")))
 
 
 def csv_text(columns: Sequence[str], lines: Iterable[dict[str, Any]]) -> str:

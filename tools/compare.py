@@ -19,7 +19,7 @@ from evaluation.comparing.compare import Comparison, by_test, compare, over_data
 from evaluation.comparing.hypothesis import Ranking
 from evaluation.comparing.published import Published, Verdict, beside, read_published, verdicts
 from evaluation.comparing.runs import Run, read_runs
-from evaluation.tables import write_text
+from evaluation.tables import csv_text, json_text, write_text
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -81,8 +81,8 @@ def write(
 ) -> Path:
     """Write all files of the comparison to `folder`; returns the path of comparison.md. A plot never fails it."""
     over = over_data_sets(found)
-    write_text(folder / "comparison.json", tables.json_text(tables.content(found, over, lines, given)))
-    write_text(folder / "comparison.csv", tables.csv_text(tables.CSV_COLUMNS, tables.csv_rows(found)))
+    write_text(folder / "comparison.json", json_text(tables.content(found, over, lines, given)))
+    write_text(folder / "comparison.csv", csv_text(tables.CSV_COLUMNS, tables.csv_rows(found)))
     write_text(folder / "comparison.tex", tables.latex(found, lines))
     parts = ["# Comparison"]
     if figures.attempt("comparison.png", pictures.errors, folder / "comparison.png", found):

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from dataset.clips.labels import LABEL_TYPES
 from dataset.clips.without_torch import DATA_TYPES
 
-LABEL_TYPES = ("Raw", "DiffNormalized", "Standardized")
 FORMAT = 1  # of the description; another number is another toolbox's
 MOST_FRAMES, LONGEST_SIDE, HIGHEST_RATE, LARGEST_BOX = 4096, 512, 1000.0, 10.0
 MOST_VALUES = 1 << 27  # in a clip of float32: half a gigabyte

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from dataset import faults
 from dataset.data_loader.base import Recording, Signal
 from dataset.doctor import sensors
-from dataset.doctor.examine import Report
+from dataset.doctor.examine import Report, lost
 from dataset.doctor.finding import GRADES, Finding
 from dataset.files.names import plural
 from dataset.files.windows import Windows
@@ -79,9 +78,7 @@ def examine_sensors(job: SensorJob) -> Report:
         plot = figures.attempt(f"plot of {job.recording.id}", draw, pieces[0][0]) if job.drawn else None
         return Report(*name, found, plot=plot or b"")
     except Exception as error:  # any fault of one recording must leave the others alone
-        faults.check(error, f"Recording {job.recording.id!r}")
-        known = isinstance(error, (OSError, ValueError))
-        return Report(*name, error=("" if known else f"{type(error).__name__}: ") + " ".join(str(error).split()))
+        return lost(name, error)
 
 
 def _entry(job: SensorJob) -> tuple[tuple[dict[str, Signal], dict[str, float]], ...]:

@@ -111,9 +111,14 @@ def examine(job: Job) -> Report:
             plot=figures.attempt(f"plot of {entry.id}", draw, entry.times, waves) or b"",
         )
     except Exception as error:  # any fault of one recording must leave the others alone
-        faults.check(error, f"Recording {job.recording.id!r}")
-        known = isinstance(error, (CacheError, OSError, ValueError))
-        return Report(*name, error=("" if known else f"{type(error).__name__}: ") + " ".join(str(error).split()))
+        return lost(name, error)
+
+
+def lost(name: tuple[str, str, str], error: Exception) -> Report:
+    """The report of a recording (section, id, subject) that `error` has cost; ProgramFault for a fault of the code."""
+    faults.check(error, f"Recording {name[1]!r}")
+    known = isinstance(error, (CacheError, OSError, ValueError))
+    return Report(*name, error=("" if known else f"{type(error).__name__}: ") + " ".join(str(error).split()))
 
 
 def findings(entry: Entry, waves: Waves, video: Video, job: Job) -> Iterator[Finding]:

@@ -30,7 +30,7 @@ from dataset.files.names import cell, plural, shown
 from dataset.files.reading import read_json, read_text, require_file
 from dataset.files.writing import write_whole
 from dataset.progress import show_progress
-from registry import nearest
+from registry import did_you_mean
 
 BLOCK = 64  # records read at once: some two megabytes
 SHORTEST = 2.0  # seconds of both signals
@@ -159,10 +159,9 @@ def _require_columns(file: hdf5.h5py.File, settings: Settings) -> None:
         known = list(file[group]) if isinstance(file.get(group), hdf5.h5py.Group) else []
         for name in names:
             if name not in known:
-                meant = nearest(name, known)
-                hint = f" Did you mean {meant!r}?" if meant else ""
                 raise hdf5.VideoError(
-                    f"'{settings.h5_path}' has no /{group}/{name}.{hint} There are: {', '.join(known) or 'none'}."
+                    f"'{settings.h5_path}' has no /{group}/{name}.{did_you_mean(name, known)} "
+                    f"There are: {', '.join(known) or 'none'}."
                 )
 
 

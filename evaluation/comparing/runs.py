@@ -3,8 +3,6 @@
 A run is the folder of a report (metrics.json, per_window.csv, config.yaml); FOLDER:METHOD names another of its methods.
 """
 
-import csv
-import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -16,6 +14,7 @@ import yaml
 
 from dataset.files.reading import LARGEST_TABLE, read_text
 from evaluation.results import Row
+from evaluation.tables import csv_lines
 from registry import MODES, did_you_mean
 
 NEEDED = ("metrics.json", "per_window.csv")
@@ -106,7 +105,7 @@ def _opened(word: str) -> _Opened:
     try:
         content = json.loads(read_text(folder / NEEDED[0], LARGEST_TABLE))
         tables = [one for one in content["tables"] if not one["baseline"]]
-        windows = list(csv.DictReader(io.StringIO(read_text(folder / NEEDED[1], LARGEST_TABLE))))
+        windows = csv_lines(folder / NEEDED[1])
         config = yaml.safe_load(read_text(folder / "config.yaml")) if (folder / "config.yaml").is_file() else {}
     except (KeyError, TypeError, ValueError, yaml.YAMLError) as error:
         raise ValueError(f"'{folder}' holds no report that can be read: {type(error).__name__}: {error}") from None

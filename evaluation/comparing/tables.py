@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from evaluation import console, report, tables
+from evaluation import console, report
 from evaluation.comparing.compare import METRICS, Comparison
 from evaluation.comparing.hypothesis import Pair, Ranking
 from evaluation.comparing.published import COLUMNS, Published, Verdict
@@ -281,7 +281,3 @@ def _cell(score: Score, bold: bool) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.2f}" if math.isfinite(value) else "–"
-
-
-json_text = tables.json_text
-csv_text = tables.csv_text

@@ -16,14 +16,13 @@ from typing import Any
 import numpy as np
 
 from dataset.files.names import natural_key, plural
-from dataset.files.reading import LARGEST_TABLE, read_json, read_text
-from evaluation import figures, tables
+from dataset.files.reading import read_json, read_text
+from evaluation import figures, provenance, tables
 from evaluation.charts import Chart, figure
 from evaluation.page import scores, worst
 from evaluation.page.scores import words
 from evaluation.page.style import foot, head
 from evaluation.page.worst import Worst
-from evaluation.provenance import PROVENANCE
 
 PAGE = "report.html"
 ROOM = 0.08  # of the range of a curve, above and below it
@@ -145,19 +144,18 @@ def _short(text: str) -> float:
 def _windows(path: Path, prefix: str, known: Sequence[Mapping[str, Any]], column: str) -> list[dict[str, Any]]:
     """The windows with both rates of each method and preset in a CSV file; baselines are no points."""
     try:
-        lines = csv.DictReader(io.StringIO(read_text(path, LARGEST_TABLE), newline=""))
         groups: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
-        for line in lines:
+        for line in tables.csv_lines(path):
             if line[f"{column}true"] and line[f"{column}pred"]:
                 groups[line["method"], line["preset"]].append(line)
     except (OSError, KeyError, csv.Error):
         return []
-    tables = {(one["method"], one["preset"]): one for one in known if not one["baseline"]}
+    methods = {(one["method"], one["preset"]): one for one in known if not one["baseline"]}
     return [
-        {"name": f"{prefix}{key[0]}, {key[1]}", "unit": _unit(tables[key]), "column": column, "rows": found}
-        | {"agreement": _limits(tables[key])}
+        {"name": f"{prefix}{key[0]}, {key[1]}", "unit": _unit(methods[key]), "column": column, "rows": found}
+        | {"agreement": _limits(methods[key])}
         for key, found in groups.items()
-        if key in tables
+        if key in methods
     ]
 
 
@@ -198,8 +196,7 @@ def _plots(rows: Mapping[str, Any]) -> str:
 def _curves(folder: Path) -> str:
     """The course of the training, where the run has one."""
     try:
-        lines = list(csv.DictReader(io.StringIO(read_text(folder / "history.csv", LARGEST_TABLE), newline="")))
-        charts = list(_training(lines))
+        charts = list(_training(tables.csv_lines(folder / "history.csv")))
     except (OSError, ValueError, KeyError, csv.Error):
         return ""
     return _section("training", "Training", f"<div class='pair'>{''.join(charts)}</div>" if charts else "")
@@ -288,11 +285,11 @@ def _number(text: str | None) -> float:
 
 def _origin(folder: Path) -> str:
     """Environment, code, data and configuration."""
-    known = {**_read(folder / "environment.json")}
-    data = known.pop("data", {})
-    rows = [(name, value) for name, value in known.items() if value not in ("", None)]
+    machine = provenance.known(folder / "environment.json")
+    data = machine.pop("data", {})
+    rows = [(name, value) for name, value in machine.items() if value not in ("", None)]
     rows += [(f"{section}.DATA", f"{one['dataset']}, {one['path']}") for section, one in data.items()]
-    rows += _provenance(_read(folder / PROVENANCE))
+    rows += _provenance(provenance.known(folder / provenance.PROVENANCE))
     lines = "".join(f"<tr><td>{words(name)}</td><td>{words(value)}</td></tr>" for name, value in rows)
     body = f"<div class='scroll plain'><table><tbody>{lines}</tbody></table></div>" if rows else ""
     try:
@@ -306,13 +303,6 @@ def _origin(folder: Path) -> str:
 def words_of_file(path: Path) -> str:
     """A text file as words of the page, line by line."""
     return "\n".join(words(line) for line in read_text(path).splitlines())
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return read_json(path, remedy="")
-    except (OSError, ValueError):
-        return {}
 
 
 def _provenance(known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -3,7 +3,6 @@
 import base64
 import contextlib
 import csv
-import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from dataset.files.names import natural_key
-from dataset.files.reading import LARGEST_TABLE, read_text
 from dataset.store.disk import CacheError
 from evaluation.charts import Chart, figure, heat, held
 from evaluation.evaluate import aligned_waves
@@ -23,6 +21,7 @@ from evaluation.post_process import next_power_of_2, periodogram
 from evaluation.presets import Preset
 from evaluation.results import RecordingResult, Row
 from evaluation.summary import Table
+from evaluation.tables import csv_lines
 
 WORST = 6  # recordings that are shown
 SECONDS = 20.0  # of the wave that is shown, from the middle
@@ -111,7 +110,7 @@ def section(found: Sequence[Worst], folder: Path) -> str:
 def findings(folder: Path) -> dict[str, str]:
     """What the doctor says of each recording, where doctor.csv lies in the folder of the run; else {}."""
     try:
-        rows = list(csv.DictReader(io.StringIO(read_text(folder / "doctor.csv", LARGEST_TABLE), newline="")))
+        rows = csv_lines(folder / "doctor.csv")
     except (OSError, ValueError, csv.Error):
         return {}
     return {row["recording"]: row.get("findings") or "nothing found" for row in rows if row.get("recording")}
