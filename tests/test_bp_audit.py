@@ -112,6 +112,13 @@ def test_shuffled_labels_that_are_predicted_are_found(capsys, leak):
     assert ("better than can be" in capsys.readouterr().out) is leak
 
 
+def test_two_people_are_not_judged(capsys):
+    """Nothing is known of how much the error of the mean differs between people."""
+    result = {"subjects": ["a", "a", "b"], "stats": {"sbp": {"mu": 130.0}}, "sbp": np.array([[120.0] * 3, [120.0] * 3])}
+    assert not list(bp_audit.too_good(result, ["sbp"]))
+    assert "not judged" in capsys.readouterr().out
+
+
 @pytest.mark.skipif(not bp_audit.TRAINER.is_file(), reason="train_bp.py is not there")
 @pytest.mark.slow
 def test_three_trainings_are_compared(tmp_path, capsys):
