@@ -23,6 +23,7 @@ SCALES: dict[str, tuple[Callable, Callable]] = {
     "plain": (lambda value: value, lambda value: value),
     "log": (np.log, np.exp),  # of what is positive
     "fisher": (np.arctanh, np.tanh),  # of what lies between -1 and 1
+    "logit": (lambda value: np.log(value / (1 - value)), lambda value: 1 / (1 + np.exp(-value))),  # between 0 and 1
 }
 
 SCALE_OF = {  # metric -> scale of its interval; the others are plain
