@@ -82,6 +82,15 @@ def add(values: torch.Tensor) -> torch.Tensor:
     return values
 
 
+def from_main(values: torch.Tensor) -> torch.Tensor:
+    """The main process's tensor, in all of them; others may hold one of another shape."""
+    if size() == 1:
+        return values
+    held = [values.cpu()]  # by way of the CPU: a pickled tensor would bring its sender's device
+    dist.broadcast_object_list(held, src=0)
+    return held[0].to(values.device)
+
+
 def wrap(model: nn.Module, device: torch.device, unused_parameters: bool = False) -> nn.Module:
     """The model with synchronised gradients; itself when there is one process."""
     if size() == 1:

@@ -48,10 +48,6 @@ class History:
                 csv.DictWriter(file, self._columns, restval="").writerow(row)
         self._show({name: row[name] for name in row if name not in ("epoch", "update", "samples")}, len(self.rows))
 
-    def validated(self, value: float) -> None:
-        """Enter the validation value of the epoch that has just ended into its last row."""
-        self.note({"validation": value})
-
     def note(self, columns: Mapping[str, float | str]) -> None:
         """Enter what is known once an epoch, after its last update, into its last row; names hold a `/`."""
         if self.rows:

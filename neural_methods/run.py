@@ -110,6 +110,9 @@ def _trained(config: Any, trainer: Trainer, sections: Sequence[str]) -> Trained:
         if start := config.MODEL.WEIGHTS:
             provenance.note_weights(config, "MODEL.WEIGHTS", start, provenance.file_sign(start))
         provenance.note_weights(config, "trained", fitted.path, weights_sign(fitted.path))
+        if bundle := config.TRAIN.BUNDLE:
+            checkpoint.write_bundle(bundle, fitted.path, {})
+            distributed.say(f"The chosen weights and what is known of them: {bundle}")
     return Trained(fitted, prepared, clips, notes)
 
 

@@ -41,6 +41,7 @@ def train_section() -> CfgNode:
     node.EMA = 0.0  # decay of averaged weights; 0: off
     node.EARLY_STOPPING = 0  # epochs without improvement before training stops; 0: never
     node.KEEP_CHECKPOINTS = "all"  # all (as rPPG-Toolbox) or last_and_best
+    node.BUNDLE = ""  # one file for the chosen weights and all that is known of them; '': only those of the epochs
     node.STATE_EVERY = 0  # updates between states to resume from; 0: at the end of each epoch
     node.AUGMENT = augment_section()
     node.OPTIMIZER = CfgNode()
@@ -297,5 +298,5 @@ NEURAL = Owner(
         _ranges_of_folds,
     ),
     derive=derive,
-    later=("SPLIT.RATIOS", "SPLIT.SEED", "SPLIT.BY"),
+    later=("SPLIT.RATIOS", "SPLIT.SEED", "SPLIT.BY", "TRAIN.BUNDLE"),
 )

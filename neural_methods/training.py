@@ -202,8 +202,11 @@ class Training:
         rows = self.trainer.evaluate(session.weights, self.valid, self.trainer.validation_rows, "Validation")
         score = float(self.trainer.validation_score(rows))
         distributed.say("validation loss: ", score)
+        columns = self.trainer.validation_columns(rows)
         if distributed.is_main():
-            self.history.validated(score)
+            self.history.note({"validation": score, **(columns or {})})
+        if session.schedule_per == "validation":
+            session.scheduler.step(score)
         progress = session.progress
         progress.epochs_without_gain += 1
         limit = progress.best_score - self.trainer.minimum_gain
