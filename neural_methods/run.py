@@ -213,9 +213,9 @@ def only_test(config: Any) -> Path | None:
 
 def make_trainer(config: Any) -> Trainer:
     """The method's trainer, its outputs checked against what can be evaluated, its needs against the configuration."""
-    if "TEST" in used_sections(config):
-        check_heads(METHODS[config.MODEL.NAME].heads, str(config.MODEL.NAME))
     trainer = METHODS[config.MODEL.NAME](config)
+    if "TEST" in used_sections(config):
+        check_heads(trainer.heads, trainer.name)
     trainer.check_needs()
     if trainer.device_note:
         distributed.say(f"Warning: {trainer.device_note}")

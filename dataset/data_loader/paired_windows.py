@@ -11,7 +11,6 @@ looked through once, and what was found is kept beside it.
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
