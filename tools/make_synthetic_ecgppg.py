@@ -23,6 +23,7 @@ from dataset.program import answer
 from dataset.synthetic.ecgppg import FS, LENGTH, RHYTHMS, Person, Window, person, window
 
 PARTS = ("train", "val", "test")
+RHYTHM_OF = ((0, 0, 1, 0, 2), (0,), (0, 1, 2))  # of the people of pre-training and of each task, in turn
 RENDERED = {"source": "dataset/synthetic/ecgppg.py: nobody was measured"}
 TASKS = {
     "synth_hr": Meta("synth_hr", FS, LENGTH, ("ppg",), ("hr",), units={"hr": "bpm"}, about=RENDERED),
@@ -70,7 +71,7 @@ def _people(
     found = []
     for number in range(count):
         random = np.random.default_rng((seed, group, number))
-        someone = person(random, number % len(RHYTHMS) if group != 1 else 0)
+        someone = person(random, RHYTHM_OF[group][number % len(RHYTHM_OF[group])])
         found += [(someone, window(someone, random, rate_only), f"g{group}p{number:04d}") for _ in range(windows)]
     return found
 

@@ -11,8 +11,8 @@ import numpy as np
 
 FS, LENGTH = 125.0, 1250
 RHYTHMS = ("regular", "irregular", "premature")
-WAVES = (("P", -0.17, 0.025, 0.12), ("Q", -0.03, 0.009, -0.12), ("R", 0.0, 0.011, 1.0), ("S", 0.03, 0.01, -0.22),
-         ("T", 0.27, 0.05, 0.28))  # name, time (s) from R at 60 bpm, width (s), height (mV)  # fmt: skip
+WAVES = (("P", -0.17, 0.025, 0.12), ("Q", -0.03, 0.009, -0.12), ("R", 0.0, 0.013, 1.0), ("S", 0.03, 0.01, -0.22),
+         ("T", 0.27, 0.055, 0.3))  # name, time (s) from R at 60 bpm, width (s), height (mV)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,14 @@ class Window:
 
 def person(random: np.random.Generator, rhythm: int) -> Person:
     """Somebody with that rhythm."""
-    heights = np.array([height for *_, height in WAVES]) * random.uniform(0.7, 1.3, len(WAVES))
+    heights = np.array([height for *_, height in WAVES]) * random.uniform(0.8, 1.2, len(WAVES))
     return Person(
         random.uniform(50, 110), random.uniform(95, 170), random.uniform(9, 24), rhythm, heights,
         random.uniform(0.15, 0.45),
     )  # fmt: skip
 
 
-def window(someone: Person, random: np.random.Generator, rate_only: bool = False, noise: float = 0.03) -> Window:
+def window(someone: Person, random: np.random.Generator, rate_only: bool = False, noise: float = 0.02) -> Window:
     """A window of somebody; with `rate_only` ECG and PPG share the rate, and neither beats, breath nor rhythm."""
     rate = float(np.clip(someone.rate + random.normal(0, 6), 42, 135))
     phase = random.uniform(0, 2 * np.pi)
@@ -56,7 +56,9 @@ def window(someone: Person, random: np.random.Generator, rate_only: bool = False
         pulses = _beats(someone, rate, pulse_phase, random)
     inside = (beats >= 0) & (beats < LENGTH / FS)
     true = 60 * (inside.sum() - 1) / np.ptp(beats[inside]) if inside.sum() > 1 else rate
-    return Window(_ecg(someone, beats, random, noise), _ppg(someone, pulses, pulse_phase, random, noise), float(true))
+    return Window(
+        _ecg(someone, beats, phase, random, noise), _ppg(someone, pulses, pulse_phase, random, noise), float(true)
+    )
 
 
 def _beats(someone: Person, rate: float, phase: float, random: np.random.Generator) -> np.ndarray:
@@ -74,7 +76,7 @@ def _beats(someone: Person, rate: float, phase: float, random: np.random.Generat
     return np.array(times)
 
 
-def _ecg(someone: Person, beats: np.ndarray, random: np.random.Generator, noise: float) -> np.ndarray:
+def _ecg(someone: Person, beats: np.ndarray, phase: float, random: np.random.Generator, noise: float) -> np.ndarray:
     time = np.arange(LENGTH) / FS
     wave = np.zeros(LENGTH)
     before = np.diff(beats, prepend=beats[0] - 0.8)
@@ -83,7 +85,7 @@ def _ecg(someone: Person, beats: np.ndarray, random: np.random.Generator, noise:
         for (name, offset, width, _), height in zip(WAVES, someone.heights, strict=True):
             place = beat + (offset * stretch if name in "PT" else offset)
             wave += height * np.exp(-0.5 * ((time - place) / width) ** 2)
-    drift = 0.08 * np.sin(2 * np.pi * someone.breathing / 60 * time + random.uniform(0, 6.3))
+    drift = 0.04 * np.sin(2 * np.pi * someone.breathing / 60 * time + phase)
     return (wave + drift + random.normal(0, noise, LENGTH)).astype(np.float32)
 
 
