@@ -9,6 +9,7 @@ What CM-SSL's files say of machines (devices, strategy, precision on a CPU) is l
 """
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from settings.layers import Override
 CONFIGS = Path(__file__).resolve().parent.parent / "configs" / "cmssl"
 EXPERIMENTS = CONFIGS / "experiment"
 SECTIONS = ("TRAIN", "VALID", "TEST")
+EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")  # 1e-6, which YAML takes for a text
 SUMMARY = "results.summary_file_path"
 Table = Mapping[str, "str | Callable[[Any], dict[str, Any]] | None"]
 Stated = dict[str, Any]  # dotted keys as they were written
@@ -120,7 +122,7 @@ def parsed(arguments: Iterable[str]) -> tuple[Stated, list[str]]:
 
 def _value(text: str, word: str) -> Any:
     try:
-        return yaml.safe_load(text)
+        return float(text) if EXPONENT.fullmatch(text) else yaml.safe_load(text)
     except yaml.YAMLError:
         raise ValueError(f"The value of {word} cannot be read: {text!r}.") from None
 
