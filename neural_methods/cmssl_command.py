@@ -66,7 +66,7 @@ def finetuning(arguments: Iterable[str]) -> Asked:
     model, experiment = str(stated.pop("model", "encoder")), str(stated.pop("experiment", "synth_hr"))
     summary = str(stated.pop(SUMMARY, "") or "")
     path = Path(str(stated.pop("config"))) if "config" in stated else experiment_file(experiment)
-    default = _pretrained(path).replace("encoder", model)
+    default = pretrained_of(path).replace("encoder", model)
     given = translated(stated, FINETUNING)
     values = {
         "MODEL.FINETUNE.METHOD": method_of(model), "MODEL.FINETUNE.PRETRAINED": default,
@@ -92,7 +92,7 @@ def method_of(model: str) -> str:
     return known[model.lower()]
 
 
-def _pretrained(path: Path) -> str:
+def pretrained_of(path: Path) -> str:
     """Where the settings of an experiment look for the encoder."""
     from config import load_config
 

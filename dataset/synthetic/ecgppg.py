@@ -11,8 +11,10 @@ import numpy as np
 
 FS, LENGTH = 125.0, 1250
 RHYTHMS = ("regular", "irregular", "premature")
-WAVES = (("P", -0.17, 0.025, 0.12), ("Q", -0.03, 0.009, -0.12), ("R", 0.0, 0.013, 1.0), ("S", 0.03, 0.01, -0.22),
-         ("T", 0.27, 0.055, 0.3))  # name, time (s) from R at 60 bpm, width (s), height (mV)  # fmt: skip
+WAVES = (  # name, time (s) from R at 60 bpm, width (s), height (mV)
+    ("P", -0.17, 0.03, 0.15), ("Q", -0.04, 0.013, -0.12), ("R", 0.0, 0.018, 1.0), ("S", 0.045, 0.014, -0.22),
+    ("T", 0.27, 0.06, 0.35),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def person(random: np.random.Generator, rhythm: int) -> Person:
     """Somebody with that rhythm."""
     heights = np.array([height for *_, height in WAVES]) * random.uniform(0.8, 1.2, len(WAVES))
     return Person(
-        random.uniform(50, 110), random.uniform(95, 170), random.uniform(9, 24), rhythm, heights,
+        random.uniform(52, 105), random.uniform(95, 170), random.uniform(9, 24), rhythm, heights,
         random.uniform(0.15, 0.45),
     )  # fmt: skip
 
