@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("data/synthetic_ecgppg"), help="folder (%(default)s)")
     parser.add_argument("--subjects", type=int, default=40, help="people of pre-training (%(default)s)")
     parser.add_argument("--windows", type=int, default=20, help="windows of each (%(default)s)")
-    parser.add_argument("--task-subjects", type=int, default=30, help="people of each task (%(default)s)")
+    parser.add_argument("--task-subjects", type=int, default=60, help="people of each task (%(default)s)")
     parser.add_argument("--seed", type=int, default=42, help="another seed, other people (%(default)s)")
     parser.add_argument("--rate-only", action="store_true", help="ECG and PPG share the rate alone")
     parser.add_argument("--shuffle-pairs", action="store_true", help="every PPG is another person's")
