@@ -1,6 +1,6 @@
 """Subsets of PulseDB (MATLAB 7.3) as one array of ECG and PPG that encoders are pre-trained on.
 
-    python -m tools.pulsedb_to_npy --mat Train_Subset.mat [VitalDB_Train_Subset.mat ...] --out data/pulsedb.npy
+    python tools/pulsedb_to_npy.py --mat Train_Subset.mat [VitalDB_Train_Subset.mat ...] --out data/pulsedb.npy
 
     OUT                 (n, 2, 1250) float32, ECG and PPG at 125 Hz, in the order of the files
     OUT_subjects.npy    (n,) whose each window is       OUT.json   rate, channels, normalisation, licences, counts
@@ -15,6 +15,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
 import numpy as np
 
