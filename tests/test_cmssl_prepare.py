@@ -77,9 +77,8 @@ def test_windows_as_recorded_have_the_published_shapes(made, tmp_path):
     name, folder = made
     assert run(name, folder, tmp_path, "--rate", "0") == 0
     assert arrays(tmp_path)["train"].shape[2] == NATIVE[name] == read_meta(tmp_path).window
-    assert read_meta(tmp_path).rate == {"ppg_dalia_hr": 64, "ppg_dalia_rr": 64, "csn": 500, "ptb-xl": 100}.get(
-        name, 125
-    )
+    rates = {"ppg_dalia_hr": 64, "ppg_dalia_rr": 64, "csn": 500, "ptb-xl": 100, "physionet2017": 300}
+    assert read_meta(tmp_path).rate == rates.get(name, 125)
 
 
 def test_the_same_seed_draws_the_same_people(made, tmp_path):
