@@ -71,7 +71,7 @@ def declare_general(node: CfgNode) -> None:
     node.RESTART = False  # start training anew although a state to resume from exists (--restart)
     node.LOG = CfgNode()
     node.LOG.PATH = "runs/exp"  # root of everything written but the cache
-    node.LOG.WANDB = "disabled"  # offline or online: curves of trainings to Weights & Biases, too, where it is installed
+    node.LOG.WANDB = "disabled"  # offline or online: curves of trainings to Weights & Biases, too
     node.LOG.BARS = True  # False: no progress bars
 
 

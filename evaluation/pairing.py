@@ -67,6 +67,24 @@ def probability(logit: np.ndarray) -> np.ndarray:
     return 1.0 / (1.0 + np.exp(-logit))
 
 
+SPREAD, STRAY, RANGE = 3.0, 0.05, 165.0  # bpm; share of rates that are wrong; bpm over which these lie
+
+
+def rate_logit(first: float, second: float, heart: float) -> float:
+    """That a heart of `heart` bpm is the second video's, by the rates the videos show (bpm; NaN: none is known).
+
+    Of a video's own heart the rate lies around its rate (Laplace, 3 bpm); one in twenty is anywhere from 35 to 200, as
+    is any where the video shows none.
+    """
+
+    def likelihood(rate: float) -> float:
+        if not math.isfinite(rate):
+            return 1.0 / RANGE
+        return (1.0 - STRAY) * math.exp(-abs(rate - heart) / SPREAD) / (2.0 * SPREAD) + STRAY / RANGE
+
+    return math.log(likelihood(second)) - math.log(likelihood(first))
+
+
 # --- Trials -----------------------------------------------------------------------------------------------------------
 
 
@@ -182,9 +200,7 @@ def permuted(
     return Permuted(found, float((1 + (found >= true - 1e-12).sum()) / (1 + draws)))
 
 
-def accuracy_with(
-    given: np.ndarray, pairs: np.ndarray, videos: np.ndarray, hearts: np.ndarray, rule: str
-) -> float:
+def accuracy_with(given: np.ndarray, pairs: np.ndarray, videos: np.ndarray, hearts: np.ndarray, rule: str) -> float:
     """Share of right trials where clip k comes with the heart of clip `given[k]`."""
     first, second = videos[pairs[:, 0]], videos[pairs[:, 1]]
     sides = [RULES[rule](first, second, hearts[given[pairs[:, side]]]) for side in (0, 1)]

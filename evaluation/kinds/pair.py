@@ -113,7 +113,9 @@ class Pair(Kind):
             [row.listed for row in rows], str(how["pairs"]), int(how["most"]), float(how["min_delta"]), int(how["seed"])
         )
         if not len(pairs):
-            raise ValueError("No pair of clips of two people is left to test: use more people, or a lower MIN_DELTA_HR.")
+            raise ValueError(
+                "No pair of clips of two people is left to test: use more people, or a lower MIN_DELTA_HR."
+            )
         _, people = np.unique([row.subject for row in rows], return_inverse=True)
         rates = np.array([row.rate for row in rows])
         hearts = np.stack([row.heart for row in rows]).astype(float)
@@ -265,7 +267,10 @@ def _markdown(found: Found, head: Head, title: str) -> list[str]:
         head_row = ["clips", "accuracy", "95 % (Wilson)", "less, over people", escaped(_baseline(head))]
         parts += ["Clips that were changed, on the same trials:", report.markdown_table(head_row, rows)]
     one = found.classes
-    return [*parts, f"Macro precision {one.precision:.3f}, recall {one.recall:.3f}, F1 {one.f1:.3f}; AUROC {one.auroc:.3f}."]
+    return [
+        *parts,
+        f"Macro precision {one.precision:.3f}, recall {one.recall:.3f}, F1 {one.f1:.3f}; AUROC {one.auroc:.3f}.",
+    ]
 
 
 def _content(found: Found, head: Head) -> dict[str, Any]:

@@ -58,7 +58,11 @@ class LegacyPair(nn.Module):
         vector = torch.cat([flat @ half.T for half in halves], dim=1)
         weights = self.last.weight[0]
         rest = torch.cat([self.first.bias, weights[:UNITS], weights[UNITS:], self.last.bias])
-        return vector, torch.cat([heart.nan_to_num(), rest.expand(len(heart), -1)], dim=1), vector.new_zeros(len(vector))
+        return (
+            vector,
+            torch.cat([heart.nan_to_num(), rest.expand(len(heart), -1)], dim=1),
+            vector.new_zeros(len(vector)),
+        )
 
     def decide(self, first: Tensor, second: Tensor, heart: Tensor) -> Tensor:
         """Probability (B,) that the hearts are those of the second videos, by the vectors of `forward`."""

@@ -7,8 +7,9 @@ task comes from, whose result was chance. What differs from them: each video is 
 the videos swaps the probabilities, exactly; kernels are written for (frames, height, width); there are norms and
 non-linearities; nothing depends on the size of the clip.
 
-The head reads the wave of each channel as a spectrum: power in steps of 1.5 bpm from 35 to 215 bpm, its logarithm
-through a small network along the rates. Time keeps its resolution until there.
+The head reads the wave of each channel, and of the mean colours, as a spectrum: power in steps of 1.5 bpm from 35 to
+215 bpm, its logarithm through a small network along the rates; beside it the mean of each channel. Time keeps its
+resolution until there. Frames larger than 32 pixels are averaged down first.
 
 Input   video  (B, C, T, H, W) normalised, T frames at `fs` Hz; H and W any from 16
         heart  (B, 2): mean interval between beats (ms), coefficient of variation; standardised inside
@@ -65,13 +66,13 @@ class Spectrum(nn.Module):
         rates = torch.arange(LOWEST, HIGHEST + STEP / 2, STEP)
         self.register_buffer("rates", rates, persistent=False)
         self.along = nn.Sequential(nn.Conv1d(waves, 16, 5, padding=2), nn.ReLU(), nn.Conv1d(16, 1, 5, padding=2))
-        self.dense = nn.Sequential(nn.Linear(len(rates), 64), nn.ReLU(), nn.Linear(64, size))
+        self.dense = nn.Sequential(nn.Linear(len(rates) + channels, 64), nn.ReLU(), nn.Linear(64, size))
 
     def forward(self, waves: Tensor, fs: Tensor) -> Tensor:
         """`fs` (B,) in Hz."""
         power = self.power(self.mix(waves.float()), fs)
         share = torch.softmax(self.along(power)[:, 0], dim=-1)
-        return self.dense(share * len(self.rates) ** 0.5)
+        return self.dense(torch.cat([share * len(self.rates) ** 0.5, waves.float().mean(dim=-1)], dim=1))
 
     def power(self, waves: Tensor, fs: Tensor) -> Tensor:
         """(B, C, R) log power of `waves` (B, C, T) at each rate, as a share of their mean."""
@@ -115,6 +116,7 @@ class PairNet(nn.Module):
     def __init__(self, channels: int = 3, factorised: bool = True, size: int = 32, stride: int = 4):
         """`stride` of the first stage in space; the later ones halve it."""
         super().__init__()
+        self.smallest = 8 * stride
         inputs = (channels, *BOTTLENECKS[:-1])
         strides = (stride, 2, 2)
         self.stages = nn.ModuleList(
@@ -129,6 +131,8 @@ class PairNet(nn.Module):
     def forward(self, video: Tensor, heart: Tensor, fs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Vectors of videos and of hearts (B, D), and the standardised interval (B,) that the video tells of."""
         colours = video.mean(dim=(3, 4))
+        pool = max(1, min(video.shape[3:]) // self.smallest)
+        video = F.avg_pool3d(video, (1, pool, pool)) if pool > 1 else video
         for stage in self.stages:
             video = stage(video)
         vector = self.head(torch.cat([video.mean(dim=(3, 4)), colours], dim=1), fs)

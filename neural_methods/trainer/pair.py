@@ -132,7 +132,10 @@ class PairTrainer(Trainer):
     def validation_score(self, rows: list[Any]) -> float:
         """1 - accuracy on the fixed list of validation; the loss decides between equal ones."""
         rows = sorted(rows, key=lambda row: (row[0].recording, row[0].clip))
-        clips, videos, hearts = [row[0] for row in rows], *(np.stack(part) for part in list(zip(*rows, strict=True))[1:])
+        clips, videos, hearts = (
+            [row[0] for row in rows],
+            *(np.stack(part) for part in list(zip(*rows, strict=True))[1:]),
+        )
         pairs = pairs_of(clips, *list_options(self.pair, "VALID", self.settings.seed))
         _, people = np.unique([one.person for one in clips], return_inverse=True)
         found = trials(pairs, people, videos, hearts, np.array([one.rate for one in clips]), self.rule)
@@ -158,6 +161,11 @@ class PairTrainer(Trainer):
     def checkpoint_options(self) -> dict[str, Any]:
         """What the network is, not how it was trained."""
         return {"PAIR": {"SCORE": str(self.pair.SCORE), "GREY": bool(self.pair.GREY)}}
+
+    def origin(self) -> dict[str, Any]:
+        """With the rate (Hz) at which clips are read."""
+        data = self.config[self.section].DATA
+        return {**super().origin(), "fs": float(data.get("RESAMPLE_FS", 0.0) or data.FS)}
 
     def evaluation_options(self, head: str) -> dict[str, Any]:
         """How pairs are made and scored."""
@@ -303,8 +311,8 @@ def list_options(pair: Mapping[str, Any], section: str, seed: int) -> tuple[str,
 
 
 def stride_of(size: tuple[int, int]) -> int:
-    """Of the first stage in space: frames of 64 pixels become 16."""
-    return max(1, min(4, min(size) // 16))
+    """Of the first stage in space: frames of 32 pixels become 8."""
+    return max(1, min(4, min(size) // 8))
 
 
 def check(pair: Mapping[str, Any]) -> None:
