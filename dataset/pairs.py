@@ -1,7 +1,7 @@
 """Pairs of clips of two people, and the heart of one of them: which of the two is it?
 
-For training, pairs are drawn as they are asked for: people uniformly, then a stretch of each one's recordings, in random
-order, all of it from (seed, epoch, index) alone. For validation and test there is one list, stratified over the
+For training, pairs are drawn as they are asked for: people uniformly, then a stretch of each one's recordings, in
+random order, all of it from (seed, epoch, index) alone. For validation and test there is one list, stratified over the
 difference of the two heart rates, that is written down. Nothing grows with the number of pairs but that list.
 """
 

@@ -20,7 +20,7 @@ EDGES = (0.0, 5.0, 10.0, 20.0, math.inf)  # bpm between the two rates
 Z = scipy.stats.norm.ppf(0.5 + LEVEL / 2)
 
 
-# --- Scores: of two videos (..., D) and a heart (..., E) -> the logit (...) that it is the second's --------------------
+# --- Scores: of two videos (..., D) and a heart (..., E) -> the logit (...) that it is the second's -----------------
 
 
 def distance(first: np.ndarray, second: np.ndarray, heart: np.ndarray) -> np.ndarray:

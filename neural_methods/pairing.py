@@ -14,9 +14,10 @@ from dataset.clips.hearts import NAMES, Heart
 from dataset.pairs import Clip, PairDataset, hearts_of, pairs_csv, pairs_of, require_people
 from dataset.prepare.section import prepare
 from evaluation import pairing, tables
-from neural_methods import checkpoint
+from evaluation.settings import read_settings
+from neural_methods import checkpoint, testing
 from neural_methods.described import described
-from neural_methods.run import draw_split, make_trainer
+from neural_methods.run import draw_split, make_trainer, test, write_run_files
 from neural_methods.trainer.pair import HEART, PAIR, PairTrainer, list_options
 from registry import METHODS
 
@@ -67,7 +68,7 @@ def _vectors(
     return np.concatenate(found[PAIR]), np.concatenate(found[HEART]), trainer.rule
 
 
-# --- Lists --------------------------------------------------------------------------------------------------------------
+# --- Lists ----------------------------------------------------------------------------------------------------------
 
 
 def write_mappings(config: Any, folder: Path) -> dict[str, str]:
@@ -124,7 +125,18 @@ def _mapping(clips: Any, window: Any, prepared: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-# --- What a training leaves -----------------------------------------------------------------------------------------------
+def evaluate(config: Any, weights: str | Path) -> None:
+    """Test `weights` on the test part that a configuration draws, and publish."""
+    trainer, chosen = make_trainer(config), draw_split(config)
+    network = trainer.load(weights)
+    prepared = prepare(chosen.TEST.DATA, "test", chosen)
+    clips = prepared.clips(**trainer.clip_options("test"))
+    write_run_files(config, trainer)
+    heads = testing.heads_of(trainer, read_settings(config, "TEST"))
+    test(config, trainer, network, prepared, clips, heads)
+
+
+# --- What a training leaves -----------------------------------------------------------------------------------------
 
 
 def collect(config: Any) -> list[Path]:

@@ -24,7 +24,7 @@ Logit = Callable[[Sequence[Path], Heart], float]
 
 @dataclass(frozen=True)
 class Choice:
-    """The answer: probabilities of both videos; None where neither shows a reliable pulse, and then `reason` says why."""
+    """The answer: probabilities of both videos; None where neither shows a reliable pulse, as `reason` then says."""
 
     probabilities: tuple[float, float] | None
     reason: str

@@ -1,8 +1,8 @@
 """Pair: whose heart is it? Choices between two videos, and what they are worth.
 
-Every clip comes as a vector of its video, one of its heart and the rate of a baseline; the pairs are a fixed list. Next
-to the accuracy stand the permutation of people, a comparison of rates by the baseline, and an oracle that knows the true
-rate of each video, all on the same trials.
+Every clip comes as a vector of its video, one of its heart and the rate of a baseline; the pairs are a fixed list.
+Next to the accuracy stand the permutation of people, a comparison of rates by the baseline, and an oracle that knows
+the true rate of each video, all on the same trials.
 """
 
 import math
@@ -23,14 +23,14 @@ from registry import KINDS
 
 ORACLE = "oracle (true rates)"
 HUMANS = (
-    "People who do this by eye (Galvez-Pol et al., Cortex 151, 2022: 120 of them, about 10 s of video) are reliably above "
-    "50 %, modestly so; worse with inverted, masked or still faces, better the more the two rates differ."
+    "People who do this by eye (Galvez-Pol et al., Cortex 151, 2022: 120 of them, about 10 s of video) are reliably "
+    "above 50 %, modestly so; worse with inverted, masked or still faces, better the more the two rates differ."
 )
 EXPLAINED = (
     "Each pair of clips gives two trials, one with the heart of each person. In brackets Wilson's 95 % interval and, "
-    "behind it, the binomial p: both pretend that trials which share people are independent. What counts is p (people): "
-    "the share of {draws} permutations of whole people, of whose hearts go with whose videos, that do as well; chance "
-    "reaches what lies in `chance`, 95 % of them."
+    "behind it, the binomial p: both pretend that trials which share people are independent. What counts is p "
+    "(people): the share of {draws} permutations of whole people, of whose hearts go with whose videos, that do as "
+    "well; chance reaches what lies in `chance`, 95 % of them."
 )
 COLUMNS = (
     "sample_id1", "sample_id2", "person_id1", "person_id2", "hr1", "hr2", "heart_of", "probability1", "probability2",
@@ -40,7 +40,10 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class ClipRow:
-    """What a clip leaves: vectors of `video` and `heart`, `rate` in bpm, `told` that of the baseline, by perturbation."""
+    """What a clip leaves: vectors of `video` and `heart`, its `rate` (bpm), and `told`, that by the baseline.
+
+    `changed`: by perturbation the vector and the baseline's rate of the changed video.
+    """
 
     id: str
     subject: str
@@ -93,9 +96,10 @@ class Found:
 
 @KINDS.register("pair")
 class Pair(Kind):
-    """Outputs of a clip: `<name>` (D,), `<name>_heart` (E,), `<name>_rate` (1,) bpm, `heart` (2,): interval (ms), its CV.
+    """Outputs of a clip: `<name>` (D,), `<name>_heart` (E,), `<name>_rate` (1,) bpm, `heart` (2,): interval (ms), CV.
 
-    `head.options`: rule (`evaluation.pairing.RULES`), baseline, pairs (a file), most, min_delta, seed, draws, perturbed.
+    `head.options`: rule (`evaluation.pairing.RULES`), baseline, pairs (a file), most, min_delta, seed, draws,
+    perturbed.
     """
 
     per = "clip"
@@ -113,9 +117,7 @@ class Pair(Kind):
             [row.listed for row in rows], str(how["pairs"]), int(how["most"]), float(how["min_delta"]), int(how["seed"])
         )
         if not len(pairs):
-            raise ValueError(
-                "No pair of clips of two people is left to test: use more people, or a lower MIN_DELTA_HR."
-            )
+            raise ValueError("No pair of clips of two people is left to test: use more people, or lower MIN_DELTA_HR.")
         _, people = np.unique([row.subject for row in rows], return_inverse=True)
         rates = np.array([row.rate for row in rows])
         hearts = np.stack([row.heart for row in rows]).astype(float)
@@ -130,7 +132,8 @@ class Pair(Kind):
             int(how["seed"]),
         )  # fmt: skip
         return Found(
-            rows, pairs, own, pairing.score_of(own), chance, pairing.by_difference(own), pairing.classes_of(own), others,
+            rows, pairs, own, pairing.score_of(own), chance, pairing.by_difference(own), pairing.classes_of(own),
+            others,
             {name: pairing.score_of(one) for name, one in others.items()},
             {name: pairing.difference(own, one) for name, one in others.items()},
             {name: _perturbed(name, rows, own, hearts, score, how["rule"], rates) for name in how["perturbed"]},

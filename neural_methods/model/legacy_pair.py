@@ -3,8 +3,8 @@
 Both average a sigmoid over the two orders of the videos, so that the output is the same for (v1, v2, h) and
 (v2, v1, h), while the answer is the other one. Their kernels are written for (height, width, frames) and applied to
 (frames, height, width): the "spatial" kernel spans time and height. There is no norm and no non-linearity between the
-convolutions; grey levels come as 0 to 255, intervals in ms beside a coefficient near 0.05; almost all weights lie in one
-dense layer tied to the size of the clip.
+convolutions; grey levels come as 0 to 255, intervals in ms beside a coefficient near 0.05; almost all weights lie in
+one dense layer tied to the size of the clip.
 
 Input   video  (B, 1, 300, 480, 640) grey levels; heart (B, 2): mean interval (ms), coefficient of variation
 Output  vectors of `evaluation.pairing.symmetric`: both halves of the dense layer for a video, all the rest for a heart
@@ -64,7 +64,8 @@ class LegacyPair(nn.Module):
             vector.new_zeros(len(vector)),
         )
 
-    def decide(self, first: Tensor, second: Tensor, heart: Tensor) -> Tensor:
+    @staticmethod
+    def decide(first: Tensor, second: Tensor, heart: Tensor) -> Tensor:
         """Probability (B,) that the hearts are those of the second videos, by the vectors of `forward`."""
         bias, weights, rest = heart[:, 2 : 2 + UNITS], heart[:, 2 + UNITS : 2 + 2 * UNITS], heart[:, 2 + 2 * UNITS :]
         total = 0.0

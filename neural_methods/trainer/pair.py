@@ -171,9 +171,15 @@ class PairTrainer(Trainer):
         """How pairs are made and scored."""
         path, most, least, seed = list_options(self.pair, "TEST", self.settings.seed)
         return {
-            "rule": self.rule, "baseline": str(self.pair.BASELINE), "perturbed": [str(one) for one in self.pair.PERTURB],
-            "pairs": path, "most": most, "min_delta": least, "seed": seed, "draws": int(self.pair.PERMUTATIONS),
-        }  # fmt: skip
+            "rule": self.rule,
+            "baseline": str(self.pair.BASELINE),
+            "perturbed": [str(one) for one in self.pair.PERTURB],
+            "pairs": path,
+            "most": most,
+            "min_delta": least,
+            "seed": seed,
+            "draws": int(self.pair.PERMUTATIONS),
+        }
 
 
 @METHODS.register("PairNet21")

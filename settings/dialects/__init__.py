@@ -2,7 +2,7 @@
 
 A dialect is an entry of `registry.DIALECTS`, in a file of this folder or in a plug-in:
 
-    DIALECTS.register("name")(Dialect({"params": {"lr": 1e-3}}, lambda groups: {"TRAIN": {"LR": groups["params"]["lr"]}}))
+    DIALECTS.register("name")(Dialect({"params": {"lr": 1e-3}}, lambda found: {"TRAIN": {"LR": found["params"]["lr"]}}))
 
 A file that has one of its groups is read in it, keys of the toolbox beside them; `params.lr=1e-4` works on the command
 line. What it comes to is weaker than every key of the toolbox that is written out.

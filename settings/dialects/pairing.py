@@ -1,4 +1,4 @@
-"""The groups `base`, `params`, `paths` and `data` of configurations for pairing: see configs/pairing/train_model.yaml."""
+"""Groups `base`, `params`, `paths` and `data` of configurations for pairing: see configs/pairing/train_model.yaml."""
 
 import os
 from typing import Any

@@ -2,7 +2,6 @@
 
 python -m tools.pairing.train                                   PairNet21 on rendered people
 python -m tools.pairing.train base.architecture=PairRate        no training: rates are compared
-python -m tools.pairing.train "data.perturb=[static, grey]"     clips that were changed, too; or --perturb static grey
 
 The same as `python main.py --config_file configs/pairing/train_model.yaml`, but for the files in models/.
 """
@@ -19,8 +18,6 @@ from tools.pairing.data import parser
 def main(arguments: list[str] | None = None) -> int:
     """Train and test; 2 and one sentence for input that cannot be used."""
     made = parser(__doc__)
-    made.add_argument("--perturb", nargs="+", default=[], metavar="HOW",
-                      help="inverted, masked, static, grey, shuffled_time: test these clips, too")  # fmt: skip
     made.add_argument("--restart", action="store_true", help="train anew although the run could be continued")
     asked = made.parse_intermixed_args(arguments)
     return answer(lambda: run(asked))
@@ -30,11 +27,7 @@ def run(asked: argparse.Namespace) -> int:
     """What main.py does with these settings, then the files in models/."""
     from neural_methods.pairing import collect
 
-    changed: list[settings.Override] = [*asked.override]
-    if asked.perturb:
-        changed.append(("MODEL.PAIR.PERTURB", list(asked.perturb)))
-    if asked.restart:
-        changed.append(("RESTART", True))
+    changed: list[settings.Override] = [*asked.override, *([("RESTART", True)] if asked.restart else [])]
     try:
         code = program.run_file(program.parse(["--config_file", asked.config_file]), asked.config_file, changed)
     except RuntimeError as error:  # what main.py ends with a code of its own: data that are incomplete
