@@ -23,6 +23,7 @@ from dataset.files.writing import write_whole
 
 BINS = (0.0, 5.0, 10.0, 20.0, float("inf"))  # bpm between the two rates: the strata
 BOTH = 2_000_000  # pairs up to which all are looked at; of more so many are drawn
+OTHER = 1.0  # bpm by which the rate of a clip may differ from what a list says
 TRIES = 200  # draws of a training pair until its rates differ enough
 SAMPLE, PERSON = "sample_id", "person_id"
 COLUMNS = (
@@ -315,6 +316,7 @@ def read_pairs(path: Path, clips: Iterable[Clip]) -> np.ndarray:
 
     ValueError for a list that names other clips, or two of one person; FileNotFoundError without the file.
     """
+    clips = list(clips)
     known = {sample_id(one.recording, one.clip): (number, one.person) for number, one in enumerate(clips)}
     again = "Delete it: it is made anew."
     rows = list(csv.DictReader(io.StringIO(read_text(path, remedy=again))))
@@ -324,9 +326,22 @@ def read_pairs(path: Path, clips: Iterable[Clip]) -> np.ndarray:
             raise ValueError(f"'{path}', line {line}: there is no clip {unknown[0]!r} in these data. {again}")
         if known[pair[0]][1] == known[pair[1]][1]:
             raise ValueError(f"'{path}', line {line}: both clips are of one person, {known[pair[0]][1]}. {again}")
+        for side, name in enumerate(pair, start=1):
+            _same_rate(rows[line - 2].get(f"hr{side}"), clips[known[name][0]], f"'{path}', line {line}", again)
     if not names:
         raise ValueError(f"'{path}' names no pairs in columns {SAMPLE}1 and {SAMPLE}2. {again}")
     return np.array([[known[name][0] for name in pair] for pair in names])
+
+
+def _same_rate(text: str | None, clip: Clip, where: str, again: str) -> None:
+    """ValueError where a list tells of another rate than the data: it is of others with the same names."""
+    try:
+        there = float(text) if text else clip.rate
+    except ValueError:
+        raise ValueError(f"{where}: {text!r} is no rate. {again}") from None
+    if not abs(there - clip.rate) <= OTHER:
+        name = sample_id(clip.recording, clip.clip)
+        raise ValueError(f"{where}: {name} has {there:g} bpm there, here {clip.rate:.1f}: it is of other data. {again}")
 
 
 def pairs_of(clips: Sequence[Clip], path: str, most: int, min_delta: float, seed: int) -> np.ndarray:

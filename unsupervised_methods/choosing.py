@@ -13,6 +13,7 @@ import numpy as np
 
 from dataset.clips.hearts import Heart, heart_at, heart_of_intervals
 from dataset.files.biosemi import clearest, experiment
+from dataset.files.frames import VideoError
 from dataset.files.reading import read_text
 from evaluation.consensus import Answer
 from evaluation.ecg import r_peaks
@@ -117,7 +118,7 @@ def choose(
             raise FileNotFoundError(f"{path}: no such video.")
     if os.path.samefile(first, second):
         raise ValueError(f"{first} and {second} are the same video: name videos of two people.")
-    answers = [measure(path) for path in (first, second)]
+    answers = [_measured(path) for path in (first, second)]
     rates = tuple(one.heart_rate for one in answers)
     names = (str(first), str(second))
     reason = _reason(answers)
@@ -125,6 +126,22 @@ def choose(
         return Choice(None, reason, heart, rates, names, method)
     found = float(probability(rate_logit(*rates, heart.rate) if logit is None else logit((first, second), heart)))
     return Choice((1.0 - found, found), reason, heart, rates, names, method)
+
+
+def _measured(path: Path) -> Answer:
+    """What is said of a video; ValueError, which names it, where there is nothing to measure in it."""
+    try:
+        found = measure(path)
+    except VideoError as error:
+        raise ValueError(f"{path}: {_first_sentence(error)} Name another video.") from error
+    if found.course is None:
+        raise ValueError(f"{path}: {found.reason}. Name another video.")
+    return found
+
+
+def _first_sentence(error: Exception) -> str:
+    """What is wrong, without remedies for settings that nobody chose here."""
+    return str(error).split(". ")[0].rstrip(".") + "."
 
 
 def _reason(answers: Sequence[Answer]) -> str:
