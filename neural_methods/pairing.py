@@ -11,7 +11,8 @@ import torch
 from config import dump, run_folder
 from dataset.clips.batch import collate
 from dataset.clips.hearts import NAMES, Heart
-from dataset.pairs import Clip, PairDataset, hearts_of, pairs_csv, pairs_of, require_people
+from dataset.pair_lists import Clip, pairs_csv, pairs_of
+from dataset.pairs import PairDataset, hearts_of, require_people
 from dataset.prepare.section import prepare
 from evaluation import pairing, tables
 from evaluation.settings import read_settings

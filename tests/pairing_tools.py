@@ -82,5 +82,3 @@ def hearts_as_vectors(random, people: int = 24, windows: int = 2, skill: float =
     other = np.repeat(random.uniform(50, 120, people), windows) + random.normal(0, 1, people * windows)
     told = skill * rates + (1 - skill) * other
     return who, told[:, None], rates[:, None], rates
-
-

@@ -157,6 +157,7 @@ def test_a_key_is_found_in_a_file(tmp_path, monkeypatch):
 
 def test_a_board_that_fails_costs_no_training(tmp_path, monkeypatch, capsys):
     """Whatever Weights & Biases raises at its start."""
+
     def broken(**asked):
         raise RuntimeError("no server")
 

@@ -1,4 +1,4 @@
-"""Pairs of clips: what is drawn, and from what; the fixed list; hearts; BioSemi files; the keys of the configuration."""
+"""Pairs of clips: what is drawn, and from what; the fixed list; hearts; BioSemi files; keys of the configuration."""
 
 import csv
 from collections import Counter
@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from config import load_config
-from dataset import pairs
+from dataset import pair_lists, pairs
 from dataset.clips.clips import Ask
 from dataset.clips.hearts import heart_at, heart_of, heart_of_intervals
 from dataset.files.biosemi import experiment
@@ -24,7 +24,7 @@ SHIPPED = ROOT / "configs" / "pairing" / "train_model.yaml"
 def listed(random, people=20, windows=3):
     """Clips of people as a list has them."""
     rates = np.repeat(random.uniform(45, 130, people), windows) + random.normal(0, 1, people * windows)
-    return [pairs.Clip(f"r{k // windows}", f"p{k // windows}", k % windows, rate) for k, rate in enumerate(rates)]
+    return [pair_lists.Clip(f"r{k // windows}", f"p{k // windows}", k % windows, rate) for k, rate in enumerate(rates)]
 
 
 def test_hearts_are_read_off_the_pulse_wave():
@@ -86,25 +86,25 @@ def test_the_list_is_stratified_and_of_two_people_each():
     """As many of every difference as there are, up to even; the same list from the same seed."""
     clips = listed(np.random.default_rng(1))
     people, rates = [one.person for one in clips], np.array([one.rate for one in clips])
-    found = pairs.evaluation_pairs(people, rates, 200, seed=4)
+    found = pair_lists.evaluation_pairs(people, rates, 200, seed=4)
     assert len(found) == 200 and all(people[a] != people[b] for a, b in found)
     assert len({tuple(sorted(pair)) for pair in found.tolist()}) == 200
     counts = np.histogram(np.abs(rates[found[:, 0]] - rates[found[:, 1]]), bins=[0, 5, 10, 20, 1e9])[0]
     assert counts.tolist() == [50, 50, 50, 50]
-    assert np.array_equal(found, pairs.evaluation_pairs(people, rates, 200, seed=4))
-    far = pairs.evaluation_pairs(people, rates, 200, min_delta=12.0)
+    assert np.array_equal(found, pair_lists.evaluation_pairs(people, rates, 200, seed=4))
+    far = pair_lists.evaluation_pairs(people, rates, 200, min_delta=12.0)
     assert (np.abs(rates[far[:, 0]] - rates[far[:, 1]]) >= 12.0).all()
 
 
 def test_a_list_is_written_and_read_again(tmp_path):
     """With recordings, clips and rates; once it is there it is obeyed, also with fewer pairs."""
     clips, path = listed(np.random.default_rng(2), people=6), tmp_path / "test_pairs.csv"
-    made = pairs.pairs_of(clips, str(path), 40, 0.0, 1)
-    assert np.array_equal(pairs.pairs_of(clips, str(path), 7, 0.0, 9), made)
+    made = pair_lists.pairs_of(clips, str(path), 40, 0.0, 1)
+    assert np.array_equal(pair_lists.pairs_of(clips, str(path), 7, 0.0, 9), made)
     rows = list(csv.DictReader(path.open()))
     assert len(rows) == len(made) and {"recording1", "clip2", "hr1", "person_id2"} <= set(rows[0])
     path.write_text("\n".join(path.read_text().splitlines()[:4]) + "\n")
-    assert len(pairs.pairs_of(clips, str(path), 40, 0.0, 1)) == 3
+    assert len(pair_lists.pairs_of(clips, str(path), 40, 0.0, 1)) == 3
 
 
 @pytest.mark.parametrize(
@@ -115,15 +115,15 @@ def test_a_list_of_other_data_is_refused(tmp_path, row, words):
     path = tmp_path / "pairs.csv"
     path.write_text(f"sample_id1,sample_id2\n{row}\n")
     with pytest.raises(ValueError, match=f"line 2: .*{words}.*Delete it"):
-        pairs.read_pairs(path, listed(np.random.default_rng(0), people=4))
+        pair_lists.read_pairs(path, listed(np.random.default_rng(0), people=4))
 
 
 def test_a_list_with_other_rates_is_refused(tmp_path):
     """The same names in other data: its strata would be wrong."""
     path = tmp_path / "pairs.csv"
-    pairs.pairs_of(listed(np.random.default_rng(3), people=4), str(path), 10, 0.0, 0)
+    pair_lists.pairs_of(listed(np.random.default_rng(3), people=4), str(path), 10, 0.0, 0)
     with pytest.raises(ValueError, match="bpm there, here"):
-        pairs.read_pairs(path, listed(np.random.default_rng(4), people=4))
+        pair_lists.read_pairs(path, listed(np.random.default_rng(4), people=4))
 
 
 def test_one_person_makes_no_pair_and_equal_rates_none_of_a_difference():
@@ -186,7 +186,8 @@ def test_an_experiment_lies_between_its_triggers(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("triggers", "words"), [({}, "no trigger 2.*none"), ({2048: 2}, "no trigger 8 behind"), ({100: 8, 300: 2}, "behind")]
+    ("triggers", "words"),
+    [({}, "no trigger 2.*none"), ({2048: 2}, "no trigger 8 behind"), ({100: 8, 300: 2}, "behind")],
 )
 def test_a_recording_without_triggers_is_refused(tmp_path, triggers, words):
     """By name, with what is missing."""

@@ -177,7 +177,7 @@ def test_a_killed_training_ends_with_the_same_bits(tmp_path, monkeypatch):
 def test_the_best_epoch_is_the_most_accurate_and_then_the_one_of_least_loss(tmp_path):
     """Equal accuracies differ by far less than one trial more would make."""
     trainer = trainer_of("PairNet21", tmp_path)
-    from dataset.pairs import Clip
+    from dataset.pair_lists import Clip
 
     def row(person, rate, vector):
         return Clip(f"r{person}", f"p{person}", 0, rate), np.array([vector]), np.array([rate])

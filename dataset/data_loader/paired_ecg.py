@@ -1,7 +1,7 @@
 """PairedECG: a video of each person's face and a BioSemi recording of the heart, for pairs (docs/pairing.md).
 
     DATA_PATH/raw/video/02_EO.mp4     640x480 at 30 fps; the name holds the person's number and EO, EC or back
-    DATA_PATH/raw/hr/02_EO.bdf        2048 Hz, electrodes EXG1 to EXG3, and Status with the triggers 2 (start) and 8 (end)
+    DATA_PATH/raw/hr/02_EO.bdf        2048 Hz, electrodes EXG1 to EXG3, and Status with triggers 2 (start) and 8 (end)
 
 DATA_PATH may be the folder `raw` itself. The layout is that of a thesis whose data are private; some of its BDF files
 end in `-0`. EXPERIMENT says which videos are read: EO (eyes open), EC (closed), back (from behind). A video is held to

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from dataset.files.names import escaped, plural
-from dataset.pairs import Clip, pairs_csv, pairs_of
+from dataset.pair_lists import Clip, pairs_csv, pairs_of
 from evaluation import figures, pairing, report, tables
 from evaluation.kinds.base import Head, Kind, Picture, Predicted
 from evaluation.pairing import Classes, Difference, Permuted, Score, Trials

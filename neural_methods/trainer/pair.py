@@ -12,7 +12,8 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
-from dataset.pairs import Clip, Hearts, PairDataset, hearts_of, pairs_of, require_people
+from dataset.pair_lists import Clip, pairs_of
+from dataset.pairs import Hearts, PairDataset, hearts_of, require_people
 from dataset.perturbing import PERTURBATIONS, Perturbed
 from evaluation.pairing import rightness, trials
 from neural_methods import distributed
