@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import config as settings
-from dataset import faults
+from dataset import faults, progress
 from dataset.own_videos import own_videos
 from registry import DATASETS, DETECTORS, KINDS, METHODS, METRICS, MODES, UNSUPERVISED, import_plugin
 from settings.modes import Mode, mode_of
@@ -212,6 +212,7 @@ def run_file(asked: argparse.Namespace, file: str, changed: list[settings.Overri
     if asked.synthesize:
         synthesize(loaded.config)
     _require_folder(Path(loaded.config.LOG.PATH))
+    progress.want(bool(loaded.config.LOG.BARS))
     mode = DOCTOR if asked.doctor else MODES[SHARDED] if loaded.config.SHARD else mode_of(loaded.config)
     if _speaks():
         write_what_runs(loaded.config, mode)

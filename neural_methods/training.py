@@ -80,7 +80,7 @@ class Training:
         self.train, self.valid, self.folder = train, valid, folder
         self.plots = plots if plots is not None else folder / "plots"
         self.state_path = folder / "state.pth"
-        self.history = History(folder)
+        self.history = History(folder, self.settings.wandb)
         self.batches = PlannedBatches()
         self.loader = loader(train, self.batches, worker_count(self.settings.num_workers, self.device), self.device)
         self.updates_per_epoch = len(windows(self._plan(0), self.settings.accumulation_steps))

@@ -210,6 +210,7 @@ class Trainer(Passes):
         if device is None:
             device, self.device_note = choose_device(str(config.DEVICE))
         self.device = distributed.start(torch.device(device))
+        self.settings = self.settings.on(self.device)
         self.section = "TRAIN" if trains(config) else used_sections(config)[-1]
         self.use_data(config[self.section].DATA)
         self._begun: nn.Module | None = None
