@@ -96,7 +96,7 @@ def answer(voters: Mapping[str, RecordingResult], preset: Preset, coverage: floa
 def _rhythm(voter: RecordingResult, preset: Preset, common: Course) -> tuple[Beats, Rhythm]:
     """The beats of a voter's wave, and what they say."""
     _, wave, fs = even_wave(voter, preset)
-    beats = find_beats(wave, fs, common)
+    beats = find_beats(wave, fs, common, preset.beats)
     return beats, rhythm(beats, len(wave) / fs)
 
 
