@@ -1,0 +1,145 @@
+"""Rendered people as a phone's camera stores them, each as three copies: python -m tools.benchmark.phone_videos
+
+Rates of 48, 72, 110 and 165 bpm, six skin tones, sitting still and moving, at 30 and 60 frames per second: of these 96
+every second one, so that every pair of properties occurs equally often. H.264 of 640 x 360 in MP4, 15 s, the pulse and
+the camera of the preset `standard` in the light of `easy`. The copies: constant frame rate; variable (in the middle
+third every second frame is left out, elsewhere 3 %); stored turned by a quarter, with the rotation in the header.
+Prints tables for docs/own_videos.md. A run that was ended goes on where it was.
+
+    python -m tools.benchmark.phone_videos --work runs/phone_videos
+"""
+
+import argparse
+import contextlib
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from functools import partial
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+
+from dataset.synthetic.render import Session
+from dataset.synthetic.settings import PRESETS, resolve
+from evaluation.consensus import LEVEL
+from tools.benchmark.rendered import Line, every, given, said, table
+from unsupervised_methods.overlay import Writer
+
+RATES, TONES, MOTIONS, SPEEDS = (48, 72, 110, 165), (1, 2, 3, 4, 5, 6), ("still", "moving"), (30, 60)
+LIGHT = ("light_drift", "light_noise", "side_light", "flicker", "exposure_steps")  # of the preset `easy`
+MOTION = ("sway", "roll", "yaw", "pitch", "turns")
+SIZE = {"SECONDS": 15.0, "WIDTH": 640, "HEIGHT": 360, "FACE_SIZE": 0.5, "DROPPED_FRAMES": 0.0, "SEED": 3000}
+COPIES = ("constant", "variable", "rotated")
+QUARTER = (0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)  # matrix of a track that is shown turned by 90 degrees (MP4)
+
+
+def cases() -> dict[str, Callable[[Path], Line]]:
+    """Every second combination: a half fraction in which the frame rate follows from the other three."""
+    made = {}
+    for number, (rate, tone, motion) in enumerate(product(RATES, TONES, MOTIONS), 1):
+        places = RATES.index(rate) + TONES.index(tone) + MOTIONS.index(motion)
+        case = {"rate": rate, "tone": tone, "motion": motion, "speed": SPEEDS[places % 2]}
+        made[" ".join(map(str, case.values()))] = partial(person, case, number)
+    return made
+
+
+def person(case: dict, number: int, folder: Path) -> Line:
+    """Render one, write its copies, measure each."""
+    session = Session(settings(case), number)
+    for name in write_copies(folder, session):
+        case = {**case, name: said(folder / f"{name}.mp4")}
+    return {**case, "true": session.truth().hr}
+
+
+def settings(case: dict) -> object:
+    """How `case` is rendered."""
+    easy = {field.name: getattr(PRESETS["easy"], field.name) for field in fields(PRESETS["easy"])}
+    taken = LIGHT if case["motion"] == "moving" else (*LIGHT, *MOTION)
+    own = {"HEART_RATE": (case["rate"],) * 2, "SKIN_TONES": (case["tone"],), "FS": case["speed"]}
+    return resolve({**SIZE, **{name.upper(): easy[name] for name in taken}, **own})
+
+
+def write_copies(folder: Path, session: Session) -> Sequence[str]:
+    """`constant.mp4`, `variable.mp4` and `rotated.mp4` of one recording; their names."""
+    times, fs = session.course.times, session.settings.fs
+    thirds, kept = np.floor(3 * np.arange(len(times)) / len(times)), np.random.default_rng(session.subject)
+    left_out = np.where(thirds == 1, np.arange(len(times)) % 2 == 1, kept.random(len(times)) < 0.03)
+    with contextlib.ExitStack() as stack:
+        files = {name: stack.enter_context(contextlib.closing(Writer(folder / f"{name}.mp4", fs))) for name in COPIES}
+        for frame, time, gone in zip(session.frames(), times, left_out, strict=True):
+            files["constant"].add(frame, time)
+            if not gone:
+                files["variable"].add(frame, time)
+            files["rotated"].add(np.ascontiguousarray(np.rot90(frame)), time)
+    turn(folder / "rotated.mp4")
+    return COPIES
+
+
+def turn(path: Path) -> None:
+    """Say in the header of the MP4 file `path` that its picture is shown turned (ISO/IEC 14496-12, box `tkhd`)."""
+    content = bytearray(path.read_bytes())
+    start = content.index(b"tkhd") + 4 + 40  # the box's type, then what stands before its matrix in version 0
+    content[start : start + 36] = struct.pack(">9i", *QUARTER)
+    path.write_bytes(content)
+
+
+def report(lines: Sequence[Line]) -> str:
+    """Errors by each property, what the copies differ by, and every recording."""
+    head = ["", "n", "get a rate", "of these within 3 bpm", "mean absolute error of these", "of all, without a level"]
+    rows = [_row("all", lines)]
+    for key, values in (("rate", RATES), ("tone", TONES), ("motion", MOTIONS), ("speed", SPEEDS)):
+        rows += [_row(_words(key, one), [line for line in lines if line[key] == one]) for one in values]
+    rows += [_row(f"copy: {name}", lines, (name,)) for name in COPIES]
+    return "\n\n".join((table(head, rows), _copies(lines), _each(lines)))
+
+
+def _words(key: str, value: object) -> str:
+    return {"rate": f"{value} bpm", "tone": f"skin tone {value}", "speed": f"{value} frames/s"}.get(key, str(value))
+
+
+def _row(words: str, lines: Sequence[Line], copies: Sequence[str] = COPIES) -> list[str]:
+    found = [(line[name], abs((line[name]["rate"] or np.nan) - line["true"])) for line in lines for name in copies]
+    kept = [error for one, error in found if given(one)]
+    near = f"{sum(error <= 3 for error in kept)}/{len(kept)}"
+    mean = f"{np.mean(kept):.2f}" if kept else "-"
+    return [words, str(len(found)), str(len(kept)), near, mean, f"{np.nanmean([error for _, error in found]):.1f}"]
+
+
+def _copies(lines: Sequence[Line]) -> str:
+    """How far the copies of one recording lie apart."""
+    spread = {name: [] for name in ("every copy gets a rate", "some copy gets none")}
+    for line in lines:
+        rates = [line[name]["rate"] for name in COPIES]
+        if None not in rates:
+            sure = all(given(line[name]) for name in COPIES)
+            spread["every copy gets a rate" if sure else "some copy gets none"].append(max(rates) - min(rates))
+    rows = (
+        [words, str(len(of)), str(sum(one <= 1 for one in of)), *(f"{np.quantile(of, q):.2f}" for q in (0.5, 1.0))]
+        for words, of in spread.items()
+        if of
+    )
+    return table(["copies of one recording", "recordings", "within 1 bpm", "median (bpm)", "most (bpm)"], rows)
+
+
+def _each(lines: Sequence[Line]) -> str:
+    def cell(one: Line) -> str:
+        rate = "none" if one["rate"] is None else f"{one['rate']:.1f}"
+        return f"{rate}, {one['confidence']:.2f}" if given(one) else f"({rate}, {one['confidence']:.2f})"
+
+    head = [f"recording; in brackets: below {LEVEL:.2f}", "true", *COPIES]
+    return table(
+        head, ([line["name"], f"{line['true']:.1f}", *(cell(line[name]) for name in COPIES)] for line in lines)
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure what is missing and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True, help="folder for the lines of the recordings")
+    asked = parser.parse_args(arguments)
+    print(report(every(asked.work / "recordings.jsonl", cases())))
+
+
+if __name__ == "__main__":
+    main()
