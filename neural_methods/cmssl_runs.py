@@ -4,12 +4,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import config as settings
+from dataset.files.downstream import open_downstream, read_meta
 from dataset.files.reading import read_json
 from evaluation import tables
 from neural_methods import cmssl_command, cmssl_files
 
 RANDOM = {"MODEL.FINETUNE.INIT": "random"}
+RIDGE = {"MODEL.NAME": "PlainRidge"}
 PROBE = {"MODEL.FINETUNE.MODE": "linear_probing"}
 
 
@@ -45,3 +49,34 @@ def best_validation(folder: Path) -> dict[str, float]:
     lines = [line for line in tables.csv_lines(folder / "history.csv") if line.get("validation")]
     best = min(lines, key=lambda line: float(line["validation"]))
     return {key: float(value) for key, value in best.items() if value and ("/" in key or key == "validation")}
+
+
+def spread_of(folder: Path, name: str) -> tuple[float, float]:
+    """The 95 % interval over people of the score `name` of a run, as `score_of` calls it; NaN where there is none."""
+    ((_, content),) = read_json(folder / "metrics.json")["heads"].items()
+    for one in content["tables"]:
+        metric = name.removesuffix(f" {one.get('target', '')}")
+        if not one["baseline"] and metric in one["metrics"]:
+            low, high = (np.nan if end is None else float(end) for end in one["metrics"][metric]["ci95"])
+            return low, high
+    return np.nan, np.nan
+
+
+def fewer_people(file: str | Path, changes: Mapping[str, Any], percent: float, seed: int = 42) -> dict[str, Any]:
+    """Settings that train on `percent` of the training people: the first of a draw, so that more include fewer.
+
+    At least one, and of a choice so many that every class is there. ValueError for a share that is none.
+    """
+    if not 0 < percent <= 100:
+        raise ValueError(f"{percent:g} % of the training people cannot be trained on: give more than 0, at most 100.")
+    config = settings.load_config(str(file), list(changes.items()))
+    windows, meta = open_downstream(config.TRAIN.DATA.DATA_PATH), read_meta(config.TRAIN.DATA.DATA_PATH)
+    mine = [number for number, part in enumerate(windows.parts) if part == "train"]
+    people = sorted({windows.subjects[number] for number in mine})
+    order = [people[number] for number in np.random.default_rng(seed).permutation(len(people))]
+    count = max(1, round(percent / 100 * len(order)))
+    if meta.task == "choice":
+        labels, whose = windows.targets[meta.labels[0]], np.array(windows.subjects)[windows.of]
+        while count < len(order) and len(set(labels[np.isin(whose, order[:count])])) < len(meta.classes):
+            count += 1
+    return {"TRAIN.DATA.FOLD.FOLD_NAME": f"of{count}", "TRAIN.DATA.FOLD.SUBJECTS": order[:count]}

@@ -13,7 +13,7 @@ from dataset.files.names import plural
 from evaluation import classification, console, figures, report, tables
 from evaluation.action_units import THRESHOLD, measures
 from evaluation.intervals import interval
-from evaluation.kinds.base import Head, Kind, Picture, Predicted
+from evaluation.kinds.base import Head, Kind, Picture, Predicted, targets_of
 from registry import KINDS
 
 MARK = "–"
@@ -132,7 +132,7 @@ class Labels(Kind):
     def training(self, entries: Iterable[Any], head: Head) -> dict[str, list[float]]:
         """How often each column is there in the clips that are trained on."""
         count = len(self.columns(head))
-        found = [self.there(label, count) for entry in entries for label in _targets(entry, head.columns)]
+        found = [self.there(label, count) for entry in entries for label in targets_of(entry, head.columns)]
         known = [one for one in found if np.isfinite(one).all()]
         return {"prior": np.mean(known, axis=0).tolist()} if known else {}
 
@@ -283,15 +283,6 @@ class Labels(Kind):
 def arrays(rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities and what is there, (n, K) each."""
     return np.stack([row.probabilities for row in rows]), np.stack([row.there for row in rows])
-
-
-def _targets(entry: Any, columns: Sequence[str]) -> np.ndarray:
-    """The labels (n, columns) of what a data set holds of a recording; no window is read."""
-    if hasattr(entry, "windows"):
-        known = entry.windows.targets
-        nothing = np.full(len(entry.rows), np.nan)
-        return np.stack([known[name][entry.rows] if name in known else nothing for name in columns], axis=1)
-    return np.array([[entry.targets.get(name, math.nan) for name in columns]], dtype=float)
 
 
 def _note(row: Row) -> str:
