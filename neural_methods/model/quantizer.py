@@ -137,10 +137,16 @@ class Quantizer(nn.Module):
         book.initted.fill_(True)
 
 
+@torch.no_grad()
 def nearest(unit: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
     """Number of the code (K, D) with the largest cosine to each unit vector (n, D); (n,) int64."""
-    step = max(1, SIMILARITIES // len(codes))
-    return torch.cat([(part @ codes.T).argmax(dim=1) for part in unit.split(step)])
+    step = min(len(unit), max(1, SIMILARITIES // len(codes)))
+    tokens = unit.new_empty(len(unit), dtype=torch.int64)
+    held = unit.new_empty(step, len(codes))  # one piece of memory for all chunks: others would lie between their own
+    for start in range(0, len(unit), max(1, step)):
+        part = unit[start : start + step]
+        torch.argmax(torch.mm(part, codes.T, out=held[: len(part)]), dim=1, out=tokens[start : start + step])
+    return tokens
 
 
 def counted(vectors: torch.Tensor, tokens: torch.Tensor, codes: int) -> tuple[torch.Tensor, torch.Tensor]:
