@@ -11,6 +11,7 @@ from dataset.files.downstream import open_downstream, read_meta
 from dataset.files.reading import read_json
 from evaluation import tables
 from neural_methods import cmssl_command, cmssl_files
+from settings.modes import mode_of
 
 RANDOM = {"MODEL.FINETUNE.INIT": "random"}
 RIDGE = {"MODEL.NAME": "PlainRidge"}
@@ -18,14 +19,10 @@ PROBE = {"MODEL.FINETUNE.MODE": "linear_probing"}
 
 
 def run(file: str | Path, changes: Mapping[str, Any]) -> Path:
-    """The run of a file with changes, by main.py; returns its folder. RuntimeError where it fails."""
-    import main as program
-
-    overrides = list(changes.items())
-    code = program.run_file(program.parse(["--config_file", str(file)]), str(file), overrides)
-    if code:
-        raise RuntimeError(f"The run of '{file}' ended with code {code}.")
-    return Path(settings.run_folder(settings.load_config(str(file), overrides)))
+    """The run of a file with changes, as main.py runs it; returns its folder. Raises what the run raises."""
+    config = settings.load_config(str(file), list(changes.items()))
+    mode_of(config).function()(config)
+    return Path(settings.run_folder(config))
 
 
 def finetuned(experiment: str, pretrained: str, name: str, changes: Mapping[str, Any], method: str = "") -> Path:

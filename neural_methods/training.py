@@ -16,6 +16,7 @@ from torch import nn
 
 from dataset.files.names import plural, span
 from dataset.files.reading import told
+from dataset.files.writing import write_whole
 from dataset.progress import show_progress
 from neural_methods import checkpoint, distributed
 from neural_methods.batches import Micro, PlannedBatches, loader, seed_of, training_plan, windows
@@ -326,6 +327,8 @@ class Training:
         if progress.skipped:
             distributed.say(f"{progress.skipped} updates were left out because of gradients that were not finite.")
         if distributed.is_main():
+            if lines := self.trainer.summary(self.history.rows):
+                write_whole(self.folder / "training.md", "\n".join(lines) + "\n")
             if self.trainer.config.TRAIN.PLOT_LOSSES_AND_LR:
                 training_plots(self.history, self.plots, self.settings.model_file_name, self._about())
             self.history.close()

@@ -147,7 +147,9 @@ def test_cmssl_collapse_is_reported_and_the_training_goes_on(tmp_path, capsys):
     still = Waves()
     still.waves.zero_()
     trainer.fit(still, folder=tmp_path / "run")
-    assert "Warning: the vocabulary has collapsed (perplexity 1.00 of 12 codes)" in capsys.readouterr().out
+    said = "The vocabulary has collapsed (perplexity 1.00 of 12 codes)"
+    assert f"Warning: {said}" in capsys.readouterr().out
+    assert f"**{said}" in (tmp_path / "run" / "training.md").read_text()
     assert "codes/perplexity" in (tmp_path / "run" / "history.csv").read_text()
 
 

@@ -1,6 +1,6 @@
 """An encoder of one signal that learns to say the joint tokens of ECG and PPG of the same second."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from dataset.clips.inputs import Input
-from neural_methods import distributed, patches, schedules
+from neural_methods import distributed, patches, pretrained, schedules
 from neural_methods.backbones import Backbone
 from neural_methods.checkpoint import WeightsError
 from neural_methods.model.token_encoder import TokenPredictor, UnimodalEncoder
@@ -25,6 +25,14 @@ CHOICES = {
 }
 SIZES = {"WIDTH": "width", "HEADS": "heads", "LAYERS": "layers"}
 TOP = 5
+COLLAPSED = 2.0  # perplexity of the tokens below which a low loss says nothing
+FEW = "The tokens have collapsed to one or two: a low loss says nothing. Train another tokenizer."
+TERMS = {
+    "loss": "loss", "top1": "token right", "top5": "among five", "validation": "loss in validation",
+    "valid/entropy": "entropy of the tokens", "valid/top1": "token right in validation",
+    "valid/top5": "among five in validation", "valid/chance": "share of the commonest token",
+    "valid/used": "tokens that occur",
+}  # fmt: skip
 
 
 @METHODS.register("TokenEncoder")
@@ -168,9 +176,16 @@ class TokenEncoderTrainer(Trainer):
             f"validation: token right {100 * found['top1']:.1f} % (among five {100 * found[f'top{TOP}']:.1f} %), the "
             f"commonest alone {100 * found['chance']:.1f} %; entropy of the {len(share)} tokens {found['entropy']:.3f}."
         )
-        if np.exp(found["entropy"]) < 2:
-            distributed.say("Warning: the tokens have collapsed to one or two: a low loss says nothing.")
+        if found["entropy"] < np.log(COLLAPSED):
+            distributed.say(f"Warning: {FEW}")
         return {f"valid/{name}": value for name, value in found.items()}
+
+    def summary(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Loss and accuracy beside what is known without looking."""
+        last = rows[-1].get("valid/entropy") if rows else None
+        remarks = [FEW] if isinstance(last, float) and last < np.log(COLLAPSED) else []
+        taught = f"{self.name}: {self.own.CHANNEL}, taught by {' and '.join(self.teacher.channels)}"
+        return pretrained.page(taught, rows, TERMS, remarks)
 
     # --- Optimiser and files -------------------------------------------------------------------------------------
 

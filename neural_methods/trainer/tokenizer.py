@@ -9,7 +9,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from dataset.clips.inputs import Input
-from neural_methods import distributed, patches, schedules
+from neural_methods import distributed, patches, pretrained, schedules
 from neural_methods.batches import Micro, seed_of, training_plan
 from neural_methods.model.quantizer import health, spherical_kmeans
 from neural_methods.model.tokenizer import JointTokenizer
@@ -21,6 +21,13 @@ CHOICES = {"INPUT_NORM": patches.NORMS, "SCHEDULE": ("cosine", "step", "plateau"
 SIZES = {  # options of the network -> arguments of `JointTokenizer`
     "PATCH": "patch", "WIDTH": "width", "HEADS": "heads", "LAYERS": "layers", "CODES": "codes",
     "CODE_WIDTH": "code_width", "DECODER_HEADS": "decoder_heads", "DECODER_LAYERS": "decoder_layers",
+}  # fmt: skip
+TERMS = {
+    "loss": "loss", "ecg": "error of the ECG", "ppg": "error of the PPG", "commitment": "commitment",
+    "codes/perplexity": "perplexity of the codes", "codes/unused": "codes unused",
+    "codes/top10_share": "share of the ten commonest", "validation": "loss in validation",
+    "valid/ecg": "error of the ECG in validation", "valid/ppg": "error of the PPG in validation",
+    "valid_codes/perplexity": "perplexity in validation", "valid_codes/unused": "codes unused in validation",
 }  # fmt: skip
 COLLAPSED = 2.0  # perplexity below which a vocabulary says nothing
 POOLED = 4  # vectors for each code that k-means starts from
@@ -176,11 +183,20 @@ class TokenizerTrainer(Trainer):
         found = health(use)
         use.zero_()
         if found["perplexity"] < COLLAPSED:
-            distributed.say(
-                f"Warning: the vocabulary has collapsed (perplexity {found['perplexity']:.2f} of "
-                f"{int(self.own.CODES)} codes): an encoder taught by it has nothing to learn. Lower TRAIN.LR or CODES."
-            )
+            distributed.say(f"Warning: {self._collapsed(found['perplexity'])}")
         return {f"codes/{name}": value for name, value in found.items()}
+
+    def _collapsed(self, perplexity: float) -> str:
+        return (
+            f"The vocabulary has collapsed (perplexity {perplexity:.2f} of {int(self.own.CODES)} codes): an encoder "
+            "taught by it has nothing to learn. Lower TRAIN.LR or CODES."
+        )
+
+    def summary(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Errors and use of the codes; a warning where all ended in one code."""
+        last = rows[-1].get("codes/perplexity", COLLAPSED) if rows else COLLAPSED
+        remarks = [self._collapsed(last)] if isinstance(last, float) and last < COLLAPSED else []
+        return pretrained.page(f"{self.name}: {' and '.join(self.channels)}", rows, TERMS, remarks)
 
     # --- Validation ----------------------------------------------------------------------------------------------
 
