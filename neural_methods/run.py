@@ -92,7 +92,7 @@ def _trained(config: Any, trainer: Trainer, sections: Sequence[str]) -> Trained:
     sections = [name for name in sections if name != "valid" or trainer.settings.validates]
     trainer.check_start()
     chosen = draw_split(config)
-    prepared = {name: prepare(chosen, name) for name in sections}
+    prepared = {name: prepare(chosen, name, config) for name in sections}
     notes = [str(overlap) for overlap in judge_overlaps(config, list(prepared.values()))]
     notes += [f"{name.upper()}.DATA is rendered" for name, one in prepared.items() if one.rendered and name != "test"]
     clips = {name: prepared[name].clips(**trainer.clip_options(name)) for name in sections}
@@ -231,11 +231,14 @@ def make_trainer(config: Any) -> Trainer:
 # ---------------------------------------------------------------------- data
 
 
-def prepare(config: Any, name: str) -> Prepared:
-    """The recordings of a section, preprocessed by the main process before the others look."""
+def prepare(config: Any, name: str, run: Any = None) -> Prepared:
+    """The recordings of a section, preprocessed by the main process before the others look.
+
+    What is known of them is written down for the run of `config`, or of `run`, of which `config` is the drawn part.
+    """
     if distributed.is_main():
         prepared = preparation.prepare(config[name.upper()].DATA, name, config, bool(config.get("OVERWRITE", False)))
-        provenance.note_data(config, prepared)
+        provenance.note_data(run or config, prepared)
         distributed.barrier()
         return prepared
     distributed.barrier()
