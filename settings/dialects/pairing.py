@@ -5,6 +5,7 @@ from typing import Any
 
 from registry import DIALECTS, did_you_mean
 from settings.dialects import Dialect, Groups
+from settings.modes.neural import TRAIN_AND_TEST
 
 GROUPS: dict[str, dict[str, Any]] = {
     "base": {
@@ -41,7 +42,7 @@ def translate(groups: Groups) -> dict[str, Any]:
         raise ValueError(f"data.training_set_size is {share!r}, but must lie between 0 and 1: the rest is halved.")
     section = {"DATA": _data(base, paths, data)}
     return {
-        "TOOLBOX_MODE": "train_and_test",
+        "TOOLBOX_MODE": TRAIN_AND_TEST,
         "SEED": base["seed"],
         "DEVICE": base["device"],
         "OVERWRITE": data["overwrite"],
