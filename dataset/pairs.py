@@ -133,8 +133,8 @@ class PairDataset(Dataset):
 
     A sample holds what two clips hold: `video`, `next_frame`, `has_next`, `stats`, `fs`, `heart` (2,) float32 (mean
     interval in ms, its coefficient of variation), and the same of the second behind `other_`; recording, subject, clip,
-    index, epoch. With `speed` s a clip is shown 1/(1+s) to 1+s times as fast, so that the rate is any of SHOWN, whoever it
-    is: the face no longer tells it. Stretches begin anywhere in a recording. ValueError where no pair can be made.
+    index, epoch. With `speed` s a clip is shown 1/(1+s) to 1+s times as fast, so that the rate is any of SHOWN, whoever
+    it is: the face no longer tells it. Stretches begin anywhere in a recording. ValueError where no pair can be made.
     """
 
     def __init__(self, clips: Any, seed: int, pairs: int, min_delta: float = 0.0, speed: float = 0.0):

@@ -9,8 +9,8 @@ non-linearities; nothing depends on the size of the clip.
 
 The head reads the wave of each channel, and of the mean colours, as a spectrum: power in steps of 1.5 bpm from 35 to
 215 bpm, from which a small network makes weights of all rates; the heart is a bump on the same grid. So the network
-starts as a comparison of spectra and learns from there. Beside the weights stands the mean of each channel: what a still
-picture tells. Time keeps its resolution until the head. Frames larger than 32 pixels are averaged down first.
+starts as a comparison of spectra and learns from there. Beside the weights stands the mean of each channel: what a
+still picture tells. Time keeps its resolution until the head. Frames larger than 32 pixels are averaged down first.
 
 Input   video  (B, C, T, H, W) normalised, T frames at `fs` Hz; H and W any from 16
         heart  (B, 2): mean interval between beats (ms), coefficient of variation; standardised inside
@@ -156,9 +156,13 @@ class PairNet(nn.Module):
         for stage in self.stages:
             video = stage(video)
         waves = torch.cat([video.mean(dim=(3, 4)), colours], dim=1)
+        with torch.autocast(waves.device.type, enabled=False):  # eight bits do not tell one rate from the next
+            return self._vectors(waves.float(), heart.float(), fs.float())
+
+    def _vectors(self, waves: Tensor, heart: Tensor, fs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         share, scale = self.head(waves, fs), torch.exp(self.scale)
         rate, other = self.heart(heart)
-        videos = torch.cat([scale * F.normalize(share, dim=1), self.still(waves.float().mean(dim=-1))], dim=1)
+        videos = torch.cat([scale * F.normalize(share, dim=1), self.still(waves.mean(dim=-1))], dim=1)
         return videos, torch.cat([scale * rate, other], dim=1), share @ self.head.rates
 
 
