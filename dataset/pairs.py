@@ -17,6 +17,7 @@ from dataset.clips.hearts import Heart, beats_in, heart_of
 from dataset.files.names import plural
 from dataset.pair_lists import sample_id
 
+SHOWN = (45.0, 150.0)  # bpm of training clips that are shown at another speed
 TRIES = 200  # draws of a training pair until its rates differ enough
 
 
@@ -132,8 +133,8 @@ class PairDataset(Dataset):
 
     A sample holds what two clips hold: `video`, `next_frame`, `has_next`, `stats`, `fs`, `heart` (2,) float32 (mean
     interval in ms, its coefficient of variation), and the same of the second behind `other_`; recording, subject, clip,
-    index, epoch. With `speed` s a clip is filmed 1/(1+s) to 1+s times as fast, and so the heart beats: the face no
-    longer tells the rate. Stretches begin anywhere in a recording. ValueError where no pair can be made.
+    index, epoch. With `speed` s a clip is shown 1/(1+s) to 1+s times as fast, so that the rate is any of SHOWN, whoever
+    it is: the face no longer tells it. Stretches begin anywhere in a recording. ValueError where no pair can be made.
     """
 
     def __init__(self, clips: Any, seed: int, pairs: int, min_delta: float = 0.0, speed: float = 0.0):
@@ -180,7 +181,8 @@ class PairDataset(Dataset):
         number = int(random.choice(numbers))
         window = self.hearts.windows[number]
         track, start, stop, _ = self.clips.clips[window.place]
-        speed = (1.0 + self.speed) ** random.uniform(-1.0, 1.0)
+        wanted = np.exp(random.uniform(*np.log(SHOWN))) / window.heart.rate
+        speed = float(np.clip(wanted, 1.0 / (1.0 + self.speed), 1.0 + self.speed))
         count = self.clips.tracks[track].count
         length = min(round((stop - start) * speed), count)
         begin = int(random.integers(0, count - length + 1)) if self.speed else start

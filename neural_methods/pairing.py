@@ -104,7 +104,7 @@ def _write_pairs(config: Any, part: str, clips: Any, listed: list[Clip]) -> int:
     pair, seed = config.MODEL.PAIR, int(config.SEED)
     if part != "train":
         return len(pairs_of(listed, *list_options(pair, part.upper(), seed)))
-    data = PairDataset(clips, seed, int(pair.PAIRS_PER_EPOCH), float(pair.MIN_DELTA_HR))
+    data = PairDataset(clips, seed, int(pair.PAIRS_PER_EPOCH), float(pair.MIN_DELTA_HR), float(pair.SPEED))
     places = {(one.recording, one.clip): number for number, one in enumerate(listed)}
     windows = data.hearts.windows
     drawn = [[places[windows[one[0]].recording, windows[one[0]].clip] for one in data.draw(0, index)]

@@ -27,12 +27,8 @@ def people(own_noise, baseline_noise, static=None, count=16):
         rate, clips = random.uniform(50, 120), {}
         for clip in range(2):
             true = rate + random.normal(0, 1)
-            parts = {
-                "pair": [true + random.normal(0, own_noise)],
-                "pair_heart": [true],
-                "pair_rate": [true + random.normal(0, baseline_noise)],
-                "heart": [60_000 / true, 0.05],
-            }
+            told, beside = true + random.normal(0, own_noise), true + random.normal(0, baseline_noise)
+            parts = {"pair": [told], "pair_heart": [true], "pair_rate": [beside], "heart": [60_000 / true, 0.05]}
             if static is not None:
                 parts |= {"pair.static": [static], "pair_rate.static": [np.nan]}
             clips[clip] = {key: np.array(value) for key, value in parts.items()}

@@ -96,16 +96,17 @@ def test_a_network_reads_clips_of_any_size():
     """No layer is tied to frames, height or width."""
     network = PairNet(3, True).eval()
     for shape in ((3, 60, 32, 32), (3, 100, 48, 40), (3, 300, 64, 64)):
-        vectors, _, _ = network(torch.zeros(1, *shape), torch.tensor([[800.0, 0.05]]), torch.tensor([30.0]))
-        assert vectors.shape == (1, 32) and torch.isfinite(vectors).all()
+        vectors, hearts, _ = network(torch.zeros(1, *shape), torch.tensor([[800.0, 0.05]]), torch.tensor([30.0]))
+        assert vectors.shape == hearts.shape and torch.isfinite(vectors).all()
 
 
 def test_an_unknown_variation_is_the_usual_one():
     """A heart of which only the rate is known has a vector."""
     network = PairNet(3, True).eval()
     with torch.no_grad():
-        known, unknown = network.heart(torch.tensor([[800.0, 0.05], [800.0, float("nan")]]))
-    torch.testing.assert_close(known, unknown)
+        parts = network.heart(torch.tensor([[800.0, 0.05], [800.0, float("nan")]]))
+    for known, unknown in parts:
+        torch.testing.assert_close(known, unknown)
 
 
 def test_both_trials_of_a_pair_are_one_update(tmp_path):
@@ -200,3 +201,24 @@ def test_options_that_cannot_be_are_refused(tmp_path, changes, words):
     """In one sentence that names the key."""
     with pytest.raises(ValueError, match=words):
         trainer_of("PairNet21", tmp_path, **changes)
+
+
+def test_a_network_of_the_thesis_says_that_it_cannot(tmp_path, capsys):
+    """Before its first update."""
+    trainer = trainer_of("legacy_cnn21", tmp_path, 32, 120, TRAIN__EPOCHS=1, PAIRS_PER_EPOCH=1)
+    trainer.fit(PulsingClips(RATES[:2], size=32), folder=tmp_path / "run")
+    assert "cannot do better than chance" in capsys.readouterr().out
+
+
+def test_mixed_precision_leaves_the_spectrum_as_it_is():
+    """The weights of the rates under bfloat16 lie where they lie without."""
+    torch.manual_seed(2)
+    network = PairNet(3, True, stride=1).eval()
+    frames = torch.arange(300) / 30.0
+    video = torch.randn(1, 3, 300, 8, 8) * 0.1 + torch.sin(2 * torch.pi * 1.3 * frames)[:, None, None]
+    heart, fs = torch.tensor([[770.0, 0.05]]), torch.tensor([30.0])
+    with torch.no_grad():
+        *_, exact = network(video, heart, fs)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            *_, mixed = network(video, heart, fs)
+    assert exact.item() == pytest.approx(78.0, abs=4.0) and mixed.item() == pytest.approx(exact.item(), abs=0.5)

@@ -26,7 +26,7 @@ from registry import METHODS, did_you_mean
 from unsupervised_methods.rates import rate_of_colours
 
 PAIR, HEART, RATE = "pair", "pair_heart", "pair_rate"  # outputs: of a video, of its heart, of the baseline
-AUXILIARY = 0.1  # weight of the rate that the video's vector tells
+AUXILIARY, NEAR = 0.1, 10.0  # weight of the error of the rate that the video tells; bpm that are one of it
 SYMMETRY = (
     "this network of the thesis gives the same answer whichever video comes first, while the right answer is the other "
     "one: it cannot do better than chance, whatever it learns."
@@ -39,9 +39,10 @@ OPTIONS = {
         "TRAIN_PAIRS": "",  # where tools.pairing.data writes the pairs of the first epoch, to look at
         "VALID_PAIRS": "",  # file of the fixed list: read where it is there, else made; '': drawn, and kept nowhere
         "TEST_PAIRS": "",
-        "SPEED": 0.4,  # training clips run 1/(1+s) to 1+s times as fast, so that a face does not tell its rate; 0: not
+        "SPEED": 1.0,  # training clips run 1/(1+s) to 1+s times as fast, so that a face does not tell its rate; 0: not
         "SCORE": "distance",  # or dot
         "BOTH": True,  # learn to choose the heart of a video, too
+        "BATCH": True,  # ... and among all clips of the batch; with ACCUMULATION_STEPS above 1: False
         "WEIGHT_DECAY": 1e-4,
         "BASELINE": "POS",  # classical method whose rates decide beside the network; of PairRate, by itself
         "PERTURB": [],  # inverted, masked, static, grey, shuffled_time: test these, too
@@ -207,16 +208,19 @@ class PairNet21Trainer(PairTrainer):
 
     def loss(self, outputs: dict[str, torch.Tensor], batch: dict[str, Any], epoch: int) -> dict[str, torch.Tensor]:
         """Both trials of a pair at once, and a little of the rate that the video tells."""
+        both = bool(self.pair.BOTH)
         videos, hearts = (torch.stack(outputs[name].chunk(2), dim=1) for name in (PAIR, HEART))
-        choice = choice_loss(scores(videos, hearts, self.rule), bool(self.pair.BOTH))
-        interval = self.standard(batch["heart"])[:, 0]
-        told = torch.nn.functional.smooth_l1_loss(outputs["told"], interval)
-        return {"loss": choice + AUXILIARY * told, "choice": choice.detach(), "rate": told.detach()}
+        choice = loss = choice_loss(scores(videos, hearts, self.rule), both)
+        if self.pair.BATCH:
+            every = scores(outputs[PAIR][None], outputs[HEART][None], self.rule)
+            loss = (choice + choice_loss(every, both)) / 2
+        told = torch.nn.functional.smooth_l1_loss(outputs["told"] / NEAR, 60_000.0 / batch["heart"][:, 0] / NEAR)
+        return {"loss": loss + AUXILIARY * told, "choice": choice.detach(), "rate": told.detach()}
 
-    def standard(self, features: torch.Tensor) -> torch.Tensor:
-        """Features as the network standardises them."""
-        known = torch.from_numpy(self.features).to(features.device).double()
-        return ((features - known.mean(dim=0)) / known.std(dim=0, correction=0).clamp(min=1e-6)).float()
+    @property
+    def loss_mixes_samples(self) -> bool:
+        """With BATCH each clip is compared with all of its batch."""
+        return bool(self.pair.BATCH)
 
 
 @METHODS.register("PairNetProj")

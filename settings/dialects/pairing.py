@@ -3,8 +3,9 @@
 import os
 from typing import Any
 
-from registry import DIALECTS, did_you_mean
+from registry import DIALECTS, METHODS, did_you_mean
 from settings.dialects import Dialect, Groups
+from settings.modes.neural import TRAIN_AND_TEST
 
 GROUPS: dict[str, dict[str, Any]] = {
     "base": {
@@ -36,12 +37,15 @@ def translate(groups: Groups) -> dict[str, Any]:
     if data["source"] not in SOURCES:
         hint = did_you_mean(data["source"], SOURCES)
         raise ValueError(f"data.source is {data['source']!r}.{hint} Known: {', '.join(SOURCES)}.")
+    name = base["architecture"]
+    if name not in METHODS.listed():
+        raise ValueError(f"base.architecture is {name!r}, which is no method.{did_you_mean(name, METHODS.listed())}")
     share = data["training_set_size"]
     if not 0 < share < 1:
         raise ValueError(f"data.training_set_size is {share!r}, but must lie between 0 and 1: the rest is halved.")
     section = {"DATA": _data(base, paths, data)}
     return {
-        "TOOLBOX_MODE": "train_and_test",
+        "TOOLBOX_MODE": TRAIN_AND_TEST,
         "SEED": base["seed"],
         "DEVICE": base["device"],
         "OVERWRITE": data["overwrite"],
