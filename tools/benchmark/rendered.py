@@ -51,9 +51,9 @@ def said(video: Path, settings: Sequence[str] = (), cache: Path | None = None) -
     }
 
 
-def given(line: Line, level: float = LEVEL, least: float = LEAST) -> bool:
-    """Whether this clip gets a rate where `level` is asked for, and a strength of `least`."""
-    return bool(line["seen"] and line["confidence"] >= level and line["strength"] >= least)
+def given(line: Line, level: float = LEVEL, least: float | None = LEAST) -> bool:
+    """Whether this clip gets a rate where `level` is asked for, and a strength of `least` (None: of any)."""
+    return bool(line["seen"] and line["confidence"] >= level and (least is None or line["strength"] >= least))
 
 
 def share(part: int, whole: int) -> str:
