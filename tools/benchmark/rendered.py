@@ -33,10 +33,10 @@ def every(file: Path, cases: Mapping[str, Callable[[Path], Line]]) -> list[Line]
     return [known[name] for name in cases]
 
 
-def said(video: Path, settings: Sequence[str] = ()) -> Line:
+def said(video: Path, settings: Sequence[str] = (), cache: Path | None = None) -> Line:
     """What `measure` says of `video`. `seen`: a face was there, so that confidence and strength decide."""
     try:
-        found = measure(video, settings=settings)
+        found = measure(video, cache, settings)
     except VideoError as error:
         return {"rate": None, "confidence": 0.0, "strength": 0.0, "reason": str(error), "seen": False}
     weak = found.strength < LEAST
@@ -51,9 +51,9 @@ def said(video: Path, settings: Sequence[str] = ()) -> Line:
     }
 
 
-def given(line: Line, level: float = LEVEL, least: float = LEAST) -> bool:
-    """Whether this clip gets a rate where `level` is asked for, and a strength of `least`."""
-    return bool(line["seen"] and line["confidence"] >= level and line["strength"] >= least)
+def given(line: Line, level: float = LEVEL, least: float | None = LEAST) -> bool:
+    """Whether this clip gets a rate where `level` is asked for, and a strength of `least` (None: of any)."""
+    return bool(line["seen"] and line["confidence"] >= level and (least is None or line["strength"] >= least))
 
 
 def share(part: int, whole: int) -> str:
