@@ -86,7 +86,9 @@ def test_clocks_that_are_not_trusted_are_left_out_and_counted(root, tmp_path, ca
     values["sync"] = {"sync_ok": False, "problems": ["radar: its clock is +750 ms off"]}
     path.write_text(json.dumps(values))
     one = reader(MODALITIES=["radar"])
-    states = preprocess_all(one, one.recordings(root), FaceCrop(do_crop=False), Cache(tmp_path / "cache"), workers=1)
+    states = preprocess_all(
+        one, one.recordings(root), FaceCrop(do_crop=False), Cache(tmp_path / "cache", {}), workers=1
+    )
     assert [states[name].state for name in ("s001_r01", "s001_r02")] == ["skipped", "done"]
     assert "+750 ms" in states["s001_r01"].reason and "1 skipped" in capsys.readouterr().out
     assert len(reader(SYNC="any").read_wave(one.recordings(root)[0])) == 7

@@ -168,8 +168,9 @@ class MultimodalLoader(BaseLoader):
             raise SkipRecording(f"sync_ok is false ({why}); SYNC: any reads it all the same")
         with hdf5.open_file(aligned(recording)) as file:
             names = {"rgb": "rgb", "thermal": "thermal", "radar": "radar/displacement", "ppg": "ppg_native"}
-            if not any(hdf5.has(file, names[name]) for name in self.modalities):
-                raise SkipRecording(f"it has none of MODALITIES ({', '.join(self.modalities)})")
+            some = any(hdf5.has(file, names[name]) for name in self.modalities)
+        if not some:
+            raise SkipRecording(f"it has none of MODALITIES ({', '.join(self.modalities)})")
 
     def _valid(self, name: str, there: dict[str, np.ndarray], times: np.ndarray) -> Signal:
         """1 where this modality is asked for and measured, else 0."""
