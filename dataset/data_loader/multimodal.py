@@ -10,11 +10,13 @@ as labels in any case. What a recording lacks is zeros, and `valid_rgb`, `valid_
 camera has black frames: set CROP_FACE.DO_CROP_FACE to false, as for recordings in the dark. A recording with none of
 MODALITIES is skipped, and so is one with `sync_ok: false` unless SYNC is `any`; both are counted.
 
-Others than single-camera sets, it has several synchronous inputs, native rates per device, explicit time stamps and a
-quality flag per recording. FACE_BOX cuts the pictures to the face that aligning found, where it found one.
+SOURCE iBVP or PhysDrive reads these sets as recordings of two sensors, on what their own readers take for one clock.
+
+Unlike sets of one camera, this one has several synchronous inputs, native rates per device, explicit time stamps and a
+quality flag for each recording. FACE_BOX cuts the pictures to the face that aligning found, where it found one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from dataset.files.limits import require_size
 from dataset.files.lookup import entry, folders, originals
 from dataset.files.reading import AGAIN, is_there, read_json
 from dataset.files.tables import require_root, require_some
+from dataset.multimodal import borrowed
 from dataset.multimodal.layout import ALIGNED, DEVICES, META
 from dataset.prepare.recording import SkipRecording
 from registry import DATASETS
@@ -48,8 +51,8 @@ class MultimodalLoader(BaseLoader):
     streams = ("heat",)
     unaugmented = "Multimodal"
     side_files = ("dataset.json", "subjects.csv")
-    OPTIONS = {"MODALITIES": list(DEVICES), "SYNC": "trusted", "FACE_BOX": False}
-    CHECKS = {"SYNC": one_of("trusted", "any")}
+    OPTIONS = {"MODALITIES": list(DEVICES), "SYNC": "trusted", "FACE_BOX": False, "SOURCE": ""}
+    CHECKS = {"SYNC": one_of("trusted", "any"), "SOURCE": one_of("", *borrowed.HAS)}
 
     def __init__(self, options: dict[str, Any] | None = None):
         """Also: ValueError for MODALITIES that are none."""
@@ -62,6 +65,8 @@ class MultimodalLoader(BaseLoader):
         self.modalities = tuple(name for name in DEVICES if name in asked)
         self.has_video = "rgb" in self.modalities
         self.streams = ("heat",) if "thermal" in self.modalities else ()
+        self.source = str(self.options.get("SOURCE") or "")
+        self.own = borrowed.reader(self.source, self.options) if self.source else None
 
     def identity(self) -> dict[str, Any]:
         """What the frames and signals depend on beside the files."""
@@ -72,6 +77,8 @@ class MultimodalLoader(BaseLoader):
     def recordings(self, root: Path) -> list[Recording]:
         """One per folder of a recording, in natural order; FileNotFoundError when there is none."""
         root = require_root(root, "Multimodal")
+        if self.own is not None:
+            return self.own.recordings(root)
         found = [
             take
             for subject in originals(folders(root))
@@ -81,8 +88,11 @@ class MultimodalLoader(BaseLoader):
         require_some(found, root, "Multimodal", LAYOUT)
         return [Recording(id=f"{one.parent.name}_{one.name}", subject=one.parent.name, path=one) for one in found]
 
-    def read_video(self, recording: Recording) -> Iterator[Frame]:
+    def read_video(self, recording: Recording) -> Iterable[Frame | np.ndarray]:
         """The RGB frames at their times (s); black ones where there was no camera."""
+        return self._frames(recording) if self.own is None else self.own.read_video(recording)
+
+    def _frames(self, recording: Recording) -> Iterator[Frame]:
         path = aligned(recording)
         with hdf5.open_file(path) as file:
             times = _times(file)
@@ -102,6 +112,8 @@ class MultimodalLoader(BaseLoader):
 
     def read_wave(self, recording: Recording) -> dict[str, Signal]:
         """`ppg` and `resp` (a.u.) at their own times, `radar` (mm), `valid_*`; times in s on the RGB clock."""
+        if self.own is not None:
+            return borrowed.waves(self.source, self.own, recording, self.modalities)
         self._require_wanted(recording)
         path = aligned(recording)
         with hdf5.open_file(path) as file:
@@ -119,6 +131,8 @@ class MultimodalLoader(BaseLoader):
 
     def read_stream(self, recording: Recording, name: str) -> Frames | None:
         """`heat`: the thermal frames (h, w) float32 in degrees Celsius; None without such a camera."""
+        if self.own is not None:
+            return borrowed.heat(self.source, self.own, recording)
         path = aligned(recording)
         with hdf5.open_file(path) as file:
             if not hdf5.has(file, "thermal"):
@@ -129,7 +143,9 @@ class MultimodalLoader(BaseLoader):
         return Frames(_degrees(path), times=times)
 
     def describe(self, recording: Recording) -> dict[str, Any]:
-        """Scenario, devices, and whether the clocks are trusted."""
+        """Scenario, and whether the clocks are trusted."""
+        if self.own is not None:
+            return self.own.describe(recording)
         meta = _meta(recording)
         scenario = meta.get("scenario")
         words = {str(k): str(v) for k, v in scenario.items()} if isinstance(scenario, dict) else {}
@@ -138,7 +154,7 @@ class MultimodalLoader(BaseLoader):
     def tasks(self, recording: Recording) -> list[str]:
         """TASK_LIST names recordings (r01) and words of the scenario (dark, exercise ...)."""
         try:
-            words = self.describe(recording)["scenario"].values()
+            words = self.describe(recording).get("scenario", {}).values()
         except (OSError, ValueError):  # it fails when it is read
             words = ()
         return [*super().tasks(recording), *words]

@@ -6,6 +6,7 @@
     /radar/displacement    (5 T,) float32 mm at /radar/t, between the native frames a cubic curve
     /radar/native, native_t, range_bin     of each radar frame
     /ppg                   (T,), and /ppg_native at /ppg_native_t; /resp the same where a belt was worn
+    /waves/<sensor>/pulse, breath          (T,), what each sensor alone tells
     /valid                 (T, modality) bool: no gap of more than 0.5 s; `modalities` names the columns
 
 Frames are read once and never held all at a time.
@@ -127,6 +128,9 @@ class _Work:
             getattr(self, f"_add_{device}")(found, grid)
             times = (self.times[device] - start) / 1e9
             found.gaps[device] = [(float(times[k]), float(times[k + 1])) for k in np.flatnonzero(np.diff(times) > GAP)]
+        for kind in ("pulse", "breath"):
+            for name, wave in getattr(found, kind).items():
+                self.file[f"waves/{name}/{kind}"] = np.asarray(wave, np.float32)
         self._judge(found)
         return found
 
