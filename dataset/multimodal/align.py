@@ -15,6 +15,7 @@ Frames are read once and never held all at a time.
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import cv2
@@ -32,8 +33,8 @@ from dataset.multimodal.sync import Synced, synchronise, windows
 
 FS = 30.0  # Hz, of the time axis of a recording without RGB camera
 RADAR_RATE = 5  # samples of displacement for each RGB frame
-BLOCKS = 8  # RGB pixels on each side of a block that may show the lamp
-HEAT_BLOCKS = 4
+BLOCKS, HEAT_BLOCKS = 8, 4  # RGB and thermal pixels on each side of a block that may show the lamp ...
+MOST_BLOCKS = 2000  # ... unless these are more: what is kept of a burst does not grow with the picture
 CHUNK = 128  # frames of thermal pictures at once
 LOOK = 60  # frames between two looks for a face that was not found
 FORMAT = 1  # of aligned.h5
@@ -162,7 +163,7 @@ class _Work:
             if index >= len(stamps):
                 break
             if near[index]:
-                seen[index] = _blocks(frame.mean(axis=2), BLOCKS)
+                seen[index] = _blocks(frame.mean(axis=2), BLOCKS).astype(np.float16)
             colours.append(self._colour(frame, index))
         count = len(colours)
         if count < len(stamps):
@@ -206,8 +207,12 @@ class _Work:
         return np.abs(np.concatenate(parts)).reshape(sum(map(len, parts)), -1) if parts else np.zeros((0, 1))
 
     def _ppg_series(self, first: int, last: int) -> np.ndarray:
-        table = self.session.ppg()
+        table = self._table
         return table["mark"][first:last, None] if "mark" in table else np.zeros((last - first, 1))
+
+    @cached_property
+    def _table(self) -> dict[str, np.ndarray]:
+        return self.session.ppg()
 
     # --- data
 
@@ -284,7 +289,7 @@ class _Work:
         self._rates(found, "radar")
 
     def _add_ppg(self, found: Aligned, grid: np.ndarray) -> None:
-        table = self.session.ppg()
+        table = self._table
         count = min(len(table["t_ns"]), len(self.times["ppg"]))
         times = self.times["ppg"][:count]
         late = self.session.meta.delay_ns("ppg", "filter_delay_ns")
@@ -331,6 +336,7 @@ def _append(dataset: h5py.Dataset, block: list[np.ndarray]) -> None:
 
 def _blocks(picture: np.ndarray, side: int) -> np.ndarray:
     """Means of squares of `side` pixels, flattened: a lamp fills at least one, and few values are kept."""
+    side = max(side, int(np.ceil(np.sqrt(picture.size / MOST_BLOCKS))))
     size = max(picture.shape[1] // side, 1), max(picture.shape[0] // side, 1)
     return cv2.resize(np.float32(picture), size, interpolation=cv2.INTER_AREA).reshape(-1)
 
