@@ -58,7 +58,7 @@ def finish(folder: Path, outcome: Mapping[str, Any] | None = None, say: Callable
 def _note_outcome(meta: dict[str, Any], outcome: Mapping[str, Any] | None) -> None:
     meta["finished"], meta["interrupted"] = True, outcome is None
     for name, one in (outcome or {}).items():
-        meta["devices"].setdefault(name, {}).update(one)
+        meta["devices"].setdefault(name, {}).update(counts=one["counts"], problem=one["problem"])
 
 
 def finish_device(folder: Path) -> int:

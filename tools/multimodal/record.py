@@ -77,10 +77,11 @@ def record(asked: argparse.Namespace) -> int:
     recorder = Recorder(setup, asked.root / subject / name, values, plugins=tuple(asked.plugin))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: recorder.stop())
+    recorder.require_place()
+    add_subject(asked.root, subject)
     console = Console(recorder, asked.quiet, asked.page)
     failed = recorder.record(asked.seconds, console.tick)
     console.close()
-    add_subject(asked.root, subject)
     return 1 if failed else 0
 
 

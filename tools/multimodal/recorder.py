@@ -84,7 +84,7 @@ class Recorder:
 
         FileExistsError where the recording exists, DiskFullError without room, DeviceError where no device opens.
         """
-        self._require_place()
+        self.require_place()
         self._seconds = seconds
         self.folder.mkdir(parents=True)
         with holding(self.folder / LOCK, f"recording '{self.folder}'"):
@@ -116,7 +116,8 @@ class Recorder:
 
     # --- Beginning ----------------------------------------------------------------------------------------------------
 
-    def _require_place(self) -> None:
+    def require_place(self) -> None:
+        """FileExistsError where the recording exists, DiskFullError without room for it."""
         if self.folder.exists():
             raise FileExistsError(
                 f"'{self.folder}' exists: a recording is never written over. Choose another --recording, or finish "

@@ -4,6 +4,7 @@ Started by the recorder as `python -m tools.multimodal.worker FD`; the link at t
 recorder is gone, however it ended, this process ends its files and goes, too.
 """
 
+import contextlib
 import os
 import queue
 import signal
@@ -66,6 +67,10 @@ def sentence(error: BaseException) -> str:
     return str(error.args[0] if error.args else error) or type(error).__name__
 
 
+def _unwritten(error: OSError) -> DeviceError:
+    return DeviceError(f"nothing more could be written ({sentence(error)})")
+
+
 class Worker:
     """One device from its opening to the end of its files."""
 
@@ -97,12 +102,22 @@ class Worker:
             self._last = host_ns()
             reader.start()
             self._record()
-        finally:
-            self._ending.set()
-            if reader.is_alive():
-                reader.join(5.0)
-            self.device.stop()
+        except BaseException:
+            with contextlib.suppress(OSError):  # the first reason counts
+                self._end(reader)
+            raise
+        self._end(reader)
+
+    def _end(self, reader: threading.Thread) -> None:
+        """Free the device and end its files."""
+        self._ending.set()
+        if reader.is_alive():
+            reader.join(5.0)
+        self.device.stop()
+        try:
             self._store.close()
+        except OSError as error:
+            raise _unwritten(error) from error
 
     def _wait_for_start(self) -> bool:
         while not self._link.gone:
@@ -193,7 +208,7 @@ class Worker:
         try:
             self._store.append(sample)
         except OSError as error:
-            raise DeviceError(f"nothing more could be written ({sentence(error)})") from error
+            raise _unwritten(error) from error
         self._newest = sample
         if self._preview:
             self._preview.show(sample)
