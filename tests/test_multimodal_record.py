@@ -19,6 +19,7 @@ from tests.conftest import ROOT
 from tests.recording_tools import PROGRAM, SMALL, kill_all, setup_file, started, wait_for
 from tools.multimodal.device import DEVICES, Array, Flag, Noted, Sample, Table, Video
 from tools.multimodal.finish import finish, finish_device
+from tools.multimodal.link import Link, pair
 from tools.multimodal.order import GIVEN_UP, ClockError, Order
 from tools.multimodal.record import main
 from tools.multimodal.recorder import DiskFullError, Recorder
@@ -418,3 +419,19 @@ def test_the_program_runs_as_a_file_from_anywhere(tmp_path):
     """And says what it can."""
     ended = subprocess.run([sys.executable, str(PROGRAM), "--help"], cwd=tmp_path, capture_output=True, text=True)
     assert ended.returncode == 0 and "--finish" in ended.stdout
+
+
+def test_last_words_are_heard_although_the_other_side_has_not_read_everything():
+    """A socket that is closed with something unread in it resets the connection; what it sent before is still there."""
+    ours, theirs = map(Link, pair())
+    assert ours.tell(stop=True) and theirs.tell(state={"samples": 3}) and theirs.tell(ended="")
+    theirs.close()
+    assert ours.heard() == [{"state": {"samples": 3}}, {"ended": ""}] and ours.gone
+
+
+def test_a_link_never_makes_anybody_wait():
+    """What nobody reads is dropped; pictures and words keep their order and their borders."""
+    ours, theirs = map(Link, pair())
+    sent = [ours.send(b"\x01" + bytes(50_000)) for _ in range(200)]
+    assert sent[0] and not all(sent) and not ours.send(bytes(10_000_000))
+    assert len(theirs.heard()) == sum(sent) and ours.tell(a=1) and theirs.heard() == [{"a": 1}]

@@ -49,6 +49,8 @@ class Link:
                 data = self._end.recv(LARGEST)
             except BlockingIOError:
                 break
+            except ConnectionResetError:  # it ended without having read all; what it said before is still to be read
+                continue
             except OSError:
                 data = b""
             if data:

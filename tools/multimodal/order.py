@@ -57,7 +57,7 @@ class Order:
             self._noted.counts["missing"] += round(steps) - 1
 
     def _tell_away(self) -> None:
-        away = abs(self.offset_ms) > AWAY
+        away = abs(self.offset_ms) > (AWAY / 2 if self._away else AWAY)  # told once, not at every late sample
         if away and not self._away:
             self._noted.event(f"clock off by {self.offset_ms:+.0f} ms since the first sample")
             self._noted.counts["clock off"] += 1

@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--page", nargs="?", const=0, type=int, metavar="PORT", help="a page with everything live, on this machine only"
     )
+    add("--lsl", action="store_true", help="offer signals and frame numbers on the Lab Streaming Layer (pylsl)")
     add("--quiet", action="store_true", help="no live lines")
     add("--plugin", type=Path, action="append", default=[], metavar="FILE", help="file or folder with further drivers")
     add("--finish", type=Path, metavar="FOLDER", help="make a killed recording valid")
@@ -78,10 +79,12 @@ def record(asked: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: recorder.stop())
     recorder.require_place()
+    console = Console(recorder, asked.quiet, asked.page, asked.lsl)
     add_subject(asked.root, subject)
-    console = Console(recorder, asked.quiet, asked.page)
-    failed = recorder.record(asked.seconds, console.tick)
-    console.close()
+    try:
+        failed = recorder.record(asked.seconds, console.tick)
+    finally:
+        console.close()
     return 1 if failed else 0
 
 

@@ -61,6 +61,15 @@ class Running:
         return (now - before) / max(last - first, 1e-9)
 
 
+def _exit_code(process: subprocess.Popen) -> int:
+    """Of a process that has closed its link; one that lingers is killed."""
+    try:
+        return process.wait(5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
+
+
 class Recorder:
     """Records `setup` into `folder`, which must not exist: two recordings never share one.
 
@@ -76,6 +85,7 @@ class Recorder:
         self.devices: dict[str, Running] = {}
         self.began, self.free, self.filling = 0.0, 0, 0.0
         self.watchers: list[Callable[[str, bytes], None]] = []  # of cameras' pictures: (device, message)
+        self.listeners: list[Callable[[str, list], None]] = []  # to new values of tables: (device, [[s, value] ...])
         self._events: TableFile | None = None
         self._stopping, self._disk_checked, self._wall, self._seconds = "", 0.0, 0.0, 0.0
 
@@ -108,6 +118,11 @@ class Recorder:
     def stop(self, why: str = "stopped by the user") -> None:
         """End the recording at the next occasion."""
         self._stopping = self._stopping or why
+
+    @property
+    def identity(self) -> str:
+        """Name of the recording in its set."""
+        return str(self._values.get("id", self.folder.name))
 
     @property
     def seconds(self) -> float:
@@ -210,13 +225,15 @@ class Recorder:
             one.described = message.get("described", one.described)
             if "state" in message:
                 one.state = message["state"]
+                for listener in self.listeners if one.state["points"] else ():
+                    listener(one.name, one.state["points"])
                 one.seen = [*one.seen[-10:], (time.monotonic(), one.state["samples"])]
             for t_ns, kind in message.get("events", ()):
                 self.event(kind if kind == SYNC else f"{one.name}: {kind}", t_ns)
             if "ended" in message:
                 self._lose(one, message["ended"])
         if one.alive and one.link.gone:
-            self._lose(one, f"its process ended by itself (exit code {one.process.wait(5)})")
+            self._lose(one, f"its process ended by itself (exit code {_exit_code(one.process)})")
 
     def _lose(self, one: Running, why: str) -> None:
         """The device has ended; where it should not have, say so and go on without it."""
@@ -257,9 +274,12 @@ class Recorder:
             for one in self.devices.values():
                 if one.alive:
                     one.link.tell(stop=True)
-            until = time.monotonic() + ENDING
+            before, until = {}, time.monotonic() + ENDING
             while any(one.alive for one in self.devices.values()) and time.monotonic() < until:
                 self._listen(0.1)
+                written = {name: one.state.get("samples") for name, one in self.devices.items()}
+                if written != before:  # what waited is being written
+                    before, until = written, time.monotonic() + ENDING
         for one in self.devices.values():
             if one.alive:
                 one.process.kill()

@@ -40,7 +40,7 @@ class Setup:
 
 def simulated(every_s: float = PERIOD) -> Setup:
     """Four devices that are not there, with marks that all of them see every `every_s`."""
-    clock = {"first_ns": host_ns() + 4_000_000_000, "every_s": every_s}
+    clock = {"first_ns": host_ns() + 10_000_000_000, "every_s": every_s}
     devices = {name: {"driver": f"simulated {name}", **clock} for name in ("rgb", "thermal", "radar", "ppg")}
     devices["marks"] = {"driver": "sync marks", **clock}
     scenario = {"light": "simulated", "motion": "still", "exercise": "none"}

@@ -12,14 +12,13 @@ import socket
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from registry import import_plugin
-from tools.multimodal.device import DEVICES, Device, DeviceError, Sample, Video, host_ns
+from tools.multimodal.device import DEVICES, Device, DeviceError, Sample, Table, Video, host_ns
 from tools.multimodal.link import Link
 from tools.multimodal.order import Order
 from tools.multimodal.preview import Preview
@@ -28,6 +27,7 @@ from tools.multimodal.stores import Store
 TOLD_EVERY = 0.5  # s between two states
 MOST_WAITING = 96 << 20  # bytes of samples between the thread and the disk
 MOST_SAMPLES = 4096
+MOST_POINTS = 2000  # between two states, so that they fit into a packet
 REOPEN_EVERY, REOPEN_FOR = 2.0, 30.0  # s
 EXPECTED = (OSError, ValueError, LookupError)
 
@@ -85,12 +85,14 @@ class Worker:
         self._preview = Preview(link) if isinstance(self.device.store, Video) else None
         self._store: Store | None = None
         self._told, self._events, self._last = 0.0, [], host_ns()
-        self._newest: Sample | None = None
+        self._points: deque[tuple[float, float]] | None = None  # times and first values, or numbers of frames
 
     def run(self) -> None:
         """Open, wait for the start, record until told to stop. An error that ends this device is raised."""
         self.device.open()
-        self._say(described=self.device.describe() | {"store": type(self.device.store).__name__})
+        store = self.device.store
+        kind = {"store": type(store).__name__} | ({"table": store.name} if isinstance(store, Table) else {})
+        self._say(described=self.device.describe() | kind)
         if not self._wait_for_start():
             self.device.stop()
             return
@@ -183,6 +185,7 @@ class Worker:
         self._ending.set()
         for sample in self._next(wait=0.0):
             self._write(sample)
+            self._say_state()  # there may be many: the recorder waits as long as they get fewer
 
     def _next(self, wait: float = 0.1) -> Iterator[Sample]:
         """Samples that wait, for 0.1 s at most; the error of the thread is raised."""
@@ -209,9 +212,11 @@ class Worker:
             self._store.append(sample)
         except OSError as error:
             raise _unwritten(error) from error
-        self._newest = sample
         if self._preview:
             self._preview.show(sample)
+        if self._points is not None:
+            value = float(sample.data[0]) if isinstance(self.device.store, Table) else self._store.count - 1
+            self._points.append((round(sample.t_host_ns / 1e9, 5), value))
 
     def _check_silence(self) -> None:
         silent = (host_ns() - self._last) / 1e9
@@ -226,6 +231,8 @@ class Worker:
                 return True
             if isinstance(message, dict) and self._preview:
                 self._preview.told(message)
+            if isinstance(message, dict) and "points" in message and self._points is None:
+                self._points = deque(maxlen=MOST_POINTS)
         return self._link.gone
 
     def _say(self, **what: Any) -> None:
@@ -249,8 +256,9 @@ class Worker:
         return taken
 
     def _state(self) -> dict[str, Any]:
-        one = self._newest
-        values = None if one is None or isinstance(one.data, np.ndarray) else [float(value) for value in one.data]
+        points = list(self._points or ())
+        if self._points:
+            self._points.clear()
         return {
             "samples": self._store.count if self._store else 0,
             "bytes": self._store.bytes if self._store else 0,
@@ -258,7 +266,8 @@ class Worker:
             "counts": dict(self.device.noted.counts),
             "silent_s": round((host_ns() - self._last) / 1e9, 2),
             "waiting": self._waiting.qsize(),
-            "values": values,
+            "points": points,
+            "rate": self.device.rate,
         }
 
     def say_last(self, error: str) -> None:
