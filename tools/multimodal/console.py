@@ -28,7 +28,7 @@ class Console:
 
     def _serve(self, port: int) -> Any:
         try:
-            from tools.multimodal.page import Page
+            from tools.multimodal.monitor import Page
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] not in PACKAGES:
                 raise
