@@ -33,9 +33,9 @@ class TableFile:
             raise ValueError(f"'{self._file.name}' takes {self._columns} fields a line, not {len(fields)}.")
         self._file.write((",".join("" if one is None else str(one) for one in fields) + "\n").encode())
 
-    def flush(self) -> None:
-        """Hand all lines to the disk."""
-        _flush(self._file)
+    def flush(self, sync: bool = True) -> None:
+        """Hand all lines to the system, which keeps them when this process is killed; `sync`: to the disk."""
+        _flush(self._file, sync)
 
     def close(self) -> None:
         """Flush and close."""
@@ -65,13 +65,13 @@ class ArrayFile:
         self._file.write(np.ascontiguousarray(frame).tobytes())
         self.count += 1
 
-    def flush(self) -> None:
-        """Frames to the disk, then the header that counts them."""
-        _flush(self._file)
+    def flush(self, sync: bool = True) -> None:
+        """Frames to the system, or to the disk as well, then the header that counts them."""
+        _flush(self._file, sync)
         end = self._file.tell()
         self._file.seek(0)
         self._file.write(_header(self.count, self.shape, self.dtype))
-        _flush(self._file)
+        _flush(self._file, sync)
         self._file.seek(end)
 
     def close(self) -> None:
@@ -97,6 +97,35 @@ def cut_to_whole_lines(path: Path) -> int:
     return size - kept
 
 
+def frames_there(path: Path) -> int:
+    """Frames that are wholly in a .npy file, whatever its header states; ValueError for one that is none."""
+    with open(path, "rb") as file:
+        shape, dtype, start = _read_header(file, path)
+        return (file.seek(0, os.SEEK_END) - start) // max(1, dtype.itemsize * int(np.prod(shape)))
+
+
+def cut_to_frames(path: Path, count: int) -> None:
+    """Keep the first `count` frames of a .npy file that `ArrayFile` has written, and state them in its header."""
+    with open(path, "rb+") as file:
+        shape, dtype, start = _read_header(file, path)
+        file.seek(0)
+        file.write(_header(count, shape, dtype))
+        file.truncate(start + count * dtype.itemsize * int(np.prod(shape)))
+
+
+def _read_header(file: BinaryIO, path: Path) -> tuple[tuple[int, ...], np.dtype, int]:
+    """Shape of a frame, type, and where the frames begin."""
+    try:
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise ValueError("another version of the format")
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+        if fortran or not shape or dtype.hasobject or file.tell() != _HEADER:
+            raise ValueError("another kind of header")
+    except (ValueError, SyntaxError) as error:
+        raise ValueError(f"'{path}' is no array of a recorder: {error}. Leave it out.") from None
+    return shape[1:], dtype, _HEADER
+
+
 def _header(count: int, shape: tuple[int, ...], dtype: np.dtype) -> bytes:
     """Version 1.0 of the .npy format (NEP 1), filled with blanks to one length for every count."""
     described = repr({"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (count, *shape)})
@@ -104,6 +133,7 @@ def _header(count: int, shape: tuple[int, ...], dtype: np.dtype) -> bytes:
     return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode("latin1")
 
 
-def _flush(file: BinaryIO) -> None:
+def _flush(file: BinaryIO, sync: bool) -> None:
     file.flush()
-    os.fsync(file.fileno())
+    if sync:
+        os.fsync(file.fileno())

@@ -156,7 +156,11 @@ def _meta(session: Session) -> Found:
             ERROR,
         )
     if not meta.finished:
-        yield "unfinished", "the recorder was not stopped in order; the last second may be missing.", NOTE
+        yield (
+            "unfinished",
+            f"the recorder was killed; `python tools/multimodal/record.py --finish {session.path}` keeps what is whole",
+            NOTE,
+        )
 
 
 def _events(session: Session) -> Found:
