@@ -9,6 +9,7 @@ import scipy.signal
 RATES, BREATHS = (0.6, 3.5), (0.1, 0.5)  # Hz: where the pulse and breathing are looked for
 EDGES = (0.1, 0.3, 0.6, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0, 40.0)  # Hz of the bands
 LEAST = 0.35  # of the spread of the wave: what a beat rises above its surroundings
+ALIKE = 0.9  # of the likeness of the best lag: such a lag is as good
 FASTEST = 0.28  # s between two beats at least
 BINS = 1 << 13
 NAMES = (
@@ -55,15 +56,17 @@ def _spectral(z: np.ndarray, fs: float) -> np.ndarray:
 
 
 def _likeness(z: np.ndarray, fs: float) -> tuple[float, float]:
-    """Rate (bpm) of the lag at which a window is most like itself, and how like."""
+    """Rate (bpm) of the lag at which a window is most like itself, and how like; of several, the shortest."""
     if not np.isfinite(z).all():
         return np.nan, np.nan
     spectrum = np.abs(np.fft.rfft(z, 2 * len(z))) ** 2
     course = np.fft.irfft(spectrum)[: len(z)] / np.arange(len(z), 0, -1)
     lags = np.arange(round(fs / RATES[1]), min(round(fs / RATES[0]), len(z) // 2) + 1)
-    if not len(lags):
+    tops = scipy.signal.argrelmax(course)[0]
+    tops = tops[np.isin(tops, lags)]
+    if not len(tops):
         return np.nan, np.nan
-    best = lags[np.argmax(course[lags])]
+    best = tops[np.argmax(course[tops] >= ALIKE * course[tops].max())]  # two beats are as like as one
     return 60.0 * fs / best, float(course[best])
 
 
