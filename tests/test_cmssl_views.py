@@ -1,6 +1,8 @@
 """Methods that compare two views: losses by their formulas, views one by one, averages that follow, their files."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from neural_methods.model.tfc import magnitudes
 from neural_methods.model.wave_vit import WaveViT
 from neural_methods.views import PROBABILITY, VIEWS, TwoViews, changed
 from registry import METHODS
+from tests.conftest import ROOT
 from tests.trainer_tools import tiny_config
 
 SMALL = {"FILTERS": 4, "BLOCKS": 2, "WIDTH": 8, "OUTPUTS": 6}
@@ -285,3 +288,46 @@ def test_one_process_gathers_its_own_rows():
     rows = torch.randn(3, 2, requires_grad=True)
     every, start = distributed.gathered(rows)
     assert every is rows and start == 0
+
+
+# --- Several processes -----------------------------------------------------------------------------------------------
+
+CHILD = """
+import sys
+import torch
+import torch.distributed as dist
+from neural_methods.loss.contrastive import info_nce, nt_xent
+torch.set_num_threads(1)
+rank, folder = int(sys.argv[1]), sys.argv[2]
+dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+first, second, weight = (torch.load(f"{folder}/{name}.pt") for name in ("first", "second", "weight"))
+weight.requires_grad_(True)
+own = slice(0, 4) if rank == 0 else slice(4, 8)
+a, b = first[own] @ weight, second[own] @ weight
+loss = nt_xent(a, b, 0.3) + info_nce(a, b, 0.2)
+loss.backward()
+dist.all_reduce(weight.grad)
+values = loss.detach().clone()
+dist.all_reduce(values)
+if rank == 0:
+    torch.save({"loss": values / 2, "gradient": weight.grad / 2}, f"{folder}/found.pt")
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_compare_with_all_windows_and_send_gradients_to_their_owners(tmp_path):
+    """Loss and gradient are those of one process with the whole batch."""
+    torch.manual_seed(0)
+    given = {"first": torch.randn(8, 6), "second": torch.randn(8, 6), "weight": torch.randn(6, 5)}
+    for name, values in given.items():
+        torch.save(values, tmp_path / f"{name}.pt")
+    command = [sys.executable, "-c", CHILD]
+    children = [subprocess.Popen([*command, str(rank), str(tmp_path)], cwd=ROOT) for rank in range(2)]
+    assert [child.wait(300) for child in children] == [0, 0]
+    weight = given["weight"].requires_grad_(True)
+    a, b = given["first"] @ weight, given["second"] @ weight
+    whole = losses.nt_xent(a, b, 0.3) + losses.info_nce(a, b, 0.2)
+    whole.backward()
+    found = torch.load(tmp_path / "found.pt")
+    torch.testing.assert_close(found["loss"], whole.detach(), atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(found["gradient"], weight.grad, atol=1e-6, rtol=1e-5)
