@@ -156,7 +156,7 @@ def translated(stated: Stated, table: Table) -> Stated:
         if key.partition(".")[0].isupper():
             found[key] = value
             continue
-        if key not in table and not key.startswith(IGNORED):
+        if key not in table and key not in IGNORED and not key.startswith(IGNORED_BELOW):
             raise ValueError(f"Unknown key {key!r}.{did_you_mean(key, table)} Keys of this program are upper case.")
         found |= _translated(table.get(key), value)
     return found
@@ -170,7 +170,13 @@ def _translated(target: Any, value: Any) -> Stated:
 
 # --- Keys ------------------------------------------------------------------------------------------------------------
 
-IGNORED = ("trainer.", "hydra.", "data.pin_memory", "data.val_split_ratio", "data.test_split_ratio")
+IGNORED_BELOW = ("trainer.logger.", "hydra.")
+IGNORED = (
+    "trainer.devices", "trainer.num_nodes", "trainer.strategy", "trainer.gradient_clip_algorithm", "trainer.logger",
+    "trainer.log_every_n_steps", "trainer.enable_progress_bar", "trainer.deterministic", "trainer.benchmark",
+    "trainer.sync_batchnorm", "trainer.use_distributed_sampler", "data.pin_memory", "data.val_split_ratio",
+    "data.test_split_ratio",
+)  # fmt: skip
 
 
 def _everywhere(key: str) -> Callable[[Any], Stated]:

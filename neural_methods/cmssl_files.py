@@ -9,7 +9,7 @@ import numpy as np
 
 from dataset.files.locks import TakenError, holding
 from dataset.files.reading import read_json
-from evaluation import tables
+from evaluation import provenance, tables
 from evaluation.outputs import read_outputs
 from neural_methods import checkpoint
 
@@ -22,10 +22,7 @@ def collect(config: Any, run: Path, summary: str, model: str, experiment: str) -
     metrics = read_json(run / "metrics.json")
     ((head, content),) = metrics["heads"].items()
     made = [run / "checkpoints" / "best_finetuned_model.pth", run / "test_predictions.npz"]
-    progress = checkpoint.read_state(run / "state.pth")["progress"]
-    epoch = int(progress["best_epoch"])
-    weights = Path(config.MODEL.MODEL_DIR) / f"{config.TRAIN.MODEL_FILE_NAME}_Epoch{epoch}.pth"
-    checkpoint.write_bundle(made[0], weights, {"epoch": epoch})
+    checkpoint.write_bundle(made[0], provenance.read(run)["weights"]["trained"]["path"], {})
     _write_predictions(config, head, made[1])
     row = {"model_name": model, "task_name": experiment, "run": run.name, **scores_of(content)}
     path = Path(summary) if summary else run / "summary.csv"

@@ -8,11 +8,14 @@ from evaluation.report import markdown_table
 Rows = Sequence[Mapping[str, Any]]
 
 
-def page(title: str, rows: Rows, terms: Mapping[str, str], remarks: Sequence[str] = ()) -> list[str]:
-    """Markdown lines; `terms`: column of the history -> what it is called. Columns that no row has are left out."""
+PAGE = "training.md"
+
+
+def page(title: str, rows: Rows, terms: Mapping[str, str], remarks: Sequence[str] = ()) -> str:
+    """Markdown; `terms`: column of the history -> what it is called. Columns that no row has are left out."""
     epochs = of_epochs(rows)
     if not epochs:
-        return []
+        return ""
     judged = [one for one in epochs if _number(one.get("validation")) is not None]
     best = min(judged, key=lambda one: one["validation"]) if judged else epochs[-1]
     chosen = {"first": epochs[0], f"best ({best['epoch']})": best, f"last ({epochs[-1]['epoch']})": epochs[-1]}
@@ -21,7 +24,7 @@ def page(title: str, rows: Rows, terms: Mapping[str, str], remarks: Sequence[str
     warned = [f"**{remark}**" for remark in remarks]
     files = "Every update and epoch: `history.csv`; all settings: `config.yaml`."
     text = [f"# {title}", *warned, markdown_table(["", *(f"{name} epoch" for name in chosen)], lines), files]
-    return "\n\n".join(text).split("\n")
+    return "\n\n".join(text) + "\n"
 
 
 def of_epochs(rows: Rows) -> list[dict[str, Any]]:

@@ -327,8 +327,8 @@ class Training:
         if progress.skipped:
             distributed.say(f"{progress.skipped} updates were left out because of gradients that were not finite.")
         if distributed.is_main():
-            if lines := self.trainer.summary(self.history.rows):
-                write_whole(self.folder / "training.md", "\n".join(lines) + "\n")
+            for name, text in self.trainer.leaves(self.history.rows).items():
+                write_whole(self.folder / name, text)
             if self.trainer.config.TRAIN.PLOT_LOSSES_AND_LR:
                 training_plots(self.history, self.plots, self.settings.model_file_name, self._about())
             self.history.close()

@@ -12,7 +12,7 @@ from config import load_config, run_folder
 from dataset.files.downstream import FolderWriter, Meta
 from neural_methods import checkpoint
 from neural_methods.checkpoint import WeightsError
-from neural_methods.run import train_and_test
+from neural_methods.run import only_test, train_and_test
 from neural_methods.trainer.finetune import FinetuneTrainer, channel_of
 from tests.cmssl_tools import Waves, make, trained_tokenizer
 
@@ -93,6 +93,22 @@ def test_cmssl_targets_are_scaled_by_the_training_part_and_reported_in_their_uni
     with open(folder / "hr_per_clip.csv", newline="") as file:
         found = [float(row["predicted"]) for row in csv.DictReader(file)]
     assert 40 < np.mean(found) < 140
+
+
+def test_cmssl_fine_tuned_weights_are_tested_without_the_pretrained_file(tmp_path, encoder):
+    """They say what their backbone is; the predictions are those of the training's own test."""
+    task(tmp_path / "toy", "regression")
+    whole = train_and_test(configured(tmp_path, encoder)).parent
+    path = next((tmp_path / "runs").rglob("*_Epoch*.pth"))
+    changes = ("TOOLBOX_MODE=only_test", f"INFERENCE.MODEL_PATH={path}", f"LOG.PATH={tmp_path / 'again'}")
+    again = only_test(configured(tmp_path, "gone.pth", *changes)).parent
+    assert predicted(again) == predicted(whole) and len(predicted(again)) == 24
+
+
+def predicted(run):
+    """What a run answered, window by window."""
+    with open(run / "hr_per_clip.csv", newline="") as file:
+        return [row["predicted"] for row in csv.DictReader(file)]
 
 
 def test_cmssl_a_probe_leaves_the_backbone_alone(tmp_path, encoder):

@@ -153,6 +153,13 @@ def test_cmssl_collapse_is_reported_and_the_training_goes_on(tmp_path, capsys):
     assert "codes/perplexity" in (tmp_path / "run" / "history.csv").read_text()
 
 
+def test_cmssl_use_of_every_code_in_validation_is_left(tmp_path):
+    """Exact counts: two patches of each of four windows."""
+    make("Tokenizer", tmp_path, VALID__MONITOR=True).fit(Waves(), Waves(4, seed=1), tmp_path / "run")
+    lines = (tmp_path / "run" / "code_use.csv").read_text().splitlines()[1:]
+    assert len(lines) == 12 and sum(int(line.split(",")[1]) for line in lines) == 8
+
+
 def test_cmssl_commitment_is_recorded_by_itself(tmp_path):
     """Its term is not the total, and the total is made of the terms."""
     trainer = make("Tokenizer", tmp_path, {"ECG_WEIGHT": 2.0, "PPG_WEIGHT": 3.0, "BETA": 0.5})

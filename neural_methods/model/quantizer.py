@@ -113,6 +113,7 @@ class Quantizer(nn.Module):
         if self._counts is None:  # of a process whose share of the last batch was nothing
             self._counts = self.embedding.weight.new_zeros(width[0])
             self._sums = self.embedding.weight.new_zeros(width)
+            self._vectors = self.embedding.weight[:1]
         state = torch.stack([self._counts.sum(), (~torch.isfinite(self._sums)).any().to(self._counts.dtype)])
         found = distributed.add(state)
         return bool(found[0] > 0) and not bool(found[1])

@@ -172,9 +172,9 @@ class Trainer(Passes):
     def validation_columns(self, rows: list[Any]) -> Mapping[str, float | str] | None:
         """Further columns of the history made of the rows of all batches, in every process; see `after_epoch`."""
 
-    def summary(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-        """Markdown for `training.md` of what a training came to, from the rows of its history; [] writes none."""
-        return []
+    def leaves(self, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+        """Name -> text of files that a training leaves in its folder, from the rows of its history; none by default."""
+        return {}
 
     def finish(self, outputs: Outputs, batch: Batch) -> Outputs:
         """Last change to the test outputs of a batch before they are stored; none by default."""

@@ -1,6 +1,6 @@
 """Fine-tuning of a pre-trained network, or a probe of it, on a folder that tools/prepare_downstream.py wrote."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from neural_methods.checkpoint import WeightsError, read_sidecar
 from neural_methods.model.fine_tuned import HEADS, FineTuned
 from neural_methods.trainer.base import Needs, Trainer
 from registry import METHODS, did_you_mean
+from settings.modes import trains, used_sections
 
 CHOICES = {
     "MODE": ("full_finetuning", "linear_probing"),
@@ -63,7 +64,8 @@ class FinetuneTrainer(Trainer):
         patches.require(self.own, CHOICES, "MODEL.FINETUNE")
         self.meta = _meta(config)
         self.targets = _targets(self.own.TARGETS, self.meta)
-        self.base, said = self._backbone()
+        self._testing = str(config.INFERENCE.get("MODEL_PATH", "")) if not trains(config) else ""
+        self.base, self.stated = self._backbone()
         self.channel = channel_of(self.meta, str(self.own.LEAD))
         self.norm = self._norm(self.base)
         self.output = self.targets[0] if len(self.targets) == 1 else "targets"
@@ -84,14 +86,20 @@ class FinetuneTrainer(Trainer):
         self.heads = {self.output: _kind(self.meta, self.targets)}
         self.units = dict(self.meta.units)
 
-    def _backbone(self) -> tuple[Backbone, Mapping[str, Any]]:
-        """The backbone, still without its weights; those of `MODEL.<METHOD>` where no file says what it is."""
+    def _backbone(self) -> tuple[Backbone, dict[str, Any]]:
+        """The backbone, still without weights, and its method and options: as weights that are tested state them, as
+        the pre-trained file does, or as METHOD's defaults are."""
         own, method = self.own, str(self.own.METHOD)
+        tested = read_sidecar(self._testing).get("options", {}).get("FINETUNE", {}) if self._testing else {}
+        if "BACKBONE" in tested:
+            stated = tested["BACKBONE"]
+            return make_backbone(str(stated["method"]), stated["options"], self._testing), stated
         if own.PRETRAINED and Path(own.PRETRAINED).is_file():
-            stated = read_sidecar(own.PRETRAINED) or {"method": method, "options": _options(method)}
-            return open_backbone(own.PRETRAINED, stated)
+            base, said = open_backbone(own.PRETRAINED, read_sidecar(own.PRETRAINED) or _defaults(method))
+            return base, {key: said[key] for key in ("method", "options")}
         if own.INIT == "random" and method:
-            return make_backbone(method, _options(method), f"MODEL.FINETUNE.METHOD {method}"), {}
+            stated = _defaults(method)
+            return make_backbone(method, stated["options"], f"MODEL.FINETUNE.METHOD {method}"), stated
         if own.PRETRAINED:
             raise FileNotFoundError(f"No weights at '{own.PRETRAINED}' (MODEL.FINETUNE.PRETRAINED): pre-train first.")
         raise ValueError("MODEL.FINETUNE.PRETRAINED names no file: pre-train first; or INIT: random, with METHOD.")
@@ -235,8 +243,9 @@ class FinetuneTrainer(Trainer):
 
     def checkpoint_options(self) -> dict[str, Any]:
         """What the network is and reads."""
-        return {"FINETUNE": {"HEAD": str(self.own.HEAD), "RESIZE": str(self.own.RESIZE), "INPUT_NORM": self.norm,
-                             "TARGETS": list(self.targets), "TASK": self.meta.task}}  # fmt: skip
+        own = {"HEAD": str(self.own.HEAD), "RESIZE": str(self.own.RESIZE), "INPUT_NORM": self.norm}
+        own |= {"TARGETS": list(self.targets), "TASK": self.meta.task, "BACKBONE": self.stated}
+        return {"FINETUNE": own}
 
     def evaluation_options(self, head: str) -> dict[str, Any]:
         """Names of classes; whether the windows of a recording vote."""
@@ -248,8 +257,6 @@ class FinetuneTrainer(Trainer):
 
 def _meta(config: Any) -> Meta:
     """What the folder of the data says of itself; ValueError for another data set."""
-    from settings.modes import trains, used_sections
-
     data = config["TRAIN" if trains(config) else used_sections(config)[-1]].DATA
     if data.DATASET != DATA_SET:
         raise ValueError(f"Finetune reads folders of tools/prepare_downstream.py: set DATASET: {DATA_SET}.")
@@ -281,8 +288,9 @@ def channel_of(meta: Meta, lead: str) -> str:
     return found
 
 
-def _options(method: str) -> Mapping[str, Any]:
-    return METHODS[method].OPTIONS if method in METHODS else {}
+def _defaults(method: str) -> dict[str, Any]:
+    """What a file would say of the backbone of `method` with its default options."""
+    return {"method": method, "options": METHODS[method].OPTIONS if method in METHODS else {}}
 
 
 def _statistics(labels: np.ndarray) -> dict[str, list[float]]:

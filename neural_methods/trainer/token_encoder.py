@@ -59,7 +59,6 @@ class TokenEncoderTrainer(Trainer):
     }
     needs = Needs(signals=(), inputs=(Input("waves", patches.CHANNELS, fs=patches.FS),))
     heads = {}
-    unused_parameters = True  # the token for hidden patches, where none is hidden
 
     def __init__(self, config: Any, device: torch.device | str | None = None):
         """Look at the teacher. ValueError, WeightsError, FileNotFoundError for what cannot be."""
@@ -180,12 +179,12 @@ class TokenEncoderTrainer(Trainer):
             distributed.say(f"Warning: {FEW}")
         return {f"valid/{name}": value for name, value in found.items()}
 
-    def summary(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    def leaves(self, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
         """Loss and accuracy beside what is known without looking."""
         last = rows[-1].get("valid/entropy") if rows else None
         remarks = [FEW] if isinstance(last, float) and last < np.log(COLLAPSED) else []
         taught = f"{self.name}: {self.own.CHANNEL}, taught by {' and '.join(self.teacher.channels)}"
-        return pretrained.page(taught, rows, TERMS, remarks)
+        return {pretrained.PAGE: pretrained.page(taught, rows, TERMS, remarks)}
 
     # --- Optimiser and files -------------------------------------------------------------------------------------
 

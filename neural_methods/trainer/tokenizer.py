@@ -9,6 +9,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from dataset.clips.inputs import Input
+from evaluation import tables
 from neural_methods import distributed, patches, pretrained, schedules
 from neural_methods.batches import Micro, seed_of, training_plan
 from neural_methods.model.quantizer import health, spherical_kmeans
@@ -78,6 +79,7 @@ class TokenizerTrainer(Trainer):
         self.channels = patches.channels_of(self.own.CHANNELS, "MODEL.TOKENIZER.CHANNELS")
         self.needs = Needs(signals=(), inputs=(Input("waves", self.channels, fs=patches.FS),))
         self._clips: Dataset | None = None
+        self._use: np.ndarray | None = None  # patches of each code in the last validation
         super().__init__(config, device)
 
     @property
@@ -192,11 +194,15 @@ class TokenizerTrainer(Trainer):
             "taught by it has nothing to learn. Lower TRAIN.LR or CODES."
         )
 
-    def summary(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-        """Errors and use of the codes; a warning where all ended in one code."""
+    def leaves(self, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+        """Errors and use of the codes, with a warning where all ended in one; and each code's count in validation."""
         last = rows[-1].get("codes/perplexity", COLLAPSED) if rows else COLLAPSED
         remarks = [self._collapsed(last)] if isinstance(last, float) and last < COLLAPSED else []
-        return pretrained.page(f"{self.name}: {' and '.join(self.channels)}", rows, TERMS, remarks)
+        found = {pretrained.PAGE: pretrained.page(f"{self.name}: {' and '.join(self.channels)}", rows, TERMS, remarks)}
+        if self._use is not None:
+            lines = [{"code": code, "patches": int(count)} for code, count in enumerate(self._use)]
+            found["code_use.csv"] = tables.csv_text(["code", "patches"], lines)
+        return found
 
     # --- Validation ----------------------------------------------------------------------------------------------
 
@@ -212,7 +218,8 @@ class TokenizerTrainer(Trainer):
 
     def validation_columns(self, rows: list[Any]) -> Mapping[str, float | str]:
         """Reconstruction errors and exact use of the codes, over the validation windows scaled as in training."""
-        found = health(torch.from_numpy(np.sum([use for *_, use in rows], axis=0)))
+        self._use = np.sum([use for *_, use in rows], axis=0)
+        found = health(torch.from_numpy(self._use))
         errors = {f"valid/{name}": _mean(rows, name) for name in (*self.channels, "commitment")}
         told = ", ".join(f"{name.partition('/')[2]} {value:.4f}" for name, value in errors.items())
         distributed.say(
