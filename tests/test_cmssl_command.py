@@ -165,6 +165,29 @@ def test_cmssl_pretraining_refuses_in_one_sentence(tmp_path, monkeypatch, capsys
     assert said in error and error.count("\n") == 1
 
 
+BAD = {
+    "one subject": ("tokenizer", lambda path: np.save(path.with_name("w_subjects.npy"), np.zeros(6, int)), "subjects"),
+    "truncated": ("tokenizer", lambda path: path.write_bytes(path.read_bytes()[:-9]), "w.npy' cannot be read"),
+    "a pickle": ("tokenizer", lambda path: np.save(path, np.array([{}] * 6), allow_pickle=True), "w.npy'"),
+    "short": ("tokenizer", lambda path: np.save(path, np.zeros((6, 2, 900), np.float32)), "shorter than WINDOW 1250"),
+    "no teacher": ("encoder", lambda path: None, "No tokenizer at 'runs/cmssl/tiny_tokenizer.pth'"),
+}
+
+
+@pytest.mark.parametrize("what", list(BAD))
+def test_cmssl_bad_input_ends_a_pretraining_with_one_sentence(tmp_path, monkeypatch, capsys, what):
+    """Exit code 2, whatever it is."""
+    monkeypatch.chdir(tmp_path)
+    np.save("w.npy", np.random.default_rng(0).normal(size=(6, 2, 1250)).astype(np.float32))
+    np.save("w_subjects.npy", np.arange(6))
+    stage, change, said = BAD[what]
+    change(tmp_path / "w.npy")
+    config = str(ROOT / f"configs/cmssl/tiny_{stage}.yaml")
+    assert pretraining.main(["--config", config, "--data.train_npy_file", "w.npy", "DEVICE=cpu"], stage) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+
+
 def test_cmssl_summary_joins_columns_and_keeps_other_tables(tmp_path):
     """Other metrics get empty cells; a run that is tested again replaces its row; a foreign table is refused."""
     path = tmp_path / "s.csv"

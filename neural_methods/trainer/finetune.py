@@ -102,7 +102,7 @@ class FinetuneTrainer(Trainer):
             return make_backbone(method, stated["options"], f"MODEL.FINETUNE.METHOD {method}"), stated
         if own.PRETRAINED:
             raise FileNotFoundError(f"No weights at '{own.PRETRAINED}' (MODEL.FINETUNE.PRETRAINED): pre-train first.")
-        raise ValueError("MODEL.FINETUNE.PRETRAINED names no file: pre-train first; or INIT: random, with METHOD.")
+        raise ValueError("MODEL.FINETUNE.PRETRAINED names no file: pre-train first, and name its file there.")
 
     def _norm(self, base: Backbone) -> str:
         asked = str(self.own.INPUT_NORM)
