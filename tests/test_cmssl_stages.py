@@ -182,6 +182,7 @@ def test_cmssl_commitment_is_recorded_by_itself(tmp_path):
         ({"TOKENIZER": ""}, "TOKENIZER names no file"),
         ({"CHANNEL": "abp"}, "CHANNEL is 'abp'"),
         ({"LOSS_ON": "masked"}, "needs a MASK_RATIO"),
+        ({"MASK_RATIO": 1.0}, "from 0 to below 1"),
     ],
 )
 def test_cmssl_an_encoder_refuses_what_does_not_fit_its_teacher(tmp_path, tokenizer, own, said):
@@ -209,6 +210,12 @@ def test_cmssl_channels_are_ecg_and_ppg_in_this_order(tmp_path, channels):
     """Anything else is refused."""
     with pytest.raises(ValueError, match=r"CHANNELS is .* must be \[ecg, ppg\]"):
         make("Tokenizer", tmp_path, {"CHANNELS": channels})
+
+
+def test_cmssl_averaged_weights_are_refused_for_codes(tmp_path):
+    """An average of two unit codes is none."""
+    with pytest.raises(ValueError, match="set TRAIN.EMA: 0"):
+        make("Tokenizer", tmp_path, TRAIN__EMA=0.9)
 
 
 # --- Files of CM-SSL -------------------------------------------------------------------------------------------------

@@ -78,6 +78,8 @@ class TokenEncoderTrainer(Trainer):
 
     def _check_teacher(self) -> None:
         own, path = self.own, self.teacher.path
+        if not 0 <= float(own.MASK_RATIO) < 1:
+            raise ValueError(f"MODEL.TOKENENCODER.MASK_RATIO is {own.MASK_RATIO}, but must be from 0 to below 1.")
         if own.LOSS_ON == "masked" and not own.MASK_RATIO:
             raise ValueError("MODEL.TOKENENCODER.LOSS_ON masked needs a MASK_RATIO above 0.")
         if str(own.INPUT_NORM) != self.teacher.norm:

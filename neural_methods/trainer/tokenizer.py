@@ -81,6 +81,11 @@ class TokenizerTrainer(Trainer):
         self._clips: Dataset | None = None
         self._use: np.ndarray | None = None  # patches of each code in the last validation
         super().__init__(config, device)
+        if self.settings.ema:
+            raise ValueError(
+                f"TRAIN.EMA is {self.settings.ema:g}, but an average of codes is no code: set TRAIN.EMA: 0 "
+                "(the codes are moving averages by themselves)."
+            )
 
     @property
     def time_multiple(self) -> int:
