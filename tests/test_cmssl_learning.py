@@ -41,8 +41,8 @@ def test_cmssl_a_student_of_the_ppg_learns_of_the_ecg_what_both_share(tmp_path, 
 
 
 @pytest.mark.slow
-def test_cmssl_matrix_has_a_line_for_each_teacher_and_student(tmp_path, monkeypatch, capsys):
-    """Six, each beside what is known without looking and the same network untrained; run twice, the same."""
+def test_cmssl_matrix_has_a_line_for_each_teacher_and_student(tmp_path, monkeypatch):
+    """Six, each beside what is known without looking, and the same network untrained."""
     monkeypatch.chdir(tmp_path)
     data = ["--out", "data/synthetic_ecgppg", "--subjects", "5", "--windows", "4", "--task-subjects", "15"]
     assert make_synthetic_ecgppg.main(data) == 0
@@ -52,6 +52,3 @@ def test_cmssl_matrix_has_a_line_for_each_teacher_and_student(tmp_path, monkeypa
     lines = Path("matrix/matrix.md").read_text().splitlines()
     pairs = [[cell.strip() for cell in line.split("|")[1:3]] for line in lines[2:] if line.startswith("|")]
     assert pairs == [[teacher, student] for teacher in ("joint", "ECG", "PPG") for student in ("ECG", "PPG")]
-    before = Path("matrix/matrix.md").read_text()
-    assert cmssl_matrix.main(["--out", "matrix", *small]) == 0
-    assert Path("matrix/matrix.md").read_text() == before and "This training is finished" in capsys.readouterr().out
