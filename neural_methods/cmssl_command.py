@@ -25,6 +25,9 @@ from settings.layers import Override
 CONFIGS = Path(__file__).resolve().parent.parent / "configs" / "cmssl"
 EXPERIMENTS = CONFIGS / "experiment"
 SECTIONS = ("TRAIN", "VALID", "TEST")
+EXTERNAL = {  # encoders that CM-SSL compares with and does not train
+    "papagei": "Pillai, Spathis, Kawsar and Malekzadeh, ICLR 2025", "heartlang": "Jin et al., ICLR 2025",
+}  # fmt: skip
 EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")  # 1e-6, which YAML takes for a text
 SUMMARY = "results.summary_file_path"
 Table = Mapping[str, "str | Callable[[Any], dict[str, Any]] | None"]
@@ -87,6 +90,11 @@ def method_of(model: str) -> str:
     """The method that pre-trains what the group calls `model`; ValueError with the nearest name."""
     known = {name.lower(): name for name in METHODS.names() if hasattr(METHODS[name], "backbone")}
     known = {"encoder": known.pop("tokenencoder"), **known}
+    if model.lower() in EXTERNAL:
+        raise ValueError(
+            f"model={model}: its weights are published by its authors alone ({EXTERNAL[model.lower()]}) and nothing "
+            f"here reads them. Known: {', '.join(known)}."
+        )
     if model.lower() not in known:
         raise ValueError(f"No model {model!r}.{did_you_mean(model, known)} Known: {', '.join(known)}.")
     return known[model.lower()]

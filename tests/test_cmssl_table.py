@@ -12,6 +12,7 @@ from evaluation import ridge
 from evaluation.comparing.paired import answers_of, difference
 from evaluation.tables import csv_text
 from evaluation.wave_features import NAMES, features
+from neural_methods.cmssl_command import method_of
 from neural_methods.cmssl_runs import fewer_people
 from tests.cmssl_miniatures import pulse
 from tools import cmssl_table
@@ -226,3 +227,10 @@ def test_folds_that_cannot_be_are_one_sentence(capsys, folds):
     """Exit code 2."""
     assert cmssl_table.main(["--pretrained", "enc.pth", "--folds", folds]) == 2
     assert "neither a number of at least 3 nor loso" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["papagei", "HeartLang"])
+def test_encoders_of_others_without_a_reader_are_said_in_one_sentence(name):
+    """Not "no such model": what it is, and which there are."""
+    with pytest.raises(ValueError, match="published by its authors alone .* Known: .*simclr"):
+        method_of(name)
