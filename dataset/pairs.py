@@ -207,8 +207,8 @@ class PairDataset(Dataset):
 def at_speed(frames: np.ndarray, length: int, count: int) -> np.ndarray:
     """(count + 1, ...) frames: the first `length` of `frames` shown as `count`, and the one behind them.
 
-    Between two frames lies their mixture, float32; as they are (uint8) where the speed is the same. Where nothing
-    follows the last frame it stands for what does.
+    Between two frames lies their mixture, in the type of the frames; where the speed is the same they are as they were.
+    Where nothing follows the last frame it stands for what does.
     """
     if length == count:
         return frames if len(frames) > count else np.concatenate([frames, frames[-1:]])
@@ -216,5 +216,6 @@ def at_speed(frames: np.ndarray, length: int, count: int) -> np.ndarray:
     before = np.floor(places).astype(int)
     share = (places - before).astype(np.float32).reshape(-1, *[1] * (frames.ndim - 1))
     after = np.minimum(before + 1, len(frames) - 1)
-    low = frames[before].astype(np.float32)
-    return low + share * (frames[after] - low)
+    mixed = frames[before].astype(np.float32)
+    mixed += share * (frames[after] - mixed)
+    return (np.rint(mixed, out=mixed) if frames.dtype == np.uint8 else mixed).astype(frames.dtype)

@@ -352,6 +352,8 @@ def test_nan_in_the_label_is_an_error(name, tmp_path, monkeypatch):
             values[len(values) // 4] = np.nan
         return truth
 
+    if name == "PairedECG":
+        pytest.skip("its samples are whole numbers")
     if name not in ("PURE", "ECG-Fitness", "LGI-PPGI"):  # whose waves are whole numbers, or no pulse
         monkeypatch.setattr(Session, "truth", with_hole)
     write_layout(name, tmp_path, settings_of(name))

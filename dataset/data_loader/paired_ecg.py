@@ -45,10 +45,9 @@ class PairedECGLoader(BaseLoader):
         """One per video of the kind, in natural order; FileNotFoundError when there is none."""
         root = require_root(root, "PairedECG")
         root = entry(root, "raw") if entry(root, "raw").is_dir() else root
-        hearts = {_named(path): path for path in visible(entry(root, "hr")) if path.suffix.lower() == ".bdf"}
         kind = str(self.options.get("EXPERIMENT") or "EO")
         found = [
-            Recording(f"{person}_{kind}", person, path, {"heart": str(hearts.get((person, kind), ""))})
+            Recording(f"{person}_{kind}", person, path)
             for path in visible(entry(root, "video"))
             if path.suffix.lower() in VIDEOS
             for person, of in [_named(path)]
@@ -62,10 +61,8 @@ class PairedECGLoader(BaseLoader):
 
     def read_wave(self, recording: Recording) -> dict[str, Signal]:
         """`ecg` (as the file has it) from trigger 2 to trigger 8, in seconds after the first."""
-        path = recording.info["heart"]
-        if not path:
-            raise FileNotFoundError(f"'{recording.path}' has no BDF file of the same person and kind in 'hr'.")
-        wave = clearest(experiment(Path(path)))
+        path = _heart_of(recording.path)
+        wave = clearest(experiment(path))
         seconds, frames = len(wave.values) / wave.fs, sum(1 for _ in iter_frames(recording.path))
         if abs(frames / self.fs - seconds) > max(APART, SHARE * seconds):
             raise ValueError(
@@ -73,6 +70,13 @@ class PairedECGLoader(BaseLoader):
                 "begin together. Cut the video to begin at trigger 2, or leave the recording out."
             )
         return {"ecg": Signal(wave.values, times=np.arange(len(wave.values)) / wave.fs, unit=wave.unit or "uV")}
+
+
+def _heart_of(video: Path) -> Path:
+    """The BDF file of the same person and kind; where there is none, the one of the video's name, which is missing."""
+    folder = entry(video.parent.parent, "hr")
+    found = [path for path in visible(folder) if path.suffix.lower() == ".bdf" and _named(path) == _named(video)]
+    return found[0] if found else folder / f"{video.stem}.bdf"
 
 
 def _named(path: Path) -> tuple[str, str]:

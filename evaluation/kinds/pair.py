@@ -252,7 +252,7 @@ def _markdown(found: Found, head: Head, title: str) -> list[str]:
         chance = [f"{found.chance.p:.3g}", _range(found.chance.interval)] if mine else ["", ""]
         mark = " (not better)" if mine and found.not_better_than else ""
         lines.append([escaped(f"{name}{mark}"), _share(one.accuracy), _range(one.wilson), _range(one.people),
-                      f"{one.naive_p:.3g}", *chance, better])  # fmt: skip
+                      f"{one.naive_p:.3g}" if one.naive_p else "< 1e-300", *chance, better])  # fmt: skip
     bins = [[_bin(edges), str(one.count), _share(one.accuracy), _range(one.wilson),
              *(_share(pairing.by_difference(other)[edges].accuracy) for other in found.others.values())]
             for edges, one in found.bins.items()]  # fmt: skip
