@@ -144,16 +144,22 @@ def _kinds(lines: Sequence[Line]) -> dict[str, list[Line]]:
 def draw(lines: Sequence[Line], path: Path) -> Path:
     """Risk against coverage for people, and who gets a rate at each level."""
     figure = figures.new_figure(9.5, 3.8, layout="constrained")
-    left, middle = figure.subplots(1, 2)
+    left, right_side = figure.subplots(1, 2)
     for colour, (what, found) in zip(("C0", "C1", "C2", "C3", "C4", "C5"), _kinds(lines).items(), strict=False):
         words = what.replace("`", "")
         if found[0]["true"] is not None:
             _risk(left, found, colour, words)
         levels = np.linspace(LEVEL, 1, 61)
-        middle.plot(levels, [100 * np.mean([given(one, at) for one in found]) for at in levels], colour, label=words)
-    left.set(xlabel="get a rate (%)", ylabel="of these rates wrong by more than 5 bpm (%)", xlim=(0, 101))
-    middle.set(xlabel="confidence that is asked for", ylabel="get a rate (%)", xlim=(LEVEL, 1))
-    middle.legend(fontsize=8)
+        right_side.plot(
+            levels, [100 * np.mean([given(one, at) for one in found]) for at in levels], colour, label=words
+        )
+    left.set(
+        xlabel=f"get a rate (%); dots: at a confidence of {LEVEL:.2f}",
+        ylabel="of these rates wrong by more than 5 bpm (%)",
+        xlim=(0, 101),
+    )
+    right_side.set(xlabel="confidence that is asked for", ylabel="get a rate (%)", xlim=(LEVEL, 1))
+    right_side.legend(fontsize=8)
     left.legend(fontsize=8)
     return figures.save(figure, path, dpi=80)
 
@@ -165,7 +171,7 @@ def _risk(axes: object, found: Sequence[Line], colour: str, words: str) -> None:
     risk = np.cumsum([not right(one) for one in order]) / kept
     axes.plot(100 * kept / len(found), 100 * risk, colour, label=words)
     if count := sum(map(given, found)):
-        axes.plot(100 * count / len(found), 100 * risk[count - 1], "o", color=colour, label=f"at {LEVEL:.2f}")
+        axes.plot(100 * count / len(found), 100 * risk[count - 1], "o", color=colour)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
