@@ -113,8 +113,8 @@ def report(lines: Sequence[Line]) -> str:
     nothing["all without a pulse"] = [line for of in nothing.values() for line in of]
     levels = [f"**{level:.2f}**" if level == LEVEL else f"{level:.2f}" for level in LEVELS]
     counts = table(
-        ["without a pulse, by confidence alone", "n", *levels],
-        ([what, str(len(of)), *(str(sum(given(one, level, least=None) for one in of)) for level in LEVELS)]
+        ["without a pulse: rates given", "n", *levels],
+        ([what, str(len(of)), *(str(sum(given(one, level) for one in of)) for level in LEVELS)]
          for what, of in nothing.items()),
     )  # fmt: skip
     rates = table(
@@ -122,7 +122,7 @@ def report(lines: Sequence[Line]) -> str:
         ([what, str(len(of)), *(_right_of(of, level) for level in LEVELS)] for what, of in people.items()),
     )
     shares = table(
-        [f"at {LEVEL:.2f}, with the strength", "n", "get a rate (95 % interval)", "within 5 bpm"],
+        [f"at {LEVEL:.2f}", "n", "get a rate (95 % interval)", "within 5 bpm"],
         ([what, str(len(of)), share(sum(map(given, of)), len(of)), "-" if what in nothing else
           share(*map(int, _right_of(of, LEVEL).split("/")))] for what, of in (nothing | people).items()),
     )  # fmt: skip
@@ -149,7 +149,7 @@ def draw(lines: Sequence[Line], path: Path) -> Path:
         words = what.replace("`", "")
         if found[0]["true"] is not None:
             _risk(left, found, colour, words)
-        levels = np.linspace(LEVEL, 1, 61)
+        levels = np.linspace(0, 1, 101)
         right_side.plot(
             levels, [100 * np.mean([given(one, at) for one in found]) for at in levels], colour, label=words
         )
@@ -158,7 +158,8 @@ def draw(lines: Sequence[Line], path: Path) -> Path:
         ylabel="of these rates wrong by more than 5 bpm (%)",
         xlim=(0, 101),
     )
-    right_side.set(xlabel="confidence that is asked for", ylabel="get a rate (%)", xlim=(LEVEL, 1))
+    right_side.set(xlabel="confidence that is asked for", ylabel="get a rate (%)", xlim=(0, 1))
+    right_side.axvline(LEVEL, color="0.5", linestyle=":")
     right_side.legend(fontsize=8)
     left.legend(fontsize=8)
     return figures.save(figure, path, dpi=80)
