@@ -37,7 +37,7 @@ class Answer:
     votes       each voter's own rate       course  the common path; None where no voter had a wave
     fps         samples per second          region  of the face, in words
     beats       of the clearest voter       rhythm  what they say
-    clearest    that voter's name                strength  of the pulse in the colours, rms as a share of their level
+    clearest    that voter's name
     """
 
     id: str
@@ -53,7 +53,6 @@ class Answer:
     beats: Beats | None = None
     rhythm: Rhythm = Rhythm()
     clearest: str = ""
-    strength: float = math.nan
 
     @property
     def reliable(self) -> bool:

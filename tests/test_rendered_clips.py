@@ -63,16 +63,16 @@ def test_what_has_no_pulse_has_none_in_its_pixels(kind, preset):
 
 
 def test_the_tables_count_what_is_given_and_what_is_right(tmp_path):
-    """By level, and with the strength that is asked for."""
+    """By level."""
     lines = [
-        {"name": "wall: 1", "true": None, "rate": 60.0, "confidence": 0.9, "strength": 1e-4, "seen": True},
-        {"name": "wall: 2", "true": None, "rate": 60.0, "confidence": 0.9, "strength": 1e-3, "seen": True},
-        {"name": "person: 1", "true": 62.0, "rate": 60.0, "confidence": 0.55, "strength": 1e-3, "seen": True},
-        {"name": "person: 2", "true": 80.0, "rate": 60.0, "confidence": 0.45, "strength": 1e-3, "seen": True},
-        {"name": "person: 3", "true": 80.0, "rate": None, "confidence": 0.0, "strength": 0.0, "seen": False},
+        {"name": "wall: 1", "true": None, "rate": 60.0, "confidence": 0.3, "seen": True},
+        {"name": "wall: 2", "true": None, "rate": 60.0, "confidence": 0.9, "seen": True},
+        {"name": "person: 1", "true": 62.0, "rate": 60.0, "confidence": 0.55, "seen": True},
+        {"name": "person: 2", "true": 80.0, "rate": 60.0, "confidence": 0.45, "seen": True},
+        {"name": "person: 3", "true": 80.0, "rate": None, "confidence": 0.0, "seen": False},
     ]
     assert [given(line) for line in lines] == [False, True, True, True, False]
-    assert given(lines[0], least=None) and right(lines[2]) and not right(lines[3])
+    assert given(lines[0], 0.2) and right(lines[2]) and not right(lines[3])
     text = report(lines)
     assert "| all without a pulse | 2 | 50.0% (1.3% to 98.7%) | - |" in text
     assert "| person | 3 | 1/2 |" in text and "| person | 3 | 66.7%" in text

@@ -113,8 +113,8 @@ def report(lines: Sequence[Line]) -> str:
     nothing["all without a pulse"] = [line for of in nothing.values() for line in of]
     levels = [f"**{level:.2f}**" if level == LEVEL else f"{level:.2f}" for level in LEVELS]
     counts = table(
-        ["without a pulse, by confidence alone", "n", *levels],
-        ([what, str(len(of)), *(str(sum(given(one, level, least=None) for one in of)) for level in LEVELS)]
+        ["without a pulse: rates given", "n", *levels],
+        ([what, str(len(of)), *(str(sum(given(one, level) for one in of)) for level in LEVELS)]
          for what, of in nothing.items()),
     )  # fmt: skip
     rates = table(
@@ -122,7 +122,7 @@ def report(lines: Sequence[Line]) -> str:
         ([what, str(len(of)), *(_right_of(of, level) for level in LEVELS)] for what, of in people.items()),
     )
     shares = table(
-        [f"at {LEVEL:.2f}, with the strength", "n", "get a rate (95 % interval)", "within 5 bpm"],
+        [f"at {LEVEL:.2f}", "n", "get a rate (95 % interval)", "within 5 bpm"],
         ([what, str(len(of)), share(sum(map(given, of)), len(of)), "-" if what in nothing else
           share(*map(int, _right_of(of, LEVEL).split("/")))] for what, of in (nothing | people).items()),
     )  # fmt: skip
@@ -144,16 +144,23 @@ def _kinds(lines: Sequence[Line]) -> dict[str, list[Line]]:
 def draw(lines: Sequence[Line], path: Path) -> Path:
     """Risk against coverage for people, and who gets a rate at each level."""
     figure = figures.new_figure(9.5, 3.8, layout="constrained")
-    left, middle = figure.subplots(1, 2)
+    left, right_side = figure.subplots(1, 2)
     for colour, (what, found) in zip(("C0", "C1", "C2", "C3", "C4", "C5"), _kinds(lines).items(), strict=False):
         words = what.replace("`", "")
         if found[0]["true"] is not None:
             _risk(left, found, colour, words)
-        levels = np.linspace(LEVEL, 1, 61)
-        middle.plot(levels, [100 * np.mean([given(one, at) for one in found]) for at in levels], colour, label=words)
-    left.set(xlabel="get a rate (%)", ylabel="of these rates wrong by more than 5 bpm (%)", xlim=(0, 101))
-    middle.set(xlabel="confidence that is asked for", ylabel="get a rate (%)", xlim=(LEVEL, 1))
-    middle.legend(fontsize=8)
+        levels = np.linspace(0, 1, 101)
+        right_side.plot(
+            levels, [100 * np.mean([given(one, at) for one in found]) for at in levels], colour, label=words
+        )
+    left.set(
+        xlabel=f"get a rate (%); dots: at a confidence of {LEVEL:.2f}",
+        ylabel="of these rates wrong by more than 5 bpm (%)",
+        xlim=(0, 101),
+    )
+    right_side.set(xlabel="confidence that is asked for", ylabel="get a rate (%)", xlim=(0, 1))
+    right_side.axvline(LEVEL, color="0.5", linestyle=":")
+    right_side.legend(fontsize=8)
     left.legend(fontsize=8)
     return figures.save(figure, path, dpi=80)
 
@@ -165,7 +172,7 @@ def _risk(axes: object, found: Sequence[Line], colour: str, words: str) -> None:
     risk = np.cumsum([not right(one) for one in order]) / kept
     axes.plot(100 * kept / len(found), 100 * risk, colour, label=words)
     if count := sum(map(given, found)):
-        axes.plot(100 * count / len(found), 100 * risk[count - 1], "o", color=colour, label=f"at {LEVEL:.2f}")
+        axes.plot(100 * count / len(found), 100 * risk[count - 1], "o", color=colour)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

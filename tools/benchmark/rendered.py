@@ -11,7 +11,6 @@ from scipy.stats import binomtest
 
 from dataset.files.frames import VideoError
 from evaluation.consensus import LEVEL
-from evaluation.strength import LEAST
 from pulsescope import measure
 
 Line = dict[str, Any]
@@ -34,26 +33,24 @@ def every(file: Path, cases: Mapping[str, Callable[[Path], Line]]) -> list[Line]
 
 
 def said(video: Path, settings: Sequence[str] = (), cache: Path | None = None) -> Line:
-    """What `measure` says of `video`. `seen`: a face was there, so that confidence and strength decide."""
+    """What `measure` says of `video`. `seen`: a face was there, so that the confidence decides."""
     try:
         found = measure(video, cache, settings)
     except VideoError as error:
-        return {"rate": None, "confidence": 0.0, "strength": 0.0, "reason": str(error), "seen": False}
-    weak = found.strength < LEAST
-    seen = math.isfinite(found.rate) and (found.reliable or found.confidence < LEVEL or weak)
+        return {"rate": None, "confidence": 0.0, "reason": str(error), "seen": False}
+    seen = math.isfinite(found.rate) and (found.reliable or found.confidence < LEVEL)
     return {
         "rate": found.rate if math.isfinite(found.rate) else None,
         "confidence": found.confidence,
         "reason": found.reason,
         "seen": seen,
-        "strength": found.strength,
         "irregular": found.rhythm.irregular,
     }
 
 
-def given(line: Line, level: float = LEVEL, least: float | None = LEAST) -> bool:
-    """Whether this clip gets a rate where `level` is asked for, and a strength of `least` (None: of any)."""
-    return bool(line["seen"] and line["confidence"] >= level and (least is None or line["strength"] >= least))
+def given(line: Line, level: float = LEVEL) -> bool:
+    """Whether this clip gets a rate where `level` is asked for."""
+    return bool(line["seen"] and line["confidence"] >= level)
 
 
 def share(part: int, whole: int) -> str:
