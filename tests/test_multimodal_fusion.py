@@ -46,7 +46,7 @@ def test_a_network_of_all_is_tested_without_each(raw, tmp_path):
     """Its weights are taken as they are; the rates are numbers."""
     folder = tmp_path / "all"
     _run(raw, folder)
-    (weights,) = folder.rglob("*.pth")
+    (weights,) = folder.rglob("PreTrainedModels/*.pth")
     for without in ("rgb", "thermal", "radar"):
         rest = [one for one in ("rgb", "thermal", "radar") if one != without]
         changes = [f"TEST.DATA.MODALITIES=[{','.join(rest)}]", "TOOLBOX_MODE=only_test"]

@@ -69,7 +69,7 @@ class Pictures(nn.Module):
         self.width, self.relative = width, relative
         self.score = nn.Sequential(nn.Linear(channels, 16), nn.GELU(), nn.Linear(16, COURSES))
         self.place = nn.Parameter(torch.zeros(CELLS * CELLS, COURSES))
-        self.mix = Courses(channels * COURSES, width)
+        self.mix = Courses((channels + 2 * relative) * COURSES, width)
 
     def forward(self, frames: torch.Tensor, seen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """`seen` (B, 1, T) says how many frames are wanted."""
@@ -81,6 +81,8 @@ class Pictures(nn.Module):
         scaled = (level - 30) / 5 if not self.relative else level
         if self.relative:
             change = 100 * change / (level[..., None] + 0.02)
+            red, green, blue = change.unbind(dim=2)  # beside them the two directions across light and motion (POS)
+            change = torch.cat([change, torch.stack([green - blue, green + blue - 2 * red], dim=2)], dim=2)
         weights = torch.softmax(self.score(scaled) + self.place, dim=1)  # over the cells
         courses = torch.einsum("bnk,bnct->bkct", weights, change).flatten(1, 2)
         told = torch.stack([scaled.mean(dim=(1, 2)), *_strength(courses)], dim=1)

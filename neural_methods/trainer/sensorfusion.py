@@ -12,7 +12,13 @@ from neural_methods.model.sensor_fusion import SENSORS, SensorFusion
 from neural_methods.trainer.base import Batch, Losses, Needs, Outputs, Trainer
 from registry import METHODS
 
-VALID = ("valid_rgb", "valid_thermal", "valid_radar")  # in the order of SENSORS
+THERE = Input("there", streams=("valid_rgb", "valid_thermal", "valid_radar"), fs=30.0)  # in the order of SENSORS
+INPUTS = {
+    "rgb": Input("colour", streams=("faces",), fs=30.0, optional=True),
+    "thermal": Input("heat", fs=10.0, optional=True),
+    "radar": Input("radar", fs=150.0, optional=True),
+}
+AXES = {"colour": 5, "heat": 5, "radar": 2}  # of a batch; fewer: no recording has that sensor
 DROPPED = 73  # stream of random numbers
 
 
@@ -20,27 +26,25 @@ DROPPED = 73  # stream of random numbers
 class SensorFusionTrainer(Trainer):
     """AdamW, one cycle of the learning rate, 1 - r of pulse and of breath.
 
-    Which sensors it reads is said by DATA.MODALITIES of each section, so one that was trained with all can be tested
-    without some. In training each sensor of a clip is left out with the probability MODEL.FUSION.DROP, though never
-    all of them. RGB frames enter as stored, whatever DATA_TYPE says: the network needs their level.
+    Which sensors there are is said by DATA.MODALITIES of each section, and which of them are read by
+    MODEL.FUSION.SENSORS ([]: all), so one that was trained with all can be tested without some. In training each sensor
+    of a clip is left out with the probability MODEL.FUSION.DROP, though never all of them. RGB frames enter as stored,
+    whatever DATA_TYPE says: the network needs their level.
     """
 
-    OPTIONS = {"FUSION": {"DROP": 0.2, "WIDTH": 16}}
-    needs = Needs(
-        optional=("resp",),
-        inputs=(
-            Input("there", streams=VALID, fs=30.0),
-            Input("colour", streams=("faces",), fs=30.0, optional=True),
-            Input("heat", fs=10.0, optional=True),
-            Input("radar", fs=150.0, optional=True),
-        ),
-    )
+    OPTIONS = {"FUSION": {"DROP": 0.2, "WIDTH": 16, "SENSORS": []}}
+    needs = Needs(optional=("resp",), inputs=(THERE, *INPUTS.values()))
     heads = {"ppg": "wave", "resp": "wave"}
     weight_decay = 1e-3
     unused_parameters = True  # encoders of sensors that no recording has
 
     def __init__(self, config: Any, device: torch.device | str | None = None):
         """ValueError for options that cannot be."""
+        asked = [str(one) for one in config.MODEL.FUSION.SENSORS] or list(INPUTS)
+        if unknown := [one for one in asked if one not in INPUTS]:
+            raise ValueError(f"MODEL.FUSION.SENSORS has {unknown[0]!r}. Known: {', '.join(INPUTS)}; []: all.")
+        self.read = torch.tensor([float(name in asked) for name in INPUTS])
+        self.needs = Needs(optional=("resp",), inputs=(THERE, *(INPUTS[name] for name in INPUTS if name in asked)))
         super().__init__(config, device)
         self.drop = float(config.MODEL.FUSION.DROP)
         if not 0 <= self.drop < 1:
@@ -51,12 +55,12 @@ class SensorFusionTrainer(Trainer):
         return SensorFusion(int(self.config.MODEL.FUSION.WIDTH))
 
     def checkpoint_options(self) -> dict:
-        """DROP does not change the network."""
+        """DROP and SENSORS do not change the network."""
         return {"FUSION": {"WIDTH": int(self.config.MODEL.FUSION.WIDTH)}}
 
     def augment(self, batch: Batch, epoch: int) -> Batch:
         """Leave sensors out, by (seed, epoch, sample) alone."""
-        there = batch["there"].clone()
+        there = batch["there"] * self.read.to(batch["there"])[:, None]
         for row, sample in enumerate(batch["index"].tolist()):
             random = np.random.default_rng((self.settings.seed, epoch, int(sample), DROPPED))
             had = (there[row].amax(dim=1) > 0).cpu().numpy()
@@ -75,10 +79,13 @@ class SensorFusionTrainer(Trainer):
 
     def predict(self, model: nn.Module, batch: Batch) -> Outputs:
         """{"ppg": (B, T), "resp": (B, T)}."""
-        shapes = {"colour": 5, "heat": 5, "radar": 2}
-        given = [batch[name] if batch[name].ndim == axes else None for name, axes in shapes.items()]
-        given = [one if one is None else torch.nan_to_num(one.float()) for one in given]
-        found = model((batch["there"] > 0.5).float(), *given)
+        given = [batch.get(name) for name in AXES]
+        given = [
+            None if one is None or one.ndim != axes else torch.nan_to_num(one.float())
+            for one, axes in zip(given, AXES.values(), strict=True)
+        ]
+        there = (batch["there"] > 0.5).float() * self.read.to(batch["there"])[:, None]
+        found = model(there, *given)
         return {"ppg": found[:, 0], "resp": found[:, 1]}
 
     def loss(self, outputs: Outputs, batch: Batch, epoch: int) -> Losses:

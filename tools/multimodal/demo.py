@@ -23,9 +23,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, default=Path("data/multimodal_demo"), help="of the simulated set")
     parser.add_argument("--out", type=Path, default=Path("runs/multimodal_demo"), help="folder of runs and table")
-    parser.add_argument("--subjects", type=int, default=6)
+    parser.add_argument("--subjects", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=41.0)
-    parser.add_argument("--epochs", type=int, default=25)
+    parser.add_argument("--epochs", type=int, default=15)
     asked = parser.parse_args(arguments)
     return answer(lambda: run(asked))
 

@@ -22,7 +22,7 @@ def page(found: Aligned) -> str:
     """The whole page."""
     parts = [head(f"Aligned recording {found.id}"), _verdict(found), _clocks(found)]
     parts += [_waves(found, found.pulse, "Pulse", 0.3), _waves(found, found.breath, "Breath", 1.0)]
-    parts += [_residuals(found), _coverage(found), foot("{}")]
+    parts += [_residuals(found), _coverage(found), foot("{}").replace("metrics.json", "meta.json")]
     return "\n".join(parts)
 
 

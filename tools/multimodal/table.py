@@ -66,7 +66,6 @@ def make(root: Path, out: Path, epochs: int | None = None, lights: Iterable[str]
     begin = time.monotonic()
     common = [f"{part}.DATA.DATA_PATH={root}" for part in SECTIONS]
     common += [f"{part}.DATA.CACHED_PATH={out / 'cache'}" for part in SECTIONS]
-    common += [f"LOG.PATH={out / 'runs'}"]
     common += [f"TRAIN.EPOCHS={epochs}"] if epochs else []
     lines = []
     for sensors in subsets():
@@ -88,24 +87,27 @@ def subsets(sensors: Iterable[str] = SENSORS) -> list[tuple[str, ...]]:
 def _trained(common: list[str], sensors: tuple[str, ...], out: Path, lights: Iterable[str]) -> list[Line]:
     """A network of `sensors`: tested with them, without each one where there are three, and by light."""
     name = "fusion_" + "_".join(sensors)
-    chosen = [f"{part}.DATA.MODALITIES=[{','.join(sensors)}]" for part in SECTIONS]
-    where = [*common, *chosen, f"TRAIN.MODEL_FILE_NAME={name}"]
-    folder = _run(where)
-    lines = [_line(folder, sensors, "all")]
-    weights = sorted(folder.rglob("*.pth"))[-1] if list(folder.rglob("*.pth")) else None
+    where = [*common, f"TRAIN.MODEL_FILE_NAME={name}", _reading(sensors), f"LOG.PATH={out / 'runs' / name}"]
+    lines = [_line(_run(where), sensors, "all")]
+    weights = max((out / "runs" / name).glob("*/PreTrainedModels/*.pth"), key=lambda path: path.stat().st_mtime)
     tests = {}
     if len(sensors) == len(SENSORS):
         for without in sensors:
             rest = [one for one in sensors if one != without]
-            tests[f"without {NAMES[without]}"] = [f"TEST.DATA.MODALITIES=[{','.join(rest)}]"]
+            tests[f"without {NAMES[without]}"] = [_reading(rest)]
     for light in lights:
         picked = ["TEST.DATA.FILTERING.SELECT_TASKS=True", f"TEST.DATA.FILTERING.TASK_LIST=[{light}]"]
         tests[f"{light} only"] = picked
     for word, changes in tests.items():
         again = [*where, *changes, "TOOLBOX_MODE=only_test", f"INFERENCE.MODEL_PATH={weights}"]
-        place = f"LOG.PATH={out / 'runs' / word.replace(' ', '_')}"
+        place = f"LOG.PATH={out / 'runs' / name / word.replace(' ', '_')}"
         lines.append(_line(_run([*again, place]), sensors, word))
     return lines
+
+
+def _reading(sensors: Iterable[str]) -> str:
+    """The setting by which the network reads these sensors; the recordings in the cache are the same for all."""
+    return f"MODEL.FUSION.SENSORS=[{','.join(sensors)}]"
 
 
 def _run(changes: list[str]) -> Path:
