@@ -85,8 +85,10 @@ def test_lines_say_what_is_lost_and_who_is_silent():
     one = Running("thermal", None, None, state=state)
     quiet = Running("marks", None, None, state=state | {"rate": 0.0, "counts": {}})
     gone = Running("radar", None, None, ended="no sample came for 5 s")
-    seen = {"seconds": 10.0, "mb_per_s": 2.0, "free_gb": 20.0, "minutes": 160,
-            "devices": [device(each) for each in (one, quiet, gone)], "pulses": {"thermal": {"rate": None}}}  # fmt: skip
+    seen = {
+        "seconds": 10.0, "mb_per_s": 2.0, "free_gb": 20.0, "minutes": 160,
+        "devices": [device(each) for each in (one, quiet, gone)], "pulses": {"thermal": {"rate": None}},
+    }  # fmt: skip
     said = lines(seen)
     assert "room for 160 minutes" in said[0]
     assert said[1].endswith("clock     -3.0 ms  pulse    - bpm  4 missing, silent for 3 s")
