@@ -144,3 +144,27 @@ def test_a_port_that_is_taken_is_a_sentence(tmp_path, capsys):
     said = capsys.readouterr().err
     assert f"port {port} is in use. Name another one, or none: --page" in said or "pip install starlette" in said
     assert not (tmp_path / "set").exists()
+
+
+# --- Lab Streaming Layer ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_signals_are_offered_on_the_lab_streaming_layer(tmp_path):
+    """Values of the finger at the times of its samples; where pylsl is installed and streams can be found."""
+    pylsl = pytest.importorskip("pylsl")
+    setup = setup_file(tmp_path, {"ppg": SMALL["ppg"], "radar": SMALL["radar"]})
+    process = started("--root", tmp_path / "set", "--setup", setup, "--quiet", "--lsl")
+    try:
+        found = {name: pylsl.resolve_byprop("name", f"PulseScope {name}", timeout=60) for name in ("ppg", "radar")}
+        assert all(found.values())
+        inlet = pylsl.StreamInlet(found["ppg"][0])
+        assert (inlet.info(30).nominal_srate(), inlet.info(30).channel_count()) == (100.0, 1)
+        values, times = [], []
+        while len(times) < 200:
+            more, stamps = inlet.pull_chunk(timeout=5.0)
+            values, times = values + [value for (value,) in more], times + stamps
+        assert np.ptp(values) > 300 and abs(np.median(np.diff(times)) - 0.01) < 0.003 and (np.diff(times) >= 0).all()
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
