@@ -258,6 +258,37 @@ def plugin(tmp_path):
     return path
 
 
+RETURNING = """
+
+@DEVICES.register("returning")
+class Returning(Failing):
+    restarts, opened = True, 0
+
+    def open(self):
+        Returning.opened += 1
+        self._count = 0
+
+    def read(self):
+        if self._count == 25 and Returning.opened == 1:
+            raise DeviceError("it was pulled out")
+        return super().read()
+"""
+
+
+def test_a_device_whose_times_go_on_is_opened_again(plugin, tmp_path):
+    """A camera that was pulled out for a moment: a gap that is an event."""
+    plugin.write_text(FAILING + RETURNING)
+    devices = {"extra": {"driver": "returning", "after": 10_000}}
+    setup = setup_file(tmp_path, devices)
+    process = started("--root", tmp_path / "set", "--setup", setup, "--seconds", 6, "--quiet", "--plugin", plugin)
+    out, wrong = process.communicate(timeout=120)
+    session = Session(tmp_path / "set" / "s001" / "r01")
+    counts = session.meta.devices["extra"]["counts"]
+    assert process.returncode == 0 and counts["reopened"] == 1 and counts["missing"] > 50, (out, wrong)
+    assert [one.kind for one in session.events()][1:3] == ["extra: stopped: it was pulled out", "extra: opened again"]
+    assert len(session.stamps("extra")) > 50
+
+
 FAILURES = {  # how a device fails -> what is said
     "absent": "it is not there. Plug it in",
     "silent": "no sample came for 1 s",
@@ -408,6 +439,27 @@ def test_files_that_end_anywhere_are_cut_to_what_all_have(tmp_path, kind, cut):
     assert len(lines) == count + 1 and lines[-1].startswith(f"{count - 1},")
     assert all(int(line.split(",")[0]) < count for line in (folder / "flags.csv").read_text().splitlines()[1:])
     assert finish_device(folder) == count
+
+
+@pytest.mark.parametrize("name", ["frames.npy", "video.mkv", "values.csv"])
+def test_files_that_were_killed_at_their_first_byte_are_no_samples(tmp_path, name):
+    """Empty ones, and half a header."""
+    (tmp_path / "timestamps.csv").write_text("index,t_device_ns,t_host_ns\n0,1,2\n1,2,")
+    for content in (b"", b"\x93NUMPY" if name.endswith("npy") else b"\x1a\x45"):
+        (tmp_path / name).write_bytes(content)
+        assert finish_device(tmp_path) == 0
+    assert (tmp_path / "timestamps.csv").read_text() == "index,t_device_ns,t_host_ns\n"
+
+
+def test_a_step_of_the_wall_clock_is_an_event_and_moves_nothing(tmp_path, monkeypatch):
+    """By one second, in the middle of a recording."""
+    true, begun = time.time, time.monotonic()
+    monkeypatch.setattr(time, "time", lambda: true() + (time.monotonic() - begun > 4.0))
+    devices = checked_devices({"ppg": SMALL["ppg"]})
+    Recorder(Setup(devices), tmp_path / "s" / "r", {"id": "x"}, lambda text: None).record(5.0)
+    session = Session(tmp_path / "s" / "r")
+    assert [one.kind for one in session.events() if "wall" in one.kind] == ["wall clock stepped by +1.000 s"]
+    assert session.stamps("ppg").host[-1] - session.stamps("ppg").host[0] < 60 * SECOND
 
 
 def test_every_driver_says_where_its_samples_go():

@@ -99,6 +99,8 @@ def cut_to_whole_lines(path: Path) -> int:
 
 def frames_there(path: Path) -> int:
     """Frames that are wholly in a .npy file, whatever its header states; ValueError for one that is none."""
+    if path.stat().st_size < _HEADER:  # killed before anything was flushed
+        return 0
     with open(path, "rb") as file:
         shape, dtype, start = _read_header(file, path)
         return (file.seek(0, os.SEEK_END) - start) // max(1, dtype.itemsize * int(np.prod(shape)))

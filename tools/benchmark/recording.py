@@ -1,6 +1,7 @@
 """The recorder with four simulated devices: samples, losses, processor time, memory, bytes on the disk.
 
     python -m tools.benchmark.recording --root DIR --seconds 600
+    python -m tools.benchmark.recording --root DIR --kills 10     # what kill -9 at random moments costs
 
 RGB 640 x 480 at 30 frames per second, thermal 9, radar 20, PPG 100 Hz. What it records is removed afterwards, unless
 --keep. Processor time includes that of simulating the devices, which is measured apart for the camera.
@@ -8,7 +9,10 @@ RGB 640 x 480 at 30 frames per second, thermal 9, radar 20, PPG 100 Hz. What it 
 
 import argparse
 import json
+import os
+import random
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -18,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from dataset.multimodal.checks import ERROR, check_set
 from dataset.multimodal.layout import Session
 from tools.multimodal.simulated.body import CLOCK
 from tools.multimodal.simulated.cameras import FaceCamera
@@ -33,7 +38,10 @@ def main() -> None:
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--kills", type=int, default=0)
     asked, more = parser.parse_known_args()
+    if asked.kills:
+        return kills(asked.root, asked.kills)
     command = [sys.executable, str(PROGRAM), "--root", str(asked.root), "--simulate", "--seconds", str(asked.seconds)]
     process = subprocess.Popen([*command, "--recording", "measured", *more])
     memory: list[float] = []
@@ -54,9 +62,28 @@ def main() -> None:
 
 
 def _wait(process: subprocess.Popen) -> tuple:
-    import os
-
     return os.wait4(process.pid, 0)
+
+
+def kills(root: Path, count: int) -> None:
+    """Kill recorders with all their processes, finish what they leave, check it; print what each device has lost."""
+    chance, lost = random.Random(1), []
+    for number in range(count):
+        folder = root / "s001" / f"killed{number}"
+        command = [sys.executable, str(PROGRAM), "--root", str(root), "--simulate", "--recording", folder.name]
+        process = subprocess.Popen([*command, "--quiet"], preexec_fn=os.setpgrp)  # not a session: it keeps its priority
+        while not all((folder / name / "timestamps.csv").exists() for name in RATES):
+            time.sleep(0.05)
+        time.sleep(chance.uniform(1, 8))
+        moment = time.monotonic_ns()
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        subprocess.run([sys.executable, str(PROGRAM), "--finish", str(folder)], check=True)
+        session, (_, faults) = Session(folder), check_set(root)
+        lost.append({name: round(float(moment - session.stamps(name).host[-1]) / 1e9, 3) for name in RATES})
+        print(lost[-1], [str(one) for one in faults if one.level == ERROR and "marks" not in str(one)], flush=True)
+        shutil.rmtree(folder)
+    print("most, s:", {name: max(one[name] for one in lost) for name in RATES})
 
 
 def watch(pid: int, memory: list[float]) -> None:

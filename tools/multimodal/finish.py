@@ -28,7 +28,7 @@ def finish(folder: Path, outcome: Mapping[str, Any] | None = None, say: Callable
     `outcome`: what the recorder counted; None where it was killed. FileNotFoundError without meta.json, TakenError
     while it is being recorded.
     """
-    if is_owned(folder / LOCK):
+    if any(map(is_owned, [folder / LOCK, *folder.glob(f"*/{LOCK}")])):
         raise TakenError(f"'{folder}' is being recorded. Stop that first; nothing was changed.")
     meta = read_json(folder / META, "A recording begins with this file; a folder without it holds none.")
     if meta.get("finished") is True:
@@ -50,7 +50,8 @@ def finish(folder: Path, outcome: Mapping[str, Any] | None = None, say: Callable
             ) from error
     _note_outcome(meta, outcome)
     write_json(folder / META, meta)
-    (folder / LOCK).unlink(missing_ok=True)
+    for lock in (folder / LOCK, *folder.glob(f"*/{LOCK}")):
+        lock.unlink(missing_ok=True)
     counted = ", ".join(f"{name} {plural(one.get('samples', 0), 'sample')}" for name, one in sorted(devices.items()))
     say(f"'{folder}' is finished: {counted}.")
 
@@ -96,7 +97,9 @@ def _count(path: Path) -> int:
 
 
 def _cut(path: Path, count: int) -> None:
-    """Keep the first `count` samples."""
+    """Keep the first `count` samples; a file without any may lack its header, and stays as it is."""
+    if count == 0 and path.suffix != ".csv":
+        return
     if path.suffix == ".mkv":
         from tools.multimodal.video_store import finish_video
 

@@ -5,7 +5,9 @@ Looking for the face takes long and happens in a thread; everything else is aske
 """
 
 import math
+import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -59,9 +61,9 @@ class Finger:
 class Face:
     """The tab that measures one camera."""
 
-    def __init__(self, looking: ThreadPoolExecutor):
-        """`looking`: where the face is looked for."""
-        self._tab, self._looking, self._look = Tab(), looking, None
+    def __init__(self, looking: ThreadPoolExecutor, now: Callable[[], float] = time.monotonic):
+        """`looking`: where the face is looked for. `now`: the clock (s) by which messages are counted."""
+        self._tab, self._looking, self._look = Tab(now), looking, None
         self.state: dict[str, Any] = {}
         self.wave: list[int] = []
 

@@ -7,6 +7,8 @@ Exit code 1 where a device failed, 2 for input that cannot be used.
 """
 
 import argparse
+import contextlib
+import os
 import signal
 import sys
 import uuid
@@ -23,6 +25,8 @@ from tools.multimodal.dataset_files import add_subject
 from tools.multimodal.finish import finish
 from tools.multimodal.recorder import Recorder
 from tools.multimodal.setup import read_setup, require_name, simulated
+
+NICE = -10  # of 20 to -20
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
         "--page", nargs="?", const=0, type=int, metavar="PORT", help="a page with everything live, on this machine only"
     )
     add("--lsl", action="store_true", help="offer signals and frame numbers on the Lab Streaming Layer (pylsl)")
+    add("--priority", action="store_true", help="run before other programs; takes root, or the right CAP_SYS_NICE")
     add("--quiet", action="store_true", help="no live lines")
     add("--plugin", type=Path, action="append", default=[], metavar="FILE", help="file or folder with further drivers")
     add("--finish", type=Path, metavar="FOLDER", help="make a killed recording valid")
@@ -79,6 +84,8 @@ def record(asked: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: recorder.stop())
     recorder.require_place()
+    if asked.priority and not prefer():
+        print("The system gives no priority (that takes root, or CAP_SYS_NICE): it records without.", file=sys.stderr)
     console = Console(recorder, asked.quiet, asked.page, asked.lsl)
     add_subject(asked.root, subject)
     try:
@@ -86,6 +93,19 @@ def record(asked: argparse.Namespace) -> int:
     finally:
         console.close()
     return 1 if failed else 0
+
+
+def prefer() -> bool:
+    """Whether this process and those that it starts come before others from now on."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, NICE)
+        with contextlib.suppress(
+            FileNotFoundError
+        ):  # where sessions share the processor evenly, that of this one counts
+            Path("/proc/self/autogroup").write_text(str(NICE))
+    except OSError:
+        return False
+    return True
 
 
 def next_free(folder: Path) -> str:

@@ -17,8 +17,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from dataset.files.locks import holding
 from registry import import_plugin
 from tools.multimodal.device import DEVICES, Device, DeviceError, Sample, Table, Video, host_ns
+from tools.multimodal.finish import LOCK
 from tools.multimodal.link import Link
 from tools.multimodal.order import Order
 from tools.multimodal.preview import Preview
@@ -96,6 +98,11 @@ class Worker:
         if not self._wait_for_start():
             self.device.stop()
             return
+        with holding(self._folder / LOCK, f"recording '{self._folder}'"):  # beyond a recorder that was killed
+            self._record_all()
+
+    def _record_all(self) -> None:
+        """From the start of the device to the end of its files."""
         self._store = Store(self._folder, self.device.store, self.device.rate or 30.0)
         self._order = Order(self.device.noted, self.device.rate)
         reader = threading.Thread(target=self._take, daemon=True)
