@@ -54,7 +54,12 @@ class DrawnSignalsLoader(BaseLoader):
 
 
 def _check(own: dict[str, Any]) -> None:
-    limits = {"WINDOWS": (1, MOST_WINDOWS), "SECONDS": (2.0, LONGEST), "GRID": (1, LARGEST_GRID), "SEED": (0, 2**32 - 1)}
+    limits = {
+        "WINDOWS": (1, MOST_WINDOWS),
+        "SECONDS": (2.0, LONGEST),
+        "GRID": (1, LARGEST_GRID),
+        "SEED": (0, 2**32 - 1),
+    }
     for key, (low, high) in limits.items():
         if not low <= own[key] <= high:
             raise ValueError(f"SIGNALS.{key} is {own[key]}: possible are {low:g} to {high:g}.")

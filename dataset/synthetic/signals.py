@@ -2,9 +2,9 @@
 picture.
 
 A cell's colour is skin that blood darkens (dichromatic model: Wang et al., "Algorithmic principles of remote PPG",
-IEEE TBME 64(7), 2017), under light that changes in common and in places, moved by the head over its own gradients, with
-gloss of the light's colour on it; then a camera and a codec take their part. Every effect is one function of `Scene` and
-can be left out by name.
+IEEE TBME 64(7), 2017), under light that changes in common and in places, moved by the head over its own gradients,
+with gloss of the light's colour on it; then a camera and a codec take their part. Every effect is one function of
+`Scene` and can be left out by name.
 """
 
 from collections.abc import Callable, Collection
@@ -24,8 +24,8 @@ SLOWEST, FASTEST = 0.02, 0.4  # Hz: where drifts lie
 class Scene:
     """One window while it is made: `colours` (T, C, 3) relative to white, at `times` (T,) s; C = grid * grid cells.
 
-    `skin` (C,) is the share of skin in each cell, `pulse` (T,) the wave of the blood volume (0: none), `head` (T, 2) how
-    far the head has moved, in cells.
+    `skin` (C,) is the share of skin in each cell, `pulse` (T,) the wave of the blood volume (0: none), `head` (T, 2)
+    how far the head has moved, in cells.
     """
 
     rng: np.random.Generator
@@ -91,7 +91,9 @@ def _scene(rng: np.random.Generator, times: np.ndarray, grid: int, has_pulse: bo
     """A still face: its skin map with holes, its tones, its heart, how its head will move."""
     rate = float(rng.uniform(*RATES) if rng.random() < 0.5 else np.clip(rng.normal(75, 20), *RATES))
     cells = grid**2
-    place = (np.stack(np.meshgrid(np.arange(grid), np.arange(grid), indexing="ij"), axis=-1).reshape(-1, 2) + 0.5) / grid
+    place = (
+        np.stack(np.meshgrid(np.arange(grid), np.arange(grid), indexing="ij"), axis=-1).reshape(-1, 2) + 0.5
+    ) / grid
     middle = rng.normal(0.5, 0.08, 2)
     far = np.hypot(*((place - middle) / rng.uniform(0.3, 0.75, 2)).T)
     skin = 1 / (1 + np.exp((far - 1) * rng.uniform(3, 12)))
@@ -176,7 +178,9 @@ def _light(scene: Scene) -> None:
     side = _slope(rng, scene.grid, rng.uniform(0, 1))
     scene.colours = scene.colours * (1 + (common[:, None] * side)[..., None] * tint)
     second = 10 ** rng.uniform(-4, -1.6) * smooth(rng, times, SLOWEST, 1.0)
-    scene.colours = scene.colours * (1 + (second[:, None] * _slope(rng, scene.grid, 1.0))[..., None] * (1 + rng.normal(0, 0.3, 3)))
+    scene.colours = scene.colours * (
+        1 + (second[:, None] * _slope(rng, scene.grid, 1.0))[..., None] * (1 + rng.normal(0, 0.3, 3))
+    )
 
 
 def _drift(scene: Scene) -> None:

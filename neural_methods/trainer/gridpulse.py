@@ -11,6 +11,7 @@ from neural_methods.loss.wave_and_spectrum import wave_and_spectrum
 from neural_methods.model.grid_pulse import RATE, GridPulse
 from neural_methods.trainer.base import Batch, Losses, Needs, Outputs, Trainer
 from registry import DATASETS, METHODS
+from settings.modes import used_sections
 
 GRID = "grid"  # the input of drawn signals
 WEIGHTS = 0.3, 0.2  # of spectrum and quality beside the correlation
@@ -23,6 +24,7 @@ class GridPulseTrainer(Trainer):
     OPTIONS = {"GRIDPULSE": {"WIDTH": 32, "GRID": 4}}  # channels of a cell; cells along each side
     needs = Needs(channels=3, smallest=1)
     weight_decay = 0.01
+    shortest_clip = 120
 
     def __init__(self, config: Any, device: torch.device | str | None = None):
         """As any method; what is read depends on the data set of the sections in use."""
@@ -55,8 +57,7 @@ class GridPulseTrainer(Trainer):
 
 def _needs_of(config: Any) -> Needs:
     """Videos, or the grids of drawn signals where a section in use has these."""
-    names = {config[section].DATA.DATASET for section in ("TRAIN", "VALID") if section in config}
-    drawn = [name for name in names if name in DATASETS and getattr(DATASETS[name], "windows", False)]
-    if not drawn:
+    names = {config[name].DATA.get("DATASET", "") for name in used_sections(config) if "DATA" in config[name]}
+    if not any(name in DATASETS and getattr(DATASETS[name], "windows", False) for name in names):
         return GridPulseTrainer.needs
     return Needs(inputs=(Input(GRID, streams=channels_of(int(config.MODEL.GRIDPULSE.GRID)), fs=RATE),))
