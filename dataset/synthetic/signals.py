@@ -160,7 +160,7 @@ def _blood(scene: Scene) -> None:
     """Blood darkens skin, most of all in green; each cell a little later and stronger or weaker."""
     rng = scene.rng
     strength = 10 ** rng.uniform(-3.2, -1.9)
-    parts = BLOOD * np.array([rng.uniform(0.6, 1.9), 1.0, rng.uniform(0.6, 1.4)])
+    parts = BLOOD * np.array([rng.uniform(0.6, 2.6), 1.0, rng.uniform(0.6, 1.4)])
     each = scene.skin * np.exp(rng.normal(0, 0.35, scene.cells))
     late = rng.normal(0, 0.012, scene.cells)
     waves = np.stack([np.interp(scene.times - delay, scene.times, scene.pulse) for delay in late], axis=1)
@@ -235,6 +235,14 @@ def _exposure(scene: Scene) -> None:
         scene.colours = scene.colours * np.exp(rng.normal(0, 0.04) * step[:, None, None] * (1 + rng.normal(0, 0.2, 3)))
 
 
+def _one_cell(scene: Scene) -> None:
+    """One trace of a whole region is all there is: each cell has it."""
+    if scene.rng.random() < 0.15:
+        weights = scene.skin + scene.rng.uniform(0, 0.3)
+        mean = np.tensordot(scene.colours, weights / weights.sum(), axes=(1, 0))
+        scene.colours = np.repeat(mean[:, None], scene.cells, axis=1)
+
+
 def _sensor(scene: Scene) -> None:
     """Noise of the mean of a cell, more where it is dark; a part of it common to the row that is read out."""
     rng = scene.rng
@@ -297,5 +305,5 @@ def _slope(rng: np.random.Generator, grid: int, share: float) -> np.ndarray:
 
 EFFECTS: dict[str, Callable[[Scene], None]] = {
     "light": _light, "drift": _drift, "motion": _motion, "gloss": _gloss, "face": _face, "exposure": _exposure,
-    "sensor": _sensor, "codec": _codec, "frames": _frames,
+    "one_cell": _one_cell, "sensor": _sensor, "codec": _codec, "frames": _frames,
 }  # fmt: skip
