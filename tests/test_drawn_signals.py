@@ -65,9 +65,9 @@ def test_no_pulse_is_none():
 def test_each_effect_changes_the_colours_and_no_other_effect(name):
     """Alone it changes something in some windows; left out it leaves label and the draws of the others."""
     changed = 0
-    for number in range(12):
-        still = draw((5, number), 150, has_pulse=False, without=ALL)
-        alone = draw((5, number), 150, has_pulse=False, without=only(name))
+    for number in range(30):
+        still = draw((5, number), 60, has_pulse=False, without=ALL)
+        alone = draw((5, number), 60, has_pulse=False, without=only(name))
         changed += not np.array_equal(still.colours, alone.colours)
     needs_others = {"frames"}  # a still picture shown twice is the same
     assert changed >= (1 if name == "one_cell" else 3) or name in needs_others
