@@ -235,6 +235,30 @@ def _exposure(scene: Scene) -> None:
         scene.colours = scene.colours * np.exp(rng.normal(0, 0.04) * step[:, None, None] * (1 + rng.normal(0, 0.2, 3)))
 
 
+def _balance(scene: Scene) -> None:
+    """Each colour wanders by itself: white balance, coarse chroma; noise that is stronger where it is slower."""
+    rng, length = scene.rng, len(scene.times)
+    rates = np.fft.rfftfreq(length, 1 / scene.fs)
+    size, steep = 10 ** rng.uniform(-4.5, -2.0), rng.uniform(0.3, 1.2)
+    shape = np.zeros(len(rates))
+    shape[1:] = (rates[1:] / 0.1) ** -steep
+    each = size * rng.uniform(0.3, 1.5, 3) * np.array([0.8, 0.8, 1.5])
+    local = rng.uniform(0, 0.7)
+    noise = np.fft.rfft(rng.normal(0, 1, (length, scene.cells + 1, 3)), axis=0) * shape[:, None, None]
+    wander = np.fft.irfft(noise, length, axis=0) / np.sqrt(0.1 / scene.fs)
+    scene.colours = scene.colours * (1 + each * (wander[:, :1] + local * wander[:, 1:]))
+
+
+def _flicker(scene: Scene) -> None:
+    """Lamps on the mains flicker at twice its frequency, which a camera sees slower."""
+    rng = scene.rng
+    if rng.random() < 0.3:
+        mains = 2 * rng.choice([50.0, 60.0]) * (1 + rng.normal(0, 5e-4))
+        wave = np.sin(2 * np.pi * mains * scene.times + rng.uniform(0, 6.3))  # sampled at the frames: aliased
+        size = 10 ** rng.uniform(-4, -2) * (1 + rng.normal(0, 0.2, (scene.cells, 3)))
+        scene.colours = scene.colours * (1 + size * wave[:, None, None])
+
+
 def _one_cell(scene: Scene) -> None:
     """One trace of a whole region is all there is: each cell has it."""
     if scene.rng.random() < 0.15:
@@ -305,5 +329,6 @@ def _slope(rng: np.random.Generator, grid: int, share: float) -> np.ndarray:
 
 EFFECTS: dict[str, Callable[[Scene], None]] = {
     "light": _light, "drift": _drift, "motion": _motion, "gloss": _gloss, "face": _face, "exposure": _exposure,
-    "one_cell": _one_cell, "sensor": _sensor, "codec": _codec, "frames": _frames,
+    "balance": _balance, "flicker": _flicker, "one_cell": _one_cell, "sensor": _sensor, "codec": _codec,
+    "frames": _frames,
 }  # fmt: skip
