@@ -238,8 +238,10 @@ def _exposure(scene: Scene) -> None:
 def _balance(scene: Scene) -> None:
     """Each colour wanders by itself: white balance, coarse chroma; noise that is stronger where it is slower."""
     rng, length = scene.rng, len(scene.times)
+    if rng.random() < 0.4:
+        return
     rates = np.fft.rfftfreq(length, 1 / scene.fs)
-    size, steep = 10 ** rng.uniform(-4.5, -2.0), rng.uniform(0.3, 1.2)
+    size, steep = 10 ** rng.uniform(-4.5, -2.3), rng.uniform(0.4, 1.2)
     shape = np.zeros(len(rates))
     shape[1:] = (rates[1:] / 0.1) ** -steep
     each = size * rng.uniform(0.3, 1.5, 3) * np.array([0.8, 0.8, 1.5])
