@@ -122,10 +122,11 @@ def heart(rng: np.random.Generator, times: np.ndarray, rate: float) -> np.ndarra
     wander += rng.normal(0, 0.03) * (times - times.mean()) / (np.ptp(times) or 1.0)
     cycles = np.concatenate([[0.0], np.cumsum((rate / 60 * (1 + wander))[:-1] * np.diff(times))]) + rng.random()
     strongest = np.clip(1.1 - (rate - 40) / 150, 0.15, 1.0)
-    second, third = rng.uniform(0.05, strongest), rng.uniform(0, 0.45 * strongest)
-    lag = rng.uniform(-0.6, 0.6, 2) + np.array([-0.9, -1.6])
-    wave = np.cos(2 * np.pi * cycles) + second * np.cos(4 * np.pi * cycles + lag[0])
-    wave += third * np.cos(6 * np.pi * cycles + lag[1])
+    heights = rng.uniform(0, 1, 3) * strongest * np.array([1.0, 0.6, 0.35])
+    lags = rng.uniform(-np.pi, np.pi, 3)  # any: waves of a finger, of a cheek, upside down, with and without a notch
+    wave = np.cos(2 * np.pi * cycles)
+    for number, (high, lag) in enumerate(zip(heights, lags, strict=True), start=2):
+        wave += high * np.cos(2 * np.pi * number * cycles + lag)
     height = 1 + rng.uniform(0, 0.3) * np.sin(2 * np.pi * breath * times + rng.uniform(0, 6.3))
     return wave * height
 
