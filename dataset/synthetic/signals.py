@@ -17,6 +17,7 @@ FRAME_RATES = (15.0, 20.0, 24.0, 25.0, 29.97, 30.0, 30.0, 50.0, 60.0, 90.0, 120.
 NO_PULSE = 10  # one window of so many has none
 MELANIN = np.array([0.45, 0.75, 1.20])  # absorbance of red, green and blue per unit: falls with the wavelength
 BLOOD = np.array([0.20, 1.00, 0.62])  # of haemoglobin, relative to green
+FINEST = 6.0  # Hz: a slower camera than most would show higher harmonics as other rates
 SLOWEST, FASTEST = 0.02, 0.4  # Hz: where drifts lie
 
 
@@ -123,6 +124,7 @@ def heart(rng: np.random.Generator, times: np.ndarray, rate: float) -> np.ndarra
     cycles = np.concatenate([[0.0], np.cumsum((rate / 60 * (1 + wander))[:-1] * np.diff(times))]) + rng.random()
     strongest = np.clip(1.1 - (rate - 40) / 150, 0.15, 1.0)
     heights = rng.uniform(0, 1, 3) * strongest * np.array([1.0, 0.6, 0.35])
+    heights *= np.arange(2, 5) * rate / 60 < FINEST
     lags = rng.uniform(-np.pi, np.pi, 3)  # any: waves of a finger, of a cheek, upside down, with and without a notch
     wave = np.cos(2 * np.pi * cycles)
     for number, (high, lag) in enumerate(zip(heights, lags, strict=True), start=2):
