@@ -19,7 +19,8 @@ from evaluation.schema import INFERENCE
 from neural_methods.schema import NEURAL
 from registry import DATASETS, METHODS, MODES, Registry
 from settings import names
-from settings.checks import at_least, registered, run_checks
+from settings.checks import at_least, one_of, registered, run_checks
+from settings.dialects import translated
 from settings.files import ROOT
 from settings.layers import (
     Layer,
@@ -70,6 +71,8 @@ def declare_general(node: CfgNode) -> None:
     node.RESTART = False  # start training anew although a state to resume from exists (--restart)
     node.LOG = CfgNode()
     node.LOG.PATH = "runs/exp"  # root of everything written but the cache
+    node.LOG.WANDB = "disabled"  # offline or online: curves of trainings to Weights & Biases, too
+    node.LOG.BARS = True  # False: no progress bars
 
 
 def device(value: Any) -> str | None:
@@ -118,6 +121,7 @@ CHECKS: dict[str, Check] = {
     "NUM_WORKERS": at_least(-1),
     "PREPROCESS_WORKERS": workers,
     "SHARD": shard_text,
+    "LOG.WANDB": one_of("disabled", "offline", "online"),
     "DASK": scheduler,
 }
 
@@ -170,7 +174,7 @@ def read(path: str | Path | None = None, overrides: Iterable[Override] = (), *, 
     """
     path = Path(path or DEFAULT_FILE)
     layers = [*file_layers(path), *local_layers(), *environment_layers(), *override_layers(overrides)]
-    layers = [*data_base_layers(layers), *layers]
+    layers = translated([*data_base_layers(layers), *layers])
     loaded = Loaded(extended_schema(layers), file=str(path))
     written_out = expand(loaded, layers)
     if loaded.log:  # a short key may name a method or a data set, which has keys of its own: once more, with them

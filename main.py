@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import config as settings
-from dataset import faults
+from dataset import faults, progress
 from dataset.own_videos import own_videos
 from registry import DATASETS, DETECTORS, KINDS, METHODS, METRICS, MODES, UNSUPERVISED, import_plugin
 from settings.modes import Mode, mode_of
@@ -71,8 +71,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     asked = parser().parse_intermixed_args(arguments)
     if asked.check:
         asked.check = _without_settings(asked.check, asked.override)
-    if (asked.method or asked.weights) and not asked.video:
-        parser().error("arguments --method and --weights: they measure the videos that --video names")
+    if (asked.method or asked.weights or asked.faces) and not asked.video:
+        parser().error("arguments --method, --weights and --faces: they are about the videos that --video names")
     if asked.live is not None and (asked.override or asked.config_file or asked.video or asked.signal):
         parser().error("argument --live: takes no settings, configuration or files beside it")
     for option in ("video", "signal"):
@@ -110,6 +110,7 @@ def parser() -> argparse.ArgumentParser:
     add("--video", metavar="FILE", nargs="+", action="extend", help="use these videos, or folders of them, as the data")
     add("--method", default="", metavar="NAME", help="with --video: who measures; a network's name or an .onnx file")
     add("--weights", default="", metavar="FILE", help="with --video: weights of that network (.pth, .safetensors)")
+    add("--faces", default="", choices=("one", "all"), help="with --video: all: an answer for each face of a video")
     add("--overlay", action="store_true", help="with --video: write the videos with region, wave and rate drawn in")
     add("--signal", metavar="FILE", nargs="+", action="extend", help="the rate in these files of contact PPG or ECG")
     add("--fs", type=float, metavar="HZ", help="SIGNAL.FS: samples per second of tables without times")
@@ -170,7 +171,7 @@ def run(asked: argparse.Namespace) -> int:
     file, changed = asked.config_file, [*overrides(asked), *asked.override]
     if asked.video:
         file, who = _who_measures(asked, changed)
-        file, own = own_videos(file, asked.video, [*who, *changed])
+        file, own = own_videos(file, asked.video, [*who, *changed], asked.faces)
         changed = [*overrides(asked), *own, *who, *asked.override]
     if asked.signal:
         file = file or str(settings.DEFAULT_FILE.with_name("own_signals.yaml"))
@@ -212,6 +213,7 @@ def run_file(asked: argparse.Namespace, file: str, changed: list[settings.Overri
     if asked.synthesize:
         synthesize(loaded.config)
     _require_folder(Path(loaded.config.LOG.PATH))
+    progress.want(bool(loaded.config.LOG.BARS))
     mode = DOCTOR if asked.doctor else MODES[SHARDED] if loaded.config.SHARD else mode_of(loaded.config)
     if _speaks():
         write_what_runs(loaded.config, mode)

@@ -12,10 +12,11 @@ FILE = "own_videos.yaml"  # what is run where no file is named
 
 
 def own_videos(
-    file: str | None, videos: Sequence[str], changed: Sequence[settings.Override]
+    file: str | None, videos: Sequence[str], changed: Sequence[settings.Override], faces: str = ""
 ) -> tuple[str, list[settings.Override]]:
     """The file and the settings by which a run reads `videos` and nothing else; `changed`: what else was asked for.
 
+    `faces`: "all" answers for each face of a video.
     FileNotFoundError for a video that is not there, ValueError for a file that trains.
     """
     file = file or str(settings.DEFAULT_FILE.with_name(FILE))
@@ -24,6 +25,7 @@ def own_videos(
     if not mode.video:
         raise ValueError(f"--video measures, it cannot train: {file} has TOOLBOX_MODE {mode.name}. Use only_test.")
     whole = {"DATASET": READER, "DATA_PATH": root, "VIDEOS": names, "BEGIN": 0.0, "END": 1.0, "FS": 0}
+    whole |= {"FACES": faces} if faces else {}
     whole |= {
         "EXP_DATA_NAME": "",
         "FILE_LIST_PATH": settings.DEFAULT_FILE_LIST,

@@ -10,6 +10,12 @@ from tqdm import tqdm
 
 tqdm.set_lock(threading.RLock())  # its own is shared with other processes, which leave it behind when they are killed
 INTERVAL = 30.0  # seconds between two lines of one piece of work
+WANTED = {"bars": True}  # see `want`
+
+
+def want(bars: bool) -> None:
+    """Whether this process shows any progress from now on."""
+    WANTED["bars"] = bars
 
 
 def show_progress(
@@ -24,6 +30,7 @@ def show_progress(
 
     `keep` leaves the bar, or a closing line, behind; `silent` shows nothing. Both have `update`, `set_postfix`.
     """
+    silent = silent or not WANTED["bars"]
     if silent or sys.stderr.isatty():
         return tqdm(items, desc=desc, total=total, unit=unit, leave=keep, disable=silent)
     return Lines(items, desc, total, unit, keep)

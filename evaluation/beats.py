@@ -2,7 +2,8 @@
 
 A beat is placed where the wave rises fastest: that point moves least with the wave's shape and with noise (Peralta et
 al., "Optimal fiducial points for pulse rate variability analysis from forehead and finger PPG signals", Physiological
-Measurement 40(2), 2019). Which way up the wave is does not matter: blood arrives faster than it leaves.
+Measurement 40(2), 2019). Which way up the wave is does not matter: blood arrives faster than it leaves. Systolic peaks
+as NeuroKit2 finds them are the other choice.
 """
 
 from dataclasses import dataclass
@@ -11,8 +12,10 @@ import numpy as np
 import scipy.interpolate
 import scipy.signal
 
+from evaluation import neurokit
 from evaluation.path import Course
 from evaluation.post_process import in_band
+from evaluation.presets import OWN
 
 LOWEST = 0.5  # Hz that the wave keeps
 HARMONICS = 2.5  # times the rate that the wave keeps: the first harmonic gives a beat its shape, above is mostly noise
@@ -29,13 +32,14 @@ class Beats:
 
     times  (N,) s from the first sample     rises  (N,) steepness of each rise, in the wave's unit per s
     levels (N,) mean of the wave around each, above its first value
-    alike  (N,) correlation (-1 to 1) of each with the median beat
+    alike  (N,) correlation (-1 to 1) of each with the median beat     sign  -1 where the wave is upside down
     """
 
     times: np.ndarray
     rises: np.ndarray
     levels: np.ndarray
     alike: np.ndarray
+    sign: float = 1.0
 
     @property
     def clean(self) -> np.ndarray:
@@ -43,8 +47,8 @@ class Beats:
         return self.alike >= ALIKE
 
 
-def find_beats(wave: np.ndarray, fs: float, course: Course) -> Beats:
-    """The beats of an unfiltered `wave` (L,) at `fs` (Hz) whose rate runs along `course`.
+def find_beats(wave: np.ndarray, fs: float, course: Course, finder: str = OWN) -> Beats:
+    """The beats of an unfiltered `wave` (L,) at `fs` (Hz) whose rate runs along `course`; `finder`: INFERENCE.BEATS.
 
     Raises ValueError where the wave is too short or too coarse to be filtered (`in_band`).
     """
@@ -60,10 +64,16 @@ def find_beats(wave: np.ndarray, fs: float, course: Course) -> Beats:
     if slope.std() < ROUNDING:
         return Beats(*(np.zeros(0) for _ in range(4)))
     periods = 60.0 / np.interp(times, course.times, course.rates)
-    places = _steepest(slope, times, periods)
+    if finder == OWN:
+        places = _steepest(slope, times, periods)
+        rises = slope[places]
+    else:
+        raw = scipy.interpolate.CubicSpline(np.arange(len(wave)) / fs, sign * wave)
+        places = neurokit.systolic_peaks(raw(times), 1.0 / step)
+        rises = _before(slope, places, periods / step)
     shapes = _shapes(sign * spline(times), times, places, float(np.median(periods)))
     levels = np.array([_level(wave, fs, times[place], periods[place]) for place in places])
-    return Beats(times[places], scale * slope[places], scale * levels, likeness(shapes))
+    return Beats(times[places], scale * rises, scale * levels, likeness(shapes), sign)
 
 
 def _upright(slope: np.ndarray) -> float:
@@ -82,6 +92,12 @@ def _steepest(slope: np.ndarray, times: np.ndarray, periods: np.ndarray) -> np.n
             kept.append(int(top))
     found = np.sort(np.array(kept, dtype=int))
     return found[slope[found] >= WEAKEST * np.median(slope[found])] if len(found) else found
+
+
+def _before(slope: np.ndarray, places: np.ndarray, periods: np.ndarray) -> np.ndarray:
+    """(N,) the steepest of `slope` in the third of a period (samples) before each of `places` (N,)."""
+    starts = np.maximum(0, places - (periods[places] / 3).astype(int))
+    return np.array([slope[start : place + 1].max() for start, place in zip(starts, places, strict=True)])
 
 
 def _shapes(wave: np.ndarray, times: np.ndarray, places: np.ndarray, period: float) -> np.ndarray:

@@ -37,7 +37,7 @@ class Answer:
     votes       each voter's own rate       course  the common path; None where no voter had a wave
     fps         samples per second          region  of the face, in words
     beats       of the clearest voter       rhythm  what they say
-    clearest    that voter's name
+    clearest    that voter's name                strength  of the pulse in the colours, rms as a share of their level
     """
 
     id: str
@@ -53,6 +53,7 @@ class Answer:
     beats: Beats | None = None
     rhythm: Rhythm = Rhythm()
     clearest: str = ""
+    strength: float = math.nan
 
     @property
     def reliable(self) -> bool:
@@ -96,7 +97,7 @@ def answer(voters: Mapping[str, RecordingResult], preset: Preset, coverage: floa
 def _rhythm(voter: RecordingResult, preset: Preset, common: Course) -> tuple[Beats, Rhythm]:
     """The beats of a voter's wave, and what they say."""
     _, wave, fs = even_wave(voter, preset)
-    beats = find_beats(wave, fs, common)
+    beats = find_beats(wave, fs, common, preset.beats)
     return beats, rhythm(beats, len(wave) / fs)
 
 

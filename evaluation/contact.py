@@ -12,11 +12,12 @@ import numpy as np
 
 from dataset.clips.resampling import Grid, at_rate, even_grid
 from dataset.data_loader.base import Signal
+from evaluation import neurokit
 from evaluation.beats import Beats, likeness
 from evaluation.consensus import LEVEL, NEAR, Answer, answer, interval
 from evaluation.ecg import LONGEST, LOWEST_RATE, r_peaks
 from evaluation.path import STRIDE, WINDOW, Course
-from evaluation.presets import Preset
+from evaluation.presets import OWN, Preset
 from evaluation.results import RecordingResult
 from evaluation.rhythm import between_beats, rhythm
 
@@ -45,7 +46,7 @@ def of_ecg(name: str, signal: Signal, preset: Preset) -> Answer:
     if grid.fs < LOWEST_RATE:
         raise ValueError(f"an ECG of {grid.fs:.1f} Hz shows no R peaks: {LOWEST_RATE:g} Hz are needed.")
     wave, fs = _even(signal, grid, grid.fs)
-    beats, seconds = _r_beats(wave, fs), len(wave) / fs
+    beats, seconds = _r_beats(wave, fs, preset.beats), len(wave) / fs
     empty = Answer(name, band=preset.band, fps=fs)
     if seconds < preset.min_seconds:
         return _refused(empty, f"lasts {seconds:.1f} s; {preset.min_seconds:g} s are needed for a rate")
@@ -70,9 +71,9 @@ def _refused(empty: Answer, reason: str) -> Answer:
     return Answer(empty.id, reason=reason, band=empty.band, fps=empty.fps)
 
 
-def _r_beats(ecg: np.ndarray, fs: float) -> Beats:
-    """The beats of an electrocardiogram, each compared with the median one."""
-    places = r_peaks(ecg, fs)
+def _r_beats(ecg: np.ndarray, fs: float, finder: str) -> Beats:
+    """The beats of an electrocardiogram, each compared with the median one; `finder`: INFERENCE.BEATS."""
+    places = r_peaks(ecg, fs) if finder == OWN else neurokit.r_peaks(ecg, fs)
     around = np.arange(round(AROUND[0] * fs), round(AROUND[1] * fs))
     shapes = ecg[np.clip(places[:, None] + around, 0, len(ecg) - 1)]
     levels = shapes.mean(axis=1) if len(places) else np.zeros(0)

@@ -23,6 +23,7 @@ SCALES: dict[str, tuple[Callable, Callable]] = {
     "plain": (lambda value: value, lambda value: value),
     "log": (np.log, np.exp),  # of what is positive
     "fisher": (np.arctanh, np.tanh),  # of what lies between -1 and 1
+    "logit": (lambda value: np.log(value / (1 - value)), lambda value: 1 / (1 + np.exp(-value))),  # between 0 and 1
 }
 
 SCALE_OF = {  # metric -> scale of its interval; the others are plain
@@ -36,8 +37,8 @@ def interval(
     """95 % interval of a number over people; NaN with fewer than three, or where it is undefined without one of them.
 
     `measure` takes weights (draws, n), how often each row counts, and gives (draws,); `owner` (n,) holds the number of
-    the subject of each row, from 0 to `subjects` - 1. `scale` is one of SCALES; `plain` stands in where the number is
-    outside of it.
+    the subject of each row, from 0 to `subjects` - 1; (n, 2) where a row is of two, and goes with either. `scale` is
+    one of SCALES; `plain` stands in where the number is outside of it.
     """
     groups = min(subjects, GROUPS)
     if groups < FEWEST:
@@ -58,10 +59,12 @@ def interval(
 def _without_each(measure: Callable, owner: np.ndarray, groups: int) -> np.ndarray:
     """The number (groups,) without each of the groups."""
     block = max(1, CELLS // len(owner))
-    found = [
-        np.atleast_1d(measure((owner != np.arange(start, min(start + block, groups))[:, None]).astype(float)))
-        for start in range(0, groups, block)
-    ]
+    columns = owner.reshape(len(owner), -1).T
+    found = []
+    for start in range(0, groups, block):
+        left_out = np.arange(start, min(start + block, groups))[:, None]
+        kept = np.all([column != left_out for column in columns], axis=0)
+        found.append(np.atleast_1d(measure(kept.astype(float))))
     return np.concatenate(found)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from dataset.files.pickles import RestrictedUnpickler
 from dataset.files.reading import require_file
 from dataset.files.writing import replacing
 from dataset.files.zips import require_stored
@@ -67,7 +68,7 @@ def read_outputs(path: Path) -> dict[str, Any]:
     path = Path(path)
     try:
         with require_file(path, remedy="Run the test again.").open("rb") as file:
-            content = _RestrictedUnpickler(file).load()
+            content = RestrictedUnpickler(file, TENSORS, "a prediction").load()
     except FileNotFoundError:
         raise FileNotFoundError(
             f"No output pickle at '{path}'. It is written by a test run, as <ID>_outputs.pickle."
@@ -123,17 +124,15 @@ def _load_storage(data: bytes) -> Any:
         raise pickle.UnpicklingError("a tensor in it holds more than numbers, which could run code.") from None
 
 
-class _RestrictedUnpickler(pickle.Unpickler):
-    """Knows tensors and ordered dictionaries; every other name in the file is refused."""
+def _of_torch(name: str) -> Any:
+    import torch
 
-    def find_class(self, module: str, name: str) -> Any:
-        """The few callables a pickled tensor needs; UnpicklingError for any other."""
-        if (module, name) == ("collections", "OrderedDict"):
-            return collections.OrderedDict
-        if (module, name) == ("torch.storage", "_load_from_bytes"):
-            return _load_storage
-        if (module, name) in (("torch._utils", "_rebuild_tensor_v2"), ("torch._utils", "_rebuild_tensor")):
-            import torch
+    return getattr(torch._utils, name)
 
-            return getattr(torch._utils, name)
-        raise pickle.UnpicklingError(f"it holds {module}.{name}, which is not part of a prediction and could run code.")
+
+TENSORS = {  # what a pickled tensor needs
+    ("collections", "OrderedDict"): lambda: collections.OrderedDict,
+    ("torch.storage", "_load_from_bytes"): lambda: _load_storage,
+    ("torch._utils", "_rebuild_tensor_v2"): lambda: _of_torch("_rebuild_tensor_v2"),
+    ("torch._utils", "_rebuild_tensor"): lambda: _of_torch("_rebuild_tensor"),
+}

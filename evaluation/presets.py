@@ -10,6 +10,8 @@ SUMMED = 100.0  # strength of detrending at 30 samples per second for waves that
 WELCH = "welch"
 AUTO = "auto"  # the pulse wave's spectrum, else that of a wave made of the ECG's beats
 SOURCES = (AUTO, "ppg spectrum", "ppg beats", "ecg beats", "rate column")  # what INFERENCE.REFERENCE may say
+OWN, NEUROKIT = "own", "neurokit2"
+FINDERS = (OWN, NEUROKIT)  # of beats: what INFERENCE.BEATS may say
 METHODS = ("FFT", "peak detection", WELCH, PATH)  # what INFERENCE.EVALUATION_METHOD may say
 
 
@@ -36,6 +38,7 @@ class Preset:
     source: str = AUTO  # of SOURCES: what a `native` reference is
     fixed: str = ""  # the estimator of its authors, whatever INFERENCE.EVALUATION_METHOD says
     bar: float = 0.0  # % of mean absolute percentage error that a standard allows each person; 0: none
+    beats: str = OWN  # of FINDERS: who finds the beats of an answer's rhythm
     widened: bool = False  # limits of agreement are sqrt(2) too wide, as rPPG-Toolbox draws them
 
     @property

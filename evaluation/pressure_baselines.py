@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from evaluation import ridge
 from evaluation.ecg import LOWEST_RATE, r_peaks
 from evaluation.post_process import bandpass
 
@@ -97,7 +98,8 @@ def fit(facts: Sequence[Mapping[str, float]], targets: np.ndarray) -> dict[str, 
     for name, features in FEATURES.items():
         table = np.array([[one[key] for key in features] for one in facts], dtype=float).reshape(-1, len(features))
         if known.sum() > len(features) + 1 and np.isfinite(table[known]).any(axis=0).all():
-            fitted[name] = {"features": list(features), **_ridge(table[known], np.asarray(targets)[known])}
+            found = ridge.fit(table[known], np.asarray(targets)[known][:, None], STRENGTH)
+            fitted[name] = {"features": list(features), **ridge.plain(found)}
     return fitted
 
 
@@ -106,20 +108,6 @@ def predict(fitted: Mapping[str, Any], facts: Mapping[str, float]) -> float:
     values = np.array([facts[name] for name in fitted["features"]], dtype=float)
     scaled = (values - fitted["center"]) / fitted["scale"]
     return float(fitted["intercept"] + np.where(np.isfinite(scaled), scaled, 0.0) @ np.array(fitted["weights"]))
-
-
-def _ridge(table: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
-    center, scale = np.nanmean(table, axis=0), np.nanstd(table, axis=0)
-    scale = np.where(scale > 1e-9, scale, 1.0)
-    x = (table - center) / scale
-    x = np.where(np.isfinite(x), x, 0.0)
-    middle = x.mean(axis=0)
-    gram = (x - middle).T @ (x - middle) + STRENGTH * np.eye(x.shape[1])
-    weights = np.linalg.solve(gram, (x - middle).T @ (targets - targets.mean()))
-    return {
-        "center": center.tolist(), "scale": scale.tolist(), "weights": weights.tolist(),
-        "intercept": float(targets.mean() - middle @ weights),
-    }  # fmt: skip
 
 
 def _number(value: Any) -> float:

@@ -24,6 +24,7 @@ def inference_section() -> CfgNode:
     node.PRESET = "toolbox"  # toolbox (rPPG-Toolbox's numbers), neurips2023, rhythmformer, exact or cta2065
     node.HR_BAND = []  # lowest and highest rate looked for (Hz), such as [0.6, 3.3]; []: the preset's
     node.REFERENCE = "auto"  # true rates: ppg spectrum, ppg beats, ecg beats, rate column; auto: spectrum of the pulse
+    node.BEATS = "own"  # who finds beats in videos and signals without labels: own, or neurokit2 (a package)
     node.BLAND_ALTMAN_CORRECTION = True  # rPPG-Toolbox's presets: limits of agreement times sqrt(2), as it draws them
     node.EVALUATION_WINDOW = CfgNode()
     node.EVALUATION_WINDOW.USE_SMALLER_WINDOW = False  # rate windows shorter than the recording
@@ -61,8 +62,9 @@ CHECKS: dict[str, Check] = {
     "INFERENCE.EVALUATION_METHOD": one_of("FFT", "peak detection", "welch", "path"),
     "INFERENCE.PRESET": preset,
     "INFERENCE.REFERENCE": one_of("auto", "ppg spectrum", "ppg beats", "ecg beats", "rate column"),
+    "INFERENCE.BEATS": one_of("own", "neurokit2"),
     "INFERENCE.HR_BAND": band,
     "INFERENCE.EVALUATION_WINDOW.WINDOW_SIZE": above(0),
 }
 
-INFERENCE = Owner(declare_inference, lambda: CHECKS, later=("INFERENCE.REFERENCE",))
+INFERENCE = Owner(declare_inference, lambda: CHECKS, later=("INFERENCE.REFERENCE", "INFERENCE.BEATS"))

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from evaluation.metrics import check_names
+from evaluation.neurokit import require
 from evaluation.presets import METHODS, Preset, preset
 from evaluation.truth import check_source
 
@@ -45,7 +46,10 @@ def read_settings(config: Any, section: str) -> Settings:
     window, band, process = inference.EVALUATION_WINDOW, list(inference.HR_BAND), node.DATA.PREPROCESS
     source = str(inference.REFERENCE)
     check_source(source)
-    exact, chosen = preset("exact", band, source), preset(inference.PRESET, band, source)
+    require(str(inference.BEATS))
+    exact, chosen = (
+        replace(preset(name, band, source), beats=str(inference.BEATS)) for name in ("exact", inference.PRESET)
+    )
     return Settings(
         metrics=list(node.METRICS),
         estimator=inference.EVALUATION_METHOD,

@@ -40,14 +40,11 @@ def view(one: Answer, voters: Mapping[str, RecordingResult], preset: Preset, dra
     waves = {name: whole_wave(result, preset) for name, result in voters.items()}
     found = [spectra(wave, fs, preset.band) for _, wave, fs, _ in waves.values()] if drawn else []
     grid, wave, _, _ = waves[one.clearest]
-    times, beats = grid - grid[0], np.zeros(0) if one.beats is None else one.beats.times
+    times, beats, sign = grid - grid[0], np.zeros(0), 1.0
+    if one.beats is not None:  # the sign of a camera's pulse is arbitrary; what is drawn rises at its beats
+        beats, sign = one.beats.times, one.beats.sign
     places = np.unique(np.searchsorted((times[1:] + times[:-1]) / 2, beats))
-    return View(times, _upright(wave, places), places, together(found) if found else None, one.clearest)
-
-
-def _upright(wave: np.ndarray, beats: np.ndarray) -> np.ndarray:
-    """`wave` (L,) rising at its beats: the sign of a camera's pulse is arbitrary, and a beat is a steep rise."""
-    return wave if not len(beats) or np.gradient(wave)[beats].mean() >= 0 else -wave
+    return View(times, sign * wave, places, together(found) if found else None, one.clearest)
 
 
 def waveform(one: View) -> str:

@@ -101,6 +101,7 @@ def answer_content(one: Answer) -> dict[str, Any]:
         "heart_rate_bpm": one.rate if known else None,
         "interval_bpm": list(one.interval) if known else None,
         "confidence": one.confidence,
+        "strength": _known(one.strength),
         "reliable": known,
         "reason": one.reason,
         "respiratory_rate_bpm": _known(one.rhythm.breathing) if known else None,

@@ -55,8 +55,13 @@ def weights_sign(path: str | Path) -> str:
 
     Raises what `read_weights` raises.
     """
+    return state_sign(read_weights(path))
+
+
+def state_sign(state: Mapping[str, torch.Tensor]) -> str:
+    """SHA-256 over names, types, shapes and values of a state dict on the CPU."""
     hashed = hashlib.sha256()
-    for name, value in sorted(read_weights(path).items()):
+    for name, value in sorted(state.items()):
         hashed.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
         hashed.update(value.to_dense().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return hashed.hexdigest()

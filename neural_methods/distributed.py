@@ -82,6 +82,31 @@ def add(values: torch.Tensor) -> torch.Tensor:
     return values
 
 
+def gathered(values: torch.Tensor) -> tuple[torch.Tensor, int]:
+    """Rows (B, ...) of all processes behind one another, and where this one's begin; gradients flow to their owners.
+
+    In validation, where processes have batches of their own, each keeps to its rows.
+    """
+    if size() == 1 or not torch.is_grad_enabled():
+        return values, 0
+    import torch.distributed.nn.functional as differentiable
+
+    counts = gather(len(values))
+    padding = values.new_zeros(max(counts) - len(values), *values.shape[1:])
+    parts = differentiable.all_gather(torch.cat([values, padding]))
+    every = torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
+    return every, sum(counts[: rank()])
+
+
+def from_main(values: torch.Tensor) -> torch.Tensor:
+    """The main process's tensor, in all of them; others may hold one of another shape."""
+    if size() == 1:
+        return values
+    held = [values.cpu()]  # by way of the CPU: a pickled tensor would bring its sender's device
+    dist.broadcast_object_list(held, src=0)
+    return held[0].to(values.device)
+
+
 def wrap(model: nn.Module, device: torch.device, unused_parameters: bool = False) -> nn.Module:
     """The model with synchronised gradients; itself when there is one process."""
     if size() == 1:

@@ -1,4 +1,4 @@
-"""The course of a training, one CSV row per update, correct after any interruption; and its TensorBoard copy."""
+"""The course of a training, one CSV row per update, correct after any interruption; and where else it is shown."""
 
 import csv
 import io
@@ -10,6 +10,7 @@ from typing import Any
 
 from dataset.files.reading import read_text
 from dataset.files.writing import replacing
+from neural_methods.tracking import boards
 
 Row = dict[str, Any]
 
@@ -20,12 +21,13 @@ class History:
     `update` counts within the epoch. Columns are fixed by the first row, so that a killed run leaves a readable file.
     """
 
-    def __init__(self, folder: Path):
-        """Rows go to `folder`, from `open` on."""
+    def __init__(self, folder: Path, wandb: str = "disabled"):
+        """Rows go to `folder`, from `open` on; `wandb` as LOG.WANDB."""
         self.path = Path(folder) / "history.csv"
         self.rows: list[Row] = []
         self._columns: list[str] = []
-        self._board: Any = None
+        self._boards: list[Any] | None = None
+        self._wandb = wandb
         self._folder = Path(folder)
 
     def open(self, epoch: int = 0, update: int = 0) -> None:
@@ -47,10 +49,6 @@ class History:
             with self.path.open("a", newline="") as file:
                 csv.DictWriter(file, self._columns, restval="").writerow(row)
         self._show({name: row[name] for name in row if name not in ("epoch", "update", "samples")}, len(self.rows))
-
-    def validated(self, value: float) -> None:
-        """Enter the validation value of the epoch that has just ended into its last row."""
-        self.note({"validation": value})
 
     def note(self, columns: Mapping[str, float | str]) -> None:
         """Enter what is known once an epoch, after its last update, into its last row; names hold a `/`."""
@@ -78,10 +76,10 @@ class History:
         return [name for name in self._columns if name not in known and "/" not in name]
 
     def close(self) -> None:
-        """Finish the TensorBoard file."""
-        if self._board is not None:
-            self._board.close()
-            self._board = None
+        """Finish what shows the curves elsewhere."""
+        for board in self._boards or ():
+            board.close()
+        self._boards = None
 
     def _by_epoch(self) -> dict[int, list[Row]]:
         epochs: dict[int, list[Row]] = defaultdict(list)
@@ -96,13 +94,15 @@ class History:
             writer.writerows(self.rows)
 
     def _show(self, values: Mapping[str, Any], step: int) -> None:
-        if self._board is None:
-            from tensorboardX import SummaryWriter  # slow to import, and only the main process writes
-
-            self._board = SummaryWriter(str(self._folder / "tensorboard"))
-        for name, value in values.items():
-            if isinstance(value, (int, float)) and math.isfinite(value):
-                self._board.add_scalar(f"train/{name}" if name != "validation" else name, value, step)
+        if self._boards is None:
+            self._boards = boards(self._folder, self._wandb)
+        shown = {
+            f"train/{name}" if name != "validation" else name: value
+            for name, value in values.items()
+            if isinstance(value, (int, float)) and math.isfinite(value)
+        }
+        for board in self._boards:
+            board.show(shown, step)
 
 
 def _weighted_mean(rows: list[Row], term: str) -> float:

@@ -92,7 +92,7 @@ def _trained(config: Any, trainer: Trainer, sections: Sequence[str]) -> Trained:
     sections = [name for name in sections if name != "valid" or trainer.settings.validates]
     trainer.check_start()
     chosen = draw_split(config)
-    prepared = {name: prepare(chosen, name) for name in sections}
+    prepared = {name: prepare(chosen, name, config) for name in sections}
     notes = [str(overlap) for overlap in judge_overlaps(config, list(prepared.values()))]
     notes += [f"{name.upper()}.DATA is rendered" for name, one in prepared.items() if one.rendered and name != "test"]
     clips = {name: prepared[name].clips(**trainer.clip_options(name)) for name in sections}
@@ -110,6 +110,9 @@ def _trained(config: Any, trainer: Trainer, sections: Sequence[str]) -> Trained:
         if start := config.MODEL.WEIGHTS:
             provenance.note_weights(config, "MODEL.WEIGHTS", start, provenance.file_sign(start))
         provenance.note_weights(config, "trained", fitted.path, weights_sign(fitted.path))
+        if bundle := config.TRAIN.BUNDLE:
+            checkpoint.write_bundle(bundle, fitted.path, {})
+            distributed.say(f"The chosen weights and what is known of them: {bundle}")
     return Trained(fitted, prepared, clips, notes)
 
 
@@ -210,9 +213,9 @@ def only_test(config: Any) -> Path | None:
 
 def make_trainer(config: Any) -> Trainer:
     """The method's trainer, its outputs checked against what can be evaluated, its needs against the configuration."""
-    if "TEST" in used_sections(config):
-        check_heads(METHODS[config.MODEL.NAME].heads, str(config.MODEL.NAME))
     trainer = METHODS[config.MODEL.NAME](config)
+    if "TEST" in used_sections(config):
+        check_heads(trainer.heads, trainer.name)
     trainer.check_needs()
     if trainer.device_note:
         distributed.say(f"Warning: {trainer.device_note}")
@@ -228,11 +231,14 @@ def make_trainer(config: Any) -> Trainer:
 # ---------------------------------------------------------------------- data
 
 
-def prepare(config: Any, name: str) -> Prepared:
-    """The recordings of a section, preprocessed by the main process before the others look."""
+def prepare(config: Any, name: str, run: Any = None) -> Prepared:
+    """The recordings of a section, preprocessed by the main process before the others look.
+
+    What is known of them is written down for the run of `config`, or of `run`, of which `config` is the drawn part.
+    """
     if distributed.is_main():
         prepared = preparation.prepare(config[name.upper()].DATA, name, config, bool(config.get("OVERWRITE", False)))
-        provenance.note_data(config, prepared)
+        provenance.note_data(run or config, prepared)
         distributed.barrier()
         return prepared
     distributed.barrier()

@@ -35,12 +35,13 @@ def train_section() -> CfgNode:
     node.BATCH_SIZE = 4  # clips per forward pass over all processes; also for validation
     node.ACCUMULATION_STEPS = 1  # forward passes per update
     node.LR = 1e-4  # learning rate; the peak of a one-cycle schedule
-    node.AMP = ""  # mixed precision: bf16 or fp16; '': float32
+    node.AMP = ""  # mixed precision: bf16 or fp16; auto: bf16 on a GPU; '': float32
     node.CLIP_GRAD = 0.0  # largest norm of the gradient; 0: not clipped
     node.COMPILE = False  # torch.compile
     node.EMA = 0.0  # decay of averaged weights; 0: off
     node.EARLY_STOPPING = 0  # epochs without improvement before training stops; 0: never
     node.KEEP_CHECKPOINTS = "all"  # all (as rPPG-Toolbox) or last_and_best
+    node.BUNDLE = ""  # one file for the chosen weights and all that is known of them; '': only those of the epochs
     node.STATE_EVERY = 0  # updates between states to resume from; 0: at the end of each epoch
     node.AUGMENT = augment_section()
     node.OPTIMIZER = CfgNode()
@@ -128,7 +129,7 @@ CHECKS: dict[str, Check] = {
     "TRAIN.BATCH_SIZE": at_least(1),
     "TRAIN.ACCUMULATION_STEPS": at_least(1),
     "TRAIN.LR": above(0),
-    "TRAIN.AMP": one_of("", "bf16", "fp16"),
+    "TRAIN.AMP": one_of("", "bf16", "fp16", "auto"),
     "TRAIN.CLIP_GRAD": at_least(0),
     "TRAIN.EMA": between(0, 1, open_high=True),
     "TRAIN.EARLY_STOPPING": at_least(0),
@@ -297,5 +298,5 @@ NEURAL = Owner(
         _ranges_of_folds,
     ),
     derive=derive,
-    later=("SPLIT.RATIOS", "SPLIT.SEED", "SPLIT.BY"),
+    later=("SPLIT.RATIOS", "SPLIT.SEED", "SPLIT.BY", "TRAIN.BUNDLE"),
 )

@@ -1,7 +1,7 @@
 """What the training loop reads from the configuration, as plain values, and the device it runs on."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -20,7 +20,7 @@ class Settings:
     model_dir: str = "."
     model_file_name: str = "model"
     accumulation_steps: int = 1
-    amp: str = ""  # '', 'bf16' or 'fp16'
+    amp: str = ""  # '', 'bf16', 'fp16', or 'auto': bf16 on a GPU
     clip_grad: float = 0.0  # largest norm of a gradient; 0: no clipping
     compile: bool = False
     ema: float = 0.0  # decay per update; 0: off
@@ -35,12 +35,18 @@ class Settings:
     seed: int = 100
     deterministic: bool = True
     num_workers: int = -1
+    wandb: str = "disabled"  # or 'offline', 'online'
 
     @classmethod
     def of(cls, config: Any) -> "Settings":
         """The values of a resolved configuration; keys that an older schema lacks keep their defaults."""
         found = {field: _read(config, path) for field, path in _PATHS.items()}
         return cls(**{field: value for field, value in found.items() if value is not None})
+
+    def on(self, device: torch.device) -> "Settings":
+        """With the precision that `auto` means on `device`."""
+        amp = ("bf16" if device.type == "cuda" else "") if self.amp == "auto" else self.amp
+        return replace(self, amp=amp)
 
     @property
     def validates(self) -> bool:
@@ -71,6 +77,7 @@ _PATHS = {
     "seed": "SEED",
     "deterministic": "DETERMINISTIC",
     "num_workers": "NUM_WORKERS",
+    "wandb": "LOG.WANDB",
 }
 
 

@@ -16,6 +16,7 @@ from torch import nn
 
 from dataset.files.names import plural, span
 from dataset.files.reading import told
+from dataset.files.writing import write_whole
 from dataset.progress import show_progress
 from neural_methods import checkpoint, distributed
 from neural_methods.batches import Micro, PlannedBatches, loader, seed_of, training_plan, windows
@@ -80,7 +81,7 @@ class Training:
         self.train, self.valid, self.folder = train, valid, folder
         self.plots = plots if plots is not None else folder / "plots"
         self.state_path = folder / "state.pth"
-        self.history = History(folder)
+        self.history = History(folder, self.settings.wandb)
         self.batches = PlannedBatches()
         self.loader = loader(train, self.batches, worker_count(self.settings.num_workers, self.device), self.device)
         self.updates_per_epoch = len(windows(self._plan(0), self.settings.accumulation_steps))
@@ -202,8 +203,11 @@ class Training:
         rows = self.trainer.evaluate(session.weights, self.valid, self.trainer.validation_rows, "Validation")
         score = float(self.trainer.validation_score(rows))
         distributed.say("validation loss: ", score)
+        columns = self.trainer.validation_columns(rows)
         if distributed.is_main():
-            self.history.validated(score)
+            self.history.note({"validation": score, **(columns or {})})
+        if session.schedule_per == "validation":
+            session.scheduler.step(score)
         progress = session.progress
         progress.epochs_without_gain += 1
         limit = progress.best_score - self.trainer.minimum_gain
@@ -323,6 +327,8 @@ class Training:
         if progress.skipped:
             distributed.say(f"{progress.skipped} updates were left out because of gradients that were not finite.")
         if distributed.is_main():
+            if lines := self.trainer.summary(self.history.rows):
+                write_whole(self.folder / "training.md", "\n".join(lines) + "\n")
             if self.trainer.config.TRAIN.PLOT_LOSSES_AND_LR:
                 training_plots(self.history, self.plots, self.settings.model_file_name, self._about())
             self.history.close()

@@ -10,10 +10,12 @@ from evaluation.kinds.pulse import answers
 from evaluation.presets import preset
 from evaluation.results import RecordingResult
 from evaluation.settings import Settings
+from evaluation.strength import LEAST, strength
 from evaluation.vitals import answer_content, answer_lines, in_words
 from registry import UNSUPERVISED
 from tests.test_path import changing
 from tests.test_unsupervised import COLOUR, PULSE_COLOUR, skin
+from unsupervised_methods.door import answer_of
 from unsupervised_methods.measure import Sample, native_rows, predict
 from unsupervised_methods.run import NoPulseError
 
@@ -96,3 +98,33 @@ def test_screen_and_file_say_the_same():
     assert keys | {"window_s", "fps", "region"} <= set(content)
     assert content["method"] == "POS + CHROM + LGI" and content["window_s"] == pytest.approx(10.0)
     assert NoPulseError.exit_code == 3 and "12 of 20 recordings" in str(NoPulseError([*"abcdefghijkl"], 20))
+
+
+def test_what_beats_without_the_size_of_a_pulse_is_none():
+    """The same rhythm, as clear: at a tenth of the strength there is no number, and the sentence says why."""
+    at, random = np.arange(600) / 30, np.random.default_rng(0)
+
+    def judged(depth):
+        beats = depth * np.sin(2 * np.pi * 1.2 * at)[:, None] * PULSE_COLOUR + 0.3 * depth * random.normal(
+            size=(600, 3)
+        )
+        return answer_of(Sample("a", "a", COLOUR * (1 + beats), 30.0), HOW)
+
+    real, rest = judged(4e-3), judged(4e-4)
+    assert real.reliable and real.heart_rate == pytest.approx(72, abs=1) and real.strength > LEAST
+    assert rest.confidence > LEVEL and not rest.reliable and rest.strength < LEAST
+    assert "less than a pulse does. Is it a picture?" in in_words(rest)
+    assert answer_content(rest)["strength"] == pytest.approx(rest.strength)
+
+
+def test_light_is_no_pulse_however_much_it_changes():
+    """What changes all channels alike has no strength."""
+    light = 1 + 0.05 * np.sin(2 * np.pi * 1.2 * np.arange(600) / 30)
+    assert strength(COLOUR * light[:, None], 30.0, EXACT.band, 1.0) < 1e-9
+
+
+def test_the_strength_of_colours_says_nothing_of_a_network():
+    """It may see what their mean does not show."""
+    found = {"Net": [RecordingResult("a", "a", 30.0, np.sin(2 * np.pi * 1.2 * np.arange(600) / 30))]}
+    (one,) = answers(found, [Sample("a", "a", np.tile(COLOUR, (600, 1)), 30.0)], HOW)
+    assert one.reliable and np.isnan(one.strength)

@@ -15,7 +15,7 @@ import yaml
 
 import config
 import main
-from registry import DATASETS, METHODS, METRICS, UNSUPERVISED
+from registry import DATASETS, DIALECTS, METHODS, METRICS, UNSUPERVISED
 from tests.conftest import ROOT
 from tools.docs.build import FACTS, TASKS, build, file_name
 
@@ -146,8 +146,9 @@ def _problem_of_main(words: list[str]) -> str:
     ]
     if gone := [file for file in named if "NAME" not in file and not (ROOT / file).exists()]:
         return f"no {gone[0]}"
+    dialects = {group: keys for name in DIALECTS for group, keys in DIALECTS[name].groups.items()}
     for override in asked.override:
-        key, schema = override.partition("=")[0], config.schema()
+        key, schema = override.partition("=")[0], {**config.schema(), **dialects}
         for part in key.split("."):
             if part not in schema:
                 return f"no key {key}"

@@ -29,6 +29,8 @@ LEVELS = [  # from the lowest to the highest; the longest prefix counts; a modul
 OURS = {prefix.split(".")[0] for level in LEVELS for prefix in level}
 EXCEPTIONS = {  # (module, imported) -> the reason
     ("dataset.clips.references", "evaluation.ecg"): "pure array functions: the R peaks that a pulse is judged by",
+    ("dataset.clips.hearts", "evaluation.beats"): "pure array functions: the beats that describe a heart",
+    ("dataset.clips.hearts", "evaluation.path"): "pure array functions: the course that beats follow",
 }
 TORCH_FREE = (
     "config", "main", "pulsescope", "registry", "settings", "unsupervised_methods", "dataset.data_loader",

@@ -30,6 +30,7 @@ VIDEO = {  # the file of a recording that holds pictures, where it is not the la
     "ECG-Fitness": "c920-1.avi",
     "iBVP": "*.bmp",
     "MCD-rPPG": "*_FullHDwebcam_*.avi",
+    "PairedECG": "*.avi",
 }
 LABEL = {  # the file that holds the first of the signals, where it is a file of its own
     "BP4DPlus": "BP_mmHg.txt",
@@ -41,6 +42,7 @@ LABEL = {  # the file that holds the first of the signals, where it is a file of
     "LGI-PPGI": "cms50_stream_handler.xml",
     "MCD-rPPG": "*.PW",
     "MR-NIRP": "pulseOx.mat",
+    "PairedECG": "*.bdf",
     "PhysDrive": "BVP.mat",
     "PURE": "*.json",
     "UBFC-PHYS": "bvp_*.csv",

@@ -11,7 +11,7 @@ from tools import model_card
 from tools.model_card import BEGIN, END, CardError, Row, check, inside, networks, row
 
 OURS = [name for name in METHODS.names() if METHODS[name].__module__.startswith("neural_methods.")]
-BUILT_IN = [name for name in OURS if METHODS[name].needs.reads_video]  # its cells are of frames
+BUILT_IN = [name for name in OURS if model_card.is_listed(METHODS[name])]  # its cells are of frames
 CHEAP = [which for which in networks() if which[0] in ("Physnet", "FactorizePhys")]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from evaluation.page import report, worst
-from evaluation.page.scores import looked_up
+from evaluation.page.scores import head, looked_up
 from evaluation.page.style import SCRIPT
 from evaluation.presets import PRESETS
 from evaluation.report import Section, write_report
@@ -231,3 +231,9 @@ def test_a_folder_without_report_is_no_run(tmp_path):
         open_run(tmp_path)
     made(tmp_path / "a", notes=[])
     assert open_run(tmp_path / "a").title == "Demo"
+
+
+def test_an_output_with_tables_of_no_rates_is_shown():
+    """Those of a regression have no preset; every number is on the page all the same."""
+    content = {"kind": "regression", "tables": [{"target": "hr", "scores": {"MAE": 3.25}}]}
+    assert "3.25" in head("hr", content)

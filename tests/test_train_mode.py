@@ -1,6 +1,7 @@
 """Training without a test, parts drawn at random, and what is refused before anything is preprocessed."""
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -140,6 +141,8 @@ def test_subjects_are_drawn_into_parts_that_are_trained_validated_and_tested(tmp
         tested = {row["recording"] for row in csv.DictReader(file)}
     assert tested == {row["recording"] for row in rows if row["part"] == "test"}
     assert path == run_folder(config) / "report.md"
+    assert [folder.name for folder in path.parent.parent.iterdir()] == [path.parent.name]  # nothing beside it
+    assert set(json.loads((path.parent / "provenance.json").read_text())["data"]) == {"TRAIN", "VALID", "TEST"}
 
 
 def test_draw_of_a_run_stays_what_it_was(tmp_path):

@@ -93,7 +93,8 @@ def config(folder, **changes):
             OUTPUT_SAVE_DIR=str(given.get("OUTPUT_SAVE_DIR", folder / "Made_exp" / "saved_outputs")),
         ),
         INFERENCE=node(EVALUATION_METHOD=given["EVALUATION_METHOD"], PRESET=given["PRESET"], HR_BAND=given["HR_BAND"],
-                       EVALUATION_WINDOW=window, BLAND_ALTMAN_CORRECTION=True, REFERENCE="auto"),
+                       EVALUATION_WINDOW=window, BLAND_ALTMAN_CORRECTION=True, REFERENCE="auto",
+                       BEATS="own"),
         LOG=node(PATH=str(folder)), OVERWRITE=False,
     )  # fmt: skip
 

@@ -23,6 +23,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from config import load_config  # noqa: E402  (the repository root must be importable first)
+from dataset.signals import PULSE_WAVE  # noqa: E402
 from neural_methods.described import clips_file  # noqa: E402
 from registry import METHODS  # noqa: E402
 from tools.benchmark.measure import conditions  # noqa: E402
@@ -131,12 +132,17 @@ def check(old: str, rows: Sequence[Row]) -> int:
 # ---------------------------------------------------------------------- one network
 
 
+def is_listed(trainer: type) -> bool:
+    """Whether a method reads faces and gives a pulse wave: those the table is of."""
+    return trainer.needs.reads_video and PULSE_WAVE in trainer.heads
+
+
 def networks() -> list[tuple[str, str, list[str]]]:
-    """(method, variant, overrides) of every row: all methods that read faces, and variants that are other networks."""
+    """(method, variant, overrides) of every row: all that measure the pulse in faces, and variants, other networks."""
     return [
         (name, variant, changes)
         for name in METHODS.names()
-        if METHODS[name].needs.reads_video
+        if is_listed(METHODS[name])
         for variant, changes in {"": [], **VARIANTS.get(name, {})}.items()
     ]
 

@@ -32,13 +32,15 @@ def measure(
     cache: Place | None = None,
     settings: Sequence[str] = (),
     network: Place | None = None,
+    faces: str = "one",
 ) -> Answer | dict[str, Answer]:
     """The answer for a video file; for a folder or a list of files and folders one per recording, by its name.
 
     Where the pulse is too uncertain `reliable` is False, `reason` says why and `heart_rate` is NaN. `cache`: a folder
     that keeps the faces for the next call; None: nothing is kept. `settings`: KEY=VALUE, as on the command line.
-    `network`: an ONNX file that votes in the place of the classical methods; its errors are NetworkError. From
-    one thread at a time: what others print meanwhile is caught, too.
+    `network`: an ONNX file that votes in the place of the classical methods; its errors are NetworkError. `faces`:
+    "all" answers for each face of a video, always as a dict. From one thread at a time: what others print meanwhile is
+    caught, too.
 
     FileNotFoundError for a file that is not there, ConfigError for settings that cannot be. VideoError (a ValueError)
     for a single video that cannot be read or shows no face; among several such a one is an answer with that reason.
@@ -52,9 +54,9 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="pulsescope-") as scratch, _silent():
         kept = Path(cache).absolute() if cache is not None else Path(scratch) / "cache"
         more = [] if network is None else settings_of(os.fspath(network))
-        config = _configuration(places, kept, Path(scratch) / "log", [*more, *settings])
+        config = _configuration(places, kept, Path(scratch) / "log", [*more, *settings], faces)
         found = _measured(config)
-    if not (single and Path(places[0]).is_file()):
+    if faces == "all" or not (single and Path(places[0]).is_file()):
         return found
     for only in found.values():
         if only.band[0] > 0:  # it was measured
@@ -71,10 +73,10 @@ def answer_of(sample: Sample, how: Settings) -> Answer:
     return replace(found, reason=silent[0]) if silent else found
 
 
-def _configuration(places: Sequence[str], cache: Path, log: Path, settings: Sequence[Override]) -> Any:
+def _configuration(places: Sequence[str], cache: Path, log: Path, settings: Sequence[Override], faces: str) -> Any:
     """The settings of a run on these videos that writes into `cache` and nowhere else."""
     inside = [("UNSUPERVISED.DATA.CACHED_PATH", str(cache)), ("LOG.PATH", str(log))]
-    file, own = own_videos(None, places, [*inside, *settings])
+    file, own = own_videos(None, places, [*inside, *settings], "" if faces == "one" else faces)
     return read(file, [*inside, *own, *settings]).config
 
 

@@ -5,7 +5,7 @@ copied. A size that is odd is written with full colours (4:4:4), as half of it c
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ TICKS = 90_000  # per second: what frame rates are made of, 30000/1001 too
 SHOWN = 6.0  # s of the wave below the picture, up to the frame
 STRIP = 0.16  # of the height, for the wave
 REGION, WAVE, SURE, UNSURE = (60, 220, 60), (255, 90, 80), (255, 255, 255), (255, 200, 80)  # RGB
+QUALITY = {"crf": "20", "preset": "veryfast"}
 UNREADABLE = (ValueError, OSError, RuntimeError, av.error.FFmpegError)  # of one video; the others go on
 
 
@@ -71,9 +72,9 @@ def write_overlay(path: Path, frames: Iterator[Frame], entry: Any, one: Answer, 
 class Writer:
     """An MP4 file that takes pictures one at a time, each at its own time."""
 
-    def __init__(self, path: Path, fs: float):
-        """Open `path` for about `fs` frames per second."""
-        self._file = av.open(str(path), "w", format="mp4")
+    def __init__(self, path: Path, fs: float, options: Mapping[str, str] = QUALITY):
+        """Open `path` for about `fs` frames per second; `options` of x264."""
+        self._file, self._options = av.open(str(path), "w", format="mp4"), dict(options)
         self._rate, self._stream, self._last = Fraction(fs).limit_denominator(1001), None, -1
 
     def add(self, rgb: np.ndarray, time: float) -> None:
@@ -94,7 +95,7 @@ class Writer:
             self._file.close()
 
     def _opened(self, height: int, width: int) -> Any:
-        stream = self._file.add_stream("libx264", rate=self._rate, options={"crf": "20", "preset": "veryfast"})
+        stream = self._file.add_stream("libx264", rate=self._rate, options=self._options)
         stream.width, stream.height = width, height
         stream.pix_fmt = "yuv444p" if height % 2 or width % 2 else "yuv420p"
         stream.codec_context.time_base = Fraction(1, TICKS)

@@ -17,6 +17,7 @@ from dataset.progress import show_progress
 from evaluation.answered import publish_answers
 from evaluation.consensus import Answer
 from evaluation.contact import of_ecg, of_pulse
+from evaluation.neurokit import require
 from evaluation.presets import Preset, preset
 
 NAMED = 10  # files without a rate that the last line names
@@ -43,9 +44,11 @@ def run(config: Any) -> Path:
     FileNotFoundError where there is none. NoRateError when some have no rate, after the answers of the others are
     written.
     """
+    require(config.INFERENCE.BEATS)
     files = find_files([Path(str(one)) for one in config.SIGNAL.FILES])
     asked = Asked(float(config.SIGNAL.FS), config.SIGNAL.CHANNEL, config.SIGNAL.TIME_UNIT)
-    exact, answers, failed = preset("exact", list(config.INFERENCE.HR_BAND)), [], []
+    exact = replace(preset("exact", list(config.INFERENCE.HR_BAND)), beats=config.INFERENCE.BEATS)
+    answers, failed = [], []
     for name, path in show_progress(list(files.items()), desc="Measuring", unit="files", keep=False):
         try:
             answers.append(measure(name, path, asked, exact))

@@ -78,6 +78,7 @@ class ClipDataset(Dataset):
         `others()` gives further entries of the same data set: they tell the size of a camera that all of `ids` lack.
         """
         self.options = options or ClipOptions()
+        self.entries = entries
         self.tracks: list[Track] = []
         self.failed: list[tuple[str, str]] = []
         self.dropped: dict[str, int] = {}
@@ -127,7 +128,13 @@ class ClipDataset(Dataset):
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the open files and what was read of them: a memory map would be copied into the pickle."""
-        return {**self.__dict__, "_open": OrderedDict(), "_waves": OrderedDict(), "_wave_bytes": 0}
+        return {**self.__dict__, "entries": None, "_open": OrderedDict(), "_waves": OrderedDict(), "_wave_bytes": 0}
+
+    def frames(self, number: int, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Frames (n, H, W, C) of the first input of the recording `tracks[number]`, cut at its end, and its stats."""
+        track, one = self.tracks[number], self.options.inputs[0]
+        source = track.inputs[one.name]
+        return self._read(number, one.name, source, start, min(stop, track.count)), source.stats
 
     def room(self, index: int) -> tuple[int, int]:
         """How many frames the clip may be moved (at most 0, at least 0) within its recording, or the selected clips."""

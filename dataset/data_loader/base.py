@@ -147,6 +147,10 @@ class BaseLoader:
         """Yield the frames one at a time: `Frame`s, or plain arrays (H, W, 3) uint8 RGB. Only with `has_video`."""
         raise NotImplementedError
 
+    def own_face(self, recording: Recording) -> tuple[int, int, int, int] | None:
+        """Where its person's face is at first (x, y, w, h in pixels), if there are several; None: as SEVERAL says."""
+        return None
+
     def read_wave(self, recording: Recording) -> dict[str, Signal]:
         """Return the signals (L,) by name (`ppg`, `resp`, `ecg`, `hr` ...); empty without labels.
 

@@ -5,10 +5,14 @@
     DATA_PATH/anna/frames/0001.png ...   a folder of images: id `anna_frames`; set FS, images do not know their rate
     DATA_PATH/clip.csv or clip.txt       labels beside it: columns `time` (s) and `ppg`, or one column spread evenly
 
+With FACES: all a video of several people is a recording for each: `clip_face1`, `clip_face2`, from left to right.
+Labels beside it are then not read: nothing says whose they are. Who comes after the first 5 s is not looked for.
+
 DATA_PATH may also be one video file. What labels may look like is told by dataset/files/wave_table.py. A file that is
 named like a copy, `clip (1).mp4`, shows the person that `clip.mp4` shows, and is left out where it holds the same.
 """
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
@@ -16,7 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from dataset.data_loader.base import BaseLoader, Recording, Signal
-from dataset.files.frames import Frame
+from dataset.face import get_detector
+from dataset.face.several import faces_in
+from dataset.files.decoding import decoding
+from dataset.files.frames import Frame, as_frame
 from dataset.files.images import iter_images
 from dataset.files.lookup import copy_of, entry, visible
 from dataset.files.names import distinct, natural_key, shown
@@ -25,6 +32,7 @@ from dataset.files.tables import require_some
 from dataset.files.video import iter_frames
 from dataset.files.wave_table import read_labels, time_note
 from registry import DATASETS
+from settings.checks import one_of
 
 VIDEOS = (
     *(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ts", ".mts", ".m2ts"),
@@ -32,6 +40,7 @@ VIDEOS = (
 )
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 LABELS = (".csv", ".txt")
+ASSUMED_FS = 30.0  # frames per second of images without FS; only the pace of looking for faces depends on it
 
 
 @DATASETS.register("Folder")
@@ -39,8 +48,10 @@ class FolderLoader(BaseLoader):
     """Recordings as they lie there; `FS` is needed for images only."""
 
     signals = ("ppg",)
-    OPTIONS = {"FS": 0, "VIDEOS": []}  # VIDEOS: only these files and folders below DATA_PATH; []: all
-    LATER = ("VIDEOS",)
+    # VIDEOS: only these files and folders below DATA_PATH; []: all. FACES: one face of a video, or all of them
+    OPTIONS = {"FS": 0, "VIDEOS": [], "FACES": "one"}
+    LATER = ("VIDEOS", "FACES")
+    CHECKS = {"FACES": one_of("one", "all")}
     searches_below = True
     side_files = tuple(f"{{parent}}/{{stem}}{suffix}" for suffix in LABELS)
 
@@ -50,9 +61,14 @@ class FolderLoader(BaseLoader):
         self.fs = float(self.options.get("FS") or 0) or None
 
     def identity(self) -> dict[str, Any]:
-        """FS, and VIDEOS where it selects some."""
+        """FS, VIDEOS where it selects some, and FACES where it is all."""
         chosen = [str(name) for name in self.options.get("VIDEOS") or ()]
-        return {"FS": self.options.get("FS", 0)} | ({"VIDEOS": chosen} if chosen else {})
+        said = {"FS": self.options.get("FS", 0)} | ({"VIDEOS": chosen} if chosen else {})
+        return said | ({"FACES": "all"} if self._all_faces else {})
+
+    @property
+    def _all_faces(self) -> bool:
+        return self.options.get("FACES") == "all"
 
     @property
     def chosen(self) -> bool:
@@ -60,8 +76,14 @@ class FolderLoader(BaseLoader):
         return bool(self.options.get("VIDEOS"))
 
     def recordings(self, root: Path) -> list[Recording]:
-        """Every video file and image folder in natural order; FileNotFoundError when there is none."""
-        root = Path(root)
+        """Every video file and image folder in natural order; FileNotFoundError when there is none.
+
+        With FACES: all each face of it, for which its first seconds are decoded.
+        """
+        found = self._videos(Path(root))
+        return [one for video in found for one in self._faces_of(video)] if self._all_faces else found
+
+    def _videos(self, root: Path) -> list[Recording]:
         if root.is_file():
             return [Recording(id=root.stem, subject=root.stem, path=root)]
         if not root.is_dir():
@@ -71,6 +93,28 @@ class FolderLoader(BaseLoader):
         return [
             Recording(name, _subject(root, path), path) for path, name in zip(found, _names(found, root), strict=True)
         ]
+
+    def _faces_of(self, video: Recording) -> list[Recording]:
+        """A recording for each face in `video`; itself where there is one or none, or where it cannot be read."""
+        if not self.options.get("DETECTOR"):
+            raise ValueError("FACES is all, but no face is cut out: set CROP_FACE.DO_CROP_FACE: True, or FACES: one.")
+        try:
+            with decoding(self.options.get("DECODER", "pyav")), contextlib.closing(self.read_video(video)) as frames:
+                detector = get_detector(self.options["DETECTOR"])
+                found = faces_in(map(as_frame, frames), detector, self.fs or ASSUMED_FS)
+        except (OSError, ValueError, RuntimeError):  # it is named with its reason where it is preprocessed
+            found = []
+        if len(found) < 2:
+            return [video]
+        return [
+            Recording(f"{video.id}_face{n}", f"{video.subject}_face{n}", video.path, {"face": n, "face_box": list(box)})
+            for n, box in enumerate(found, 1)
+        ]
+
+    def own_face(self, recording: Recording) -> tuple[int, int, int, int] | None:
+        """Where it was found when the faces of the video were counted."""
+        box = recording.info.get("face_box")
+        return None if box is None else tuple(box)
 
     def _chosen(self, root: Path) -> Iterator[Path]:
         """What lies below `root`, or what VIDEOS names there; FileNotFoundError for a name that is not there."""
@@ -90,12 +134,12 @@ class FolderLoader(BaseLoader):
     def read_wave(self, recording: Recording) -> dict[str, Signal]:
         """What the label file beside the video holds (see `read_labels`); empty without one."""
         path = _label_file(recording)
-        return read_labels(path) if path else {}
+        return read_labels(path) if path and "face" not in recording.info else {}
 
     def describe(self, recording: Recording) -> dict[str, Any]:
         """What was made of the label's times, where they were not in seconds."""
         path = _label_file(recording)
-        note = time_note(path) if path else ""
+        note = time_note(path) if path and "face" not in recording.info else ""
         return {"label_times": note} if note else {}
 
 

@@ -15,22 +15,19 @@ the subset or in CONVERTED.
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from dataset.data_loader.base import BaseLoader
-from dataset.files import hdf5
+from dataset.files import pulsedb
 from dataset.files.lookup import listed, visible
-from dataset.files.reading import is_there, read_json, require_file
+from dataset.files.pulsedb import CHANNELS, FS
+from dataset.files.reading import is_there, read_json
 from dataset.files.windows import WindowArray, Windows, arrange, read_columns
 from dataset.files.writing import replacing, write_whole
-from dataset.progress import show_progress
 from registry import DATASETS
 
-CHANNELS, FS = ("ecg", "ppg", "abp"), 125.0
 COLUMNS = {"SBP": "sbp", "DBP": "dbp", "Age": "age", "Height": "height", "Weight": "weight", "BMI": "bmi"}
-BLOCK = 2000  # windows converted at once, in whole chunks of the file
 
 
 @DATASETS.register("PulseDB")
@@ -73,35 +70,21 @@ def subset_of(root: Path, named: str) -> Path:
 
 def convert(path: Path, array: Path, table: Path) -> None:
     """Write the windows (n, 3, L) float32 of a subset to `array` and their table; ValueError for one that is none."""
-    require_file(path)
-    with hdf5.open_file(path) as file:
-        columns = {new: hdf5.signal(file, f"Subset/{old}") for old, new in COLUMNS.items() if f"Subset/{old}" in file}
-        columns["subject"] = np.array(hdf5.cells(file, "Subset/Subject"))
-        if "Subset/Gender" in file:
-            columns["sex"] = np.array([_sex(one) for one in hdf5.cells(file, "Subset/Gender")])
-        signals = hdf5.numbers(file, "Subset/Signals", axes=3)
-        count, last = len(columns["subject"]), signals.shape[0] != len(columns["subject"])
+    with pulsedb.opened(path) as subset:
+        columns = {new: subset.numbers(old) for old, new in COLUMNS.items() if subset.has(old)}
+        columns["subject"] = np.array(subset.subjects)
+        if subset.has("Gender"):
+            columns["sex"] = np.array([_sex(one) for one in subset.texts("Gender")])
         counts = {name: len(values) for name, values in columns.items()}
-        shape = signals.shape[::-1] if last else signals.shape
-        if set(counts.values()) != {count} or shape[:2] != (count, len(CHANNELS)):
-            raise hdf5.VideoError(f"'{path}' has signals {shape} and columns {counts}: they are not of one export.")
-        _write(signals, last, shape, array, path.name)
+        if set(counts.values()) != {len(subset)}:
+            raise ValueError(f"'{path}' has {len(subset)} windows and columns {counts}: they are not of one export.")
+        with replacing(array, ending=".npy") as temporary:
+            out = np.lib.format.open_memmap(temporary, "w+", np.float32, subset.shape)
+            for start, block in subset.blocks():
+                out[start : start + len(block)] = block
+            out.flush()
     with replacing(table, ending=".npz") as temporary:
         np.savez(temporary, **columns)
-
-
-def _write(signals: Any, last: bool, shape: tuple[int, ...], array: Path, name: str) -> None:
-    """Write (n, C, L); `last`: the file counts windows along its last axis, as MATLAB's does."""
-    step = signals.chunks[2 if last else 0] if signals.chunks else 1
-    step = max(step, BLOCK // step * step)
-    with replacing(array, ending=".npy") as temporary:
-        out = np.lib.format.open_memmap(temporary, "w+", np.float32, shape)
-        with show_progress(None, f"Converting {name}", shape[0], "windows") as progress:
-            for start in range(0, shape[0], step):
-                block = signals[..., start : start + step].T if last else signals[start : start + step]
-                out[start : start + step] = block
-                progress.update(len(block))
-        out.flush()
 
 
 def _sex(text: str) -> float:

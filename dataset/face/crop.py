@@ -71,9 +71,10 @@ class FaceCrop:
 class FaceFinder:
     """Finds the box for every frame of one recording and remembers how often there was a face to find."""
 
-    def __init__(self, crop: FaceCrop, detector: Any, fs: float):
-        """`fs` paces the looks where frames have no times."""
+    def __init__(self, crop: FaceCrop, detector: Any, fs: float, own: Box | None = None):
+        """`fs` paces the looks where frames have no times. `own`: where the one face is that counts, of several."""
         self.crop, self.detector, self.fs = crop, detector, fs
+        self._own = None if own is None else np.asarray(own, dtype=float)  # where it was last
         self.looks: list[tuple[float, bool]] = []  # weight of a look in seconds, whether there was a face
         self.several = 0  # looks that found more than one face
         self.moved = 0.0  # seconds with a face, but not in the fixed box
@@ -136,9 +137,10 @@ class FaceFinder:
     def _followed(self, read: Callable[[], Iterable[Frame]]) -> Iterator[tuple[np.ndarray, Box, float | None]]:
         """As `faces`, with a box for every frame: the video is read for the boxes, then for the faces."""
         crop, searching = self.crop, self.crop.no_face == "search"
-        track = self._track = Track(self.fs, SEARCH_SECONDS if searching else np.inf)
+        track = self._track = Track(self.fs, SEARCH_SECONDS if searching else np.inf, own=self._own)
+        several = crop.several if self._own is None else "track"
         try:
-            TRACKERS[crop.track](read(), self.detector, crop.frequency, crop.several, track)
+            TRACKERS[crop.track](read(), self.detector, crop.frequency, several, track)
         except NoFaceInTimeError:
             raise self._no_face() from None
         if not track.boxes:
@@ -209,12 +211,15 @@ class FaceFinder:
         return self._chosen(self.detector.detect(frame.rgb()), count)
 
     def _chosen(self, found: np.ndarray, count: bool = True) -> Box | None:
-        self.several += len(found) > 1
+        several = self.crop.several if self._own is None else "track"
+        face = choose(found, several, self.detector, self._own)
+        self.several += len(found) > 1 and self._own is None
         if count:
-            self.looks.append((1.0, len(found) > 0))
-        face = choose(found, self.crop.several, self.detector)
+            self.looks.append((1.0, face is not None))
         if face is None:
             return None
+        if self._own is not None:
+            self._own = np.asarray(face, dtype=float)
         self._found = to_box(face)
         return self._grown(self._found)
 
@@ -232,7 +237,7 @@ class FaceFinder:
         weight = 2.0 if time < 10 else 5.0
         self._next_look = time + weight - 1e-6
         there = self._face_in_place(frame)
-        if not there and self._face_anywhere(frame):
+        if not there and self._own is None and self._face_anywhere(frame):  # elsewhere it may be somebody else's
             self.moved += weight
             there = True
         self.looks.append((weight, there))

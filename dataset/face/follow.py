@@ -31,11 +31,13 @@ class NoFaceInTimeError(LookupError):
 class Track:
     """The boxes of one video as they are found: `boxes` (T, 4), NaN where the face was lost.
 
-    `fs` (Hz) stands in where frames have no times. The first face has to come within `patience` seconds.
+    `fs` (Hz) stands in where frames have no times. The first face has to come within `patience` seconds. `own` (4,):
+    where the one face is that counts, of several; however long it is lost, no other one takes its place.
     """
 
     fs: float
     patience: float = np.inf
+    own: np.ndarray | None = None
     boxes: list[np.ndarray] = field(default_factory=list)
     times: list[float] = field(default_factory=list)  # seconds
     timed: bool = True  # whether all times are the frames' own
@@ -86,11 +88,11 @@ def distance(found: np.ndarray, before: np.ndarray) -> np.ndarray:
 
 def look_often(frames: Iterable[Any], detector: Any, frequency: int, several: str, track: Track) -> None:
     """A look every `frequency` frames, several in one pass where the detector can; the frames after it get its box."""
-    before, seen, current = None, 0, LOST
-    forget = max(FORGET, 2 * frequency)
+    before, seen, current = track.own, 0, LOST
+    forget = max(FORGET, 2 * frequency) if track.own is None else np.inf
     for index, (time, found) in enumerate(looks_at(frames, detector, frequency, track)):
         if found is not None:
-            track.several += len(found) > 1
+            track.several += len(found) > 1 and track.own is None
             box = choose(found, several, detector, before if index - seen <= forget else None)
             current = LOST if box is None else np.asarray(box, dtype=float)
             if box is not None:
@@ -158,10 +160,8 @@ class FlowTrack:
     def _look(self, index: int, rgb: np.ndarray) -> None:
         self._looked = index
         found = self._detector.detect(rgb)
-        self.track.several += len(found) > 1
-        near = self._current
-        if near is None and self._seen is not None and index - self._seen <= FORGET:
-            near = self.track.boxes[self._seen]
+        self.track.several += len(found) > 1 and self.track.own is None
+        near = self._before(index) if self._current is None else self._current
         box = choose(found, self._several, self._detector, near)
         if box is not None:
             self._found(index, np.asarray(box, dtype=float))
@@ -169,6 +169,13 @@ class FlowTrack:
             self._missed = index if self._missed is None else self._missed
             if index - self._missed >= BRIDGE:
                 self.close()
+
+    def _before(self, index: int) -> np.ndarray | None:
+        """Where the lost face was last, unless that is long ago; before it was found, where it should be."""
+        if self._seen is None:
+            return self.track.own
+        known = index - self._seen <= FORGET or self.track.own is not None
+        return self.track.boxes[self._seen] if known else None
 
     def _found(self, index: int, box: np.ndarray) -> None:
         boxes = self.track.boxes

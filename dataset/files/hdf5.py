@@ -129,6 +129,18 @@ def cells(file: h5py.File, name: str) -> list[str]:
     return [_characters(file, reference, name) for reference in found[()].reshape(-1)]  # read once: each is a look-up
 
 
+def cell_arrays(file: h5py.File, name: str, axes: int) -> Iterator[h5py.Dataset]:
+    """The arrays of numbers with so many axes in a MATLAB 7.3 cell array, one at a time, not yet read."""
+    found = _dataset(file, name)
+    if h5py.check_ref_dtype(found.dtype) is not h5py.Reference or found.size > LARGEST:
+        raise VideoError(f"'{file.filename}': {name!r} {found.shape} of {found.dtype} is no list of arrays. {AGAIN}")
+    for reference in found[()].reshape(-1):
+        one = file[reference] if reference else None
+        if not isinstance(one, h5py.Dataset):
+            raise VideoError(f"'{file.filename}': a cell of {name!r} holds no array. {AGAIN}")
+        yield numbers(file, one.name, axes)
+
+
 def _characters(file: h5py.File, reference: h5py.Reference, name: str) -> str:
     one = file[reference] if reference else None
     if not isinstance(one, h5py.Dataset) or one.dtype.kind != "u" or one.size > LONGEST_TEXT:

@@ -40,10 +40,13 @@ LARGEST_VIDEO = 1 << 31  # values of a video: five minutes of MMPD
 LARGEST_PART = 1 << 29  # of them in memory at once: a minute of MMPD has fewer; a longer video is read several times
 
 
-def read_variables(path: Path, names: Iterable[str], content: bytes | None = None) -> dict[str, np.ndarray]:
+def read_variables(
+    path: Path, names: Iterable[str], content: bytes | None = None, largest: int = LARGEST
+) -> dict[str, np.ndarray]:
     """The variables called `names` of a .mat file, or of its `content`, with the shape they have in MATLAB.
 
-    Numbers are arrays of their type, texts arrays of one string for each row, cells arrays of objects.
+    Numbers are arrays of their type, texts arrays of one string for each row, cells arrays of objects; of at most
+    `largest` values each.
     FileNotFoundError when the file is missing; ValueError when it is damaged, a variable is not there, not small, or of
     another kind.
     """
@@ -53,7 +56,7 @@ def read_variables(path: Path, names: Iterable[str], content: bytes | None = Non
         for element, array_class, shape, title in _arrays(file, size):
             others.append(title)
             if title in names and title not in found:
-                found[title] = _small(element, array_class, shape, title)
+                found[title] = _small(element, array_class, shape, title, largest=largest)
             if len(found) == len(names):
                 break
     missing = [name for name in names if name not in found]
@@ -225,10 +228,12 @@ def _array_header(element: _Element) -> tuple[int, tuple[int, ...], str]:
     return array_class, tuple(int(size) for size in sizes), title
 
 
-def _small(element: _Element, array_class: int, shape: tuple[int, ...], name: str, depth: int = 0) -> np.ndarray:
+def _small(
+    element: _Element, array_class: int, shape: tuple[int, ...], name: str, depth: int = 0, largest: int = LARGEST
+) -> np.ndarray:
     """A variable of numbers, texts or cells of such."""
     count = math.prod(shape)
-    if len(shape) < 2 or min(shape) < 0 or count > (LARGEST_CELLS if array_class == CELL else LARGEST):
+    if len(shape) < 2 or min(shape) < 0 or count > (LARGEST_CELLS if array_class == CELL else largest):
         raise _Refused(f"variable {name!r} of the size {shape} is not a signal")
     if array_class == CELL and depth < DEPTH:
         cells = np.empty(count, object)

@@ -8,16 +8,25 @@ def cut_off(path: Path) -> int:
 
     RFC 8794 (EBML): a header, then one segment; each has an identifier and a size whose leading zeros tell its bytes.
     """
+    start, length = _segment(path)
+    return 0 if length is None else max(start + length - path.stat().st_size, 0)
+
+
+def was_ended(path: Path) -> bool:
+    """Whether a Matroska file states its length: its writer fills it in when it ends, and not when it is killed."""
+    return _segment(path)[1] is not None
+
+
+def _segment(path: Path) -> tuple[int, int | None]:
+    """Where the content of the one segment starts, and its length; None: not stated, or no such file."""
     with path.open("rb") as file:
         head = file.read(4096)
     if head[:4] != b"\x1a\x45\xdf\xa3":
-        return 0
+        return 0, None
     at, size = _ebml_size(head, 4)
     segment = at + (size or 0)
     start, length = _ebml_size(head, segment + 4)
-    if head[segment : segment + 4] != b"\x18\x53\x80\x67" or length is None:
-        return 0
-    return max(start + length - path.stat().st_size, 0)
+    return (start, length) if head[segment : segment + 4] == b"\x18\x53\x80\x67" else (start, None)
 
 
 def _ebml_size(data: bytes, at: int) -> tuple[int, int | None]:

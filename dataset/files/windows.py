@@ -37,6 +37,7 @@ class Windows:
     number      (n,) place of each window in its recording, by `start` where the table has it
     targets     columns (n,) float32 of the table
     unfit       row -> why that window cannot be used, where somebody has looked
+    parts       section (train, valid, test) of each of `recordings` in the data set's own split; (): it has none
     """
 
     channels: tuple[str, ...]
@@ -49,6 +50,7 @@ class Windows:
     subjects: tuple[str, ...]
     targets: dict[str, np.ndarray]
     unfit: Mapping[int, str] = field(default_factory=dict)
+    parts: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Windows of all recordings."""
@@ -134,12 +136,12 @@ class WindowArray:
     def __init__(self, path: Path, channels: int):
         """Check the header against the size of the file; nothing is read. ValueError names the file."""
         self.path = path
-        array = open_array(path, AGAIN)
+        array = _by_channel(open_array(path, AGAIN), channels)
         if array.ndim != 3 or array.shape[1] != channels or array.dtype.kind not in "fiu" or not array.size:
             raise ValueError(
                 f"'{path}' holds {array.dtype} {array.shape}; windows are numbers (n, {channels} channels, L). {AGAIN}"
             )
-        self.count, _, self.length = array.shape
+        self.count, self._channels, self.length = array.shape
         self._row = array.dtype.itemsize * channels * self.length + PAGES
         self._map: np.ndarray | None = None
         self._mapped = 0
@@ -155,9 +157,34 @@ class WindowArray:
     def read(self, number: int, rows: Sequence[int]) -> np.ndarray:
         """Channels `rows` of a window, (len(rows), L) float32."""
         if self._map is None or self._mapped > DROPPED_AFTER:
-            self._map, self._mapped = open_array(self.path, AGAIN), 0
+            self._map, self._mapped = _by_channel(open_array(self.path, AGAIN), self._channels), 0
         self._mapped += self._row
         return self._map[number][rows].astype(np.float32)
+
+
+def _by_channel(array: np.ndarray, channels: int) -> np.ndarray:
+    """(n, C, L); of one channel, (n, L) says the same."""
+    return array[:, None] if array.ndim == 2 and channels == 1 else array
+
+
+class WindowParts:
+    """Several arrays of windows, one behind the other."""
+
+    def __init__(self, stores: Sequence[WindowArray]):
+        """ValueError for windows of different length."""
+        self.stores, self.length = tuple(stores), stores[0].length
+        if other := next((one for one in stores if one.length != self.length), None):
+            raise ValueError(f"'{other.path}' has windows of {other.length} samples, '{stores[0].path}' {self.length}.")
+        self._ends = np.cumsum([len(one) for one in stores])
+
+    def __len__(self) -> int:
+        """Windows in all of them."""
+        return int(self._ends[-1])
+
+    def read(self, number: int, rows: Sequence[int]) -> np.ndarray:
+        """Channels `rows` of a window, (len(rows), L) float32."""
+        place = int(np.searchsorted(self._ends, number, side="right"))
+        return self.stores[place].read(number - int(self._ends[place]) + len(self.stores[place]), rows)
 
 
 class WindowFiles:

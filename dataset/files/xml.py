@@ -1,7 +1,11 @@
-"""Numbers out of XML, one entry at a time: as a tree, a file takes some twenty-five times its size in memory."""
+"""Numbers out of XML, one entry at a time: as a tree, a file takes some twenty-five times its size in memory.
+
+Small documents inside other files become a tree (`small_tree`).
+"""
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from xml.parsers import expat
 
@@ -14,6 +18,7 @@ BLOCK = 1 << 16  # bytes parsed at once
 LONGEST_TAG = 1 << 20  # bytes that may pass before a tag ends
 LONGEST_VALUE = 64  # letters of a number
 DEEPEST = 16  # elements within elements
+LARGEST_SMALL, MOST_SMALL = 1 << 20, 1 << 14  # bytes and elements of a document that becomes a tree
 MOST_TAGS = 1 << 21  # two hours of entries of three values at 60 Hz have fewer
 
 
@@ -34,6 +39,59 @@ def read_columns(path: Path, names: Sequence[str]) -> list[np.ndarray]:
     if not len(columns.found[0]):
         raise ValueError(f"'{path}' has no entries with {', '.join(names)}. {AGAIN}")
     return [np.array(numbers) for numbers in columns.found]
+
+
+@dataclass
+class Node:
+    """An element: its name, its text without the blanks around it, and the elements in it."""
+
+    name: str
+    text: str = ""
+    inside: list["Node"] = field(default_factory=list)
+
+    def each(self, name: str) -> Iterator["Node"]:
+        """The elements of that name directly in this one."""
+        return (one for one in self.inside if one.name == name)
+
+    def get(self, *names: str) -> str:
+        """The text of the first element down this path; "" where there is none."""
+        node: Node | None = self
+        for name in names:
+            node = next(node.each(name), None) if node else None
+        return node.text if node else ""
+
+
+def small_tree(data: bytes) -> Node:
+    """The outermost element of a document of at most LARGEST_SMALL bytes; ValueError for what is no such document."""
+    if len(data) > LARGEST_SMALL:
+        raise ValueError(f"XML of {len(data)} bytes, where at most {LARGEST_SMALL} can be meant")
+    stack, count = [Node("")], 0
+    parser = expat.ParserCreate()
+
+    def start(name: str, _: dict[str, str]) -> None:
+        nonlocal count
+        count += 1
+        if len(stack) > DEEPEST or count > MOST_SMALL:
+            raise ValueError(f"it is nested more than {DEEPEST} deep, or has more than {MOST_SMALL} elements")
+        node = Node(name)
+        stack[-1].inside.append(node)
+        stack.append(node)
+
+    def text(part: str) -> None:
+        stack[-1].text += part
+
+    def end(_: str) -> None:
+        node = stack.pop()
+        node.text = node.text.strip()
+
+    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, text
+    parser.StartDoctypeDeclHandler = _refuse
+    parser.buffer_text = True
+    try:
+        parser.Parse(data, True)
+    except expat.ExpatError as error:
+        raise ValueError(f"XML that is none ({told(error)})") from None
+    return stack[0].inside[0]
 
 
 class _Columns:

@@ -21,6 +21,7 @@ def make_loader(data: Any) -> BaseLoader:
     options |= {
         "DECODER": data.PREPROCESS.get("DECODER", "pyav"),
         "DATA_AUG": list(data.PREPROCESS.DATA_AUG),
+        "DETECTOR": data.PREPROCESS.CROP_FACE.BACKEND if data.PREPROCESS.CROP_FACE.DO_CROP_FACE else "",
     }
     options |= shared_options(data)
     return kind(options)

@@ -111,7 +111,7 @@ def _store_faces(
 ) -> dict[str, Any]:
     """Store the faces, and the signals on their clock; what is unusual about them, as flags."""
     waves, place = labels.waves, labels.place(recording)
-    finder = FaceFinder(crop, crop.detector(), loader.fs or ASSUMED_FS)
+    finder = FaceFinder(crop, crop.detector(), loader.fs or ASSUMED_FS, loader.own_face(recording))
     count = None if silent else frame_count(recording.path)
     faces = finder.faces(lambda: map(as_frame, loader.read_video(recording)))
     for face, box, time in show_progress(faces, shown(recording.id), count, "frames", keep=False, silent=silent):

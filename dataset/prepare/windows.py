@@ -1,6 +1,6 @@
 """A DATA node of millions of windows, made ready: the same splits and checks as recordings have, but no cache."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,8 @@ from dataset.prepare.splits import SplitError
 
 if TYPE_CHECKING:
     from dataset.clips.windows import WindowDataset
+
+SECTIONS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,7 @@ def prepare_windows(loader: BaseLoader, data: Any, name: str, config: Any, liste
     windows = loader.read_windows(root)
     pairs = zip(windows.recordings, windows.subjects, strict=True)
     listing = [Recording(id=recording, subject=subject, path=root) for recording, subject in pairs]
+    listing = own_part(listing, windows.parts, data, name, config)
     chosen = by_range(listing, loader, data, name)
     split = make_split(data, loader, chosen)
     kept, excluded = filtered(chosen, loader, data)
@@ -123,6 +126,18 @@ def prepare_windows(loader: BaseLoader, data: Any, name: str, config: Any, liste
         allow_incomplete=bool(config.ALLOW_INCOMPLETE),
         windows=windows,
     )
+
+
+def own_part(listing: list[Recording], parts: Sequence[str], data: Any, name: str, config: Any) -> list[Recording]:
+    """Those that the data set's own split gives to the section `name`; all where a fold or SPLIT.KIND divides them."""
+    divided = data.FOLD.FOLD_PATH or data.FOLD.SUBJECTS or data.FOLD.RECORDINGS
+    divided = divided or (config.get("SPLIT") and config.SPLIT.KIND)
+    if divided or not parts or name not in SECTIONS:
+        return listing
+    own = [one for one, part in zip(listing, parts, strict=True) if part == name]
+    if not own:
+        raise SplitError(f"{name.upper()}.DATA: the split of '{data.DATA_PATH}' has no part for it. Prepare it anew.")
+    return own
 
 
 def _options(data: Any, loader: BaseLoader, name: str) -> dict[str, Any]:

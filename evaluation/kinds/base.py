@@ -303,6 +303,14 @@ class Kind:
         return save_outputs(recordings, head.name, names.outputs / f"{names.id}_{head.name}_outputs.pickle", "Raw")
 
 
+def targets_of(source: Any, columns: Sequence[str]) -> np.ndarray:
+    """Targets (n, columns) of a recording, or of each of its windows, of which none is read; NaN where unknown."""
+    if hasattr(source, "windows"):
+        known, nothing = source.windows.targets, np.full(len(source.rows), np.nan)
+        return np.stack([known[name][source.rows] if name in known else nothing for name in columns], axis=1)
+    return np.array([[source.targets.get(name, np.nan) for name in columns]], dtype=float)
+
+
 def save_outputs(recordings: Sequence[Predicted], name: str, path: Path, label_type: str) -> Path:
     """Write the output `name` and its labels, NaN without, clip by clip; returns the path."""
     values = {one.id: {number: np.atleast_1d(parts[name]) for number, parts in one.clips.items()} for one in recordings}

@@ -14,7 +14,7 @@ from dataset.signals import PULSE_WAVE
 from dataset.store.entry import DamagedEntryError
 from evaluation import console, pictures, report, vitals
 from evaluation.baselines import SHUFFLED, beside, noise, shuffled
-from evaluation.consensus import VOTERS, Answer, answer
+from evaluation.consensus import VOTERS, Answer, answer, power_share
 from evaluation.evaluate import label_floors, rows
 from evaluation.kinds.base import Head, Names, Predicted, save_outputs
 from evaluation.kinds.wave import Wave, draw_agreement, lost_of
@@ -23,12 +23,13 @@ from evaluation.page.worst import Worst, of_all, pick
 from evaluation.presets import Preset
 from evaluation.results import RecordingResult
 from evaluation.settings import Settings
+from evaluation.strength import LEAST, strength
 from evaluation.summary import Table, constant_mean, evaluate, pooled
 from evaluation.truth import available, sources_of
 from evaluation.view import View, view
 from evaluation.vitals_page import SHOWN
 from registry import KINDS, UNSUPERVISED
-from unsupervised_methods.measure import Sample, classical_tables, sample_beside
+from unsupervised_methods.measure import Sample, classical_tables, even, sample_beside
 
 COMPARED = ("POS", "GREEN")  # classical methods measured beside a network
 CONSTANT = "constant mean"
@@ -216,14 +217,29 @@ def answers(
     A voter that has nothing to say of a recording leaves it without a number.
     """
     voters, found = votes(by_method)
-    faces = {sample.id: sample.coverage for sample in samples}
+    known = {sample.id: sample for sample in samples}
     silent = f"not all of {', '.join(voters)} can be computed from its colours; vitals.csv says why"
-    return tuple(
-        answer(found[id], how.exact, faces.get(id))
+    given = (
+        answer(found[id], how.exact, known[id].coverage if known else None)
         if len(found.get(id, ())) == len(voters)
         else Answer(id, reason=silent, band=how.exact.band)
-        for id in faces or found
+        for id in known or found
     )
+    by_colour = set(voters) <= set(VOTERS)  # a network may see what the mean colour does not show
+    return tuple(_weighed(one, known[one.id]) if by_colour and one.id in known else one for one in given)
+
+
+def _weighed(one: Answer, sample: Sample) -> Answer:
+    """`one` with the strength of its pulse; without a number where that is less than a pulse's."""
+    if one.course is None:
+        return one
+    sample = even(sample)
+    found = strength(sample.trace, sample.fs, one.band, power_share(one.course))
+    if not (one.reliable and found < LEAST):
+        return replace(one, strength=found)
+    remedy = "Is it a picture? Else more light, a larger face, less compression"
+    weak = f"what beats changes the colours by {found:.2%} only, less than a pulse does. {remedy}"
+    return replace(one, strength=found, reason=weak)
 
 
 def votes(

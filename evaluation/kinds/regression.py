@@ -16,7 +16,7 @@ import numpy as np
 from dataset.files.names import plural
 from evaluation import bland_altman, console, figures, report, tables
 from evaluation.intervals import SCALE_OF, interval
-from evaluation.kinds.base import Head, Kind, Picture, Predicted
+from evaluation.kinds.base import Head, Kind, Picture, Predicted, targets_of
 from evaluation.metrics import mae, pearson, rmse
 from registry import KINDS
 
@@ -127,6 +127,7 @@ class Regression(Kind):
 
     per = "recording"
     label = "scalar"
+    windows = True
 
     def rows(self, recordings: Sequence[Predicted], head: Head) -> list[Row]:
         """A row per target of each recording, or of each clip."""
@@ -151,13 +152,11 @@ class Regression(Kind):
         return any(one.valid for one in found.own)
 
     def training(self, entries: Iterable[Any], head: Head) -> dict[str, float]:
-        """The mean of each target over the recordings that are trained on."""
-        known: dict[str, list[float]] = {target: [] for target in head.columns}
-        for entry in entries:
-            for target, values in known.items():
-                value = entry.targets.get(target, math.nan)
-                values += [value] if math.isfinite(value) else []
-        return {target: float(np.mean(values)) for target, values in known.items() if values}
+        """The mean of each target over the recordings, or windows, that are trained on."""
+        found = [targets_of(entry, head.columns) for entry in entries]
+        known = np.concatenate(found) if found else np.empty((0, len(head.columns)))
+        columns = {target: values[np.isfinite(values)] for target, values in zip(head.columns, known.T, strict=True)}
+        return {target: float(np.mean(values)) for target, values in columns.items() if len(values)}
 
     def lines(self, found: Found, head: Head) -> list[str]:
         """A text table per target."""

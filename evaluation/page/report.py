@@ -117,8 +117,8 @@ def rows_of(folder: Path, metrics: Mapping[str, Any]) -> dict[str, Any]:
     """
     found = _windows(folder / "per_window.csv", "", metrics["tables"], "hr_")
     for name, content in metrics.get("heads", {}).items():
-        if content.get("tables"):
-            found += _windows(folder / f"{name}_per_window.csv", f"{name}, ", content["tables"], "rate_")
+        if known := scores.tables_of_rates(content):
+            found += _windows(folder / f"{name}_per_window.csv", f"{name}, ", known, "rate_")
     subjects = {row["recording"]: row["subject"] for one in found for row in one["rows"]}
     names = sorted(subjects, key=natural_key)
     number = {name: place for place, name in enumerate(names)}

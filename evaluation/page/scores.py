@@ -187,13 +187,18 @@ def looked_up(node: Any, place: str) -> Any:
 
 def head(name: str, content: Mapping[str, Any]) -> str:
     """What an output beside the pulse came to: its tables of rates, or every number it has."""
-    if content.get("tables"):
-        parts = [f"<p class='spec'>{words(spec)}</p>{html}" for spec, html in by_preset(content["tables"], _at(name))]
-        return "".join(parts)
+    if known := tables_of_rates(content):
+        return "".join(f"<p class='spec'>{words(spec)}</p>{html}" for spec, html in by_preset(known, _at(name)))
     numbers = [(place, value) for place, value in leaves(content) if not isinstance(value, str)]
     lines = [({"method": place}, [cell(f"heads.{name}.{place}", value, "{:.4g}")]) for place, value in numbers[:MOST]]
     more = f"<p>and {len(numbers) - MOST} more in metrics.json</p>" if len(numbers) > MOST else ""
     return table([("what", ""), ("value", "")], lines) + more
+
+
+def tables_of_rates(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The tables of an output where they are of rates, which have presets; [] for those of other kinds."""
+    known = content.get("tables")
+    return known if isinstance(known, list) and all("preset" in one for one in known) else []
 
 
 def _at(name: str) -> str:

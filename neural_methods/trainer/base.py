@@ -146,7 +146,10 @@ class Trainer(Passes):
         raise NotImplementedError
 
     def optimizers(self, model: nn.Module, steps_per_epoch: int) -> tuple[torch.optim.Optimizer, Any, str]:
-        """Optimiser, scheduler, and 'update' or 'epoch' for when it steps; `steps_per_epoch` counts updates."""
+        """Optimiser, scheduler, and when it steps; `steps_per_epoch` counts updates.
+
+        It steps after each 'update', each 'epoch', or each 'validation', whose score it is given.
+        """
         optimizer = self.optimizer(self.parameter_groups(model), lr=self.settings.lr, weight_decay=self.weight_decay)
         if self.schedule == "constant":
             return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0), "update"
@@ -166,6 +169,13 @@ class Trainer(Passes):
     def validation_score(self, rows: list[Any]) -> float:
         """One number for the rows of all batches, lower is better; by default the mean loss over clips."""
         return sum(clips * loss for clips, loss in rows) / sum(clips for clips, _ in rows)
+
+    def validation_columns(self, rows: list[Any]) -> Mapping[str, float | str] | None:
+        """Further columns of the history made of the rows of all batches, in every process; see `after_epoch`."""
+
+    def summary(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Markdown for `training.md` of what a training came to, from the rows of its history; [] writes none."""
+        return []
 
     def finish(self, outputs: Outputs, batch: Batch) -> Outputs:
         """Last change to the test outputs of a batch before they are stored; none by default."""
@@ -205,6 +215,7 @@ class Trainer(Passes):
         if device is None:
             device, self.device_note = choose_device(str(config.DEVICE))
         self.device = distributed.start(torch.device(device))
+        self.settings = self.settings.on(self.device)
         self.section = "TRAIN" if trains(config) else used_sections(config)[-1]
         self.use_data(config[self.section].DATA)
         self._begun: nn.Module | None = None

@@ -8,6 +8,7 @@ from registry import MODES
 from settings.modes import Mode
 
 ONLY_TEST = "only_test"  # for commands that test weights they are given; as registered below
+TRAIN_AND_TEST = "train_and_test"  # for dialects of configurations that know one mode
 
 
 def validates(config: CfgNode) -> bool:
@@ -42,7 +43,7 @@ def weights_on_videos(config: CfgNode) -> str:
 
 MODES.register("train_and_test")(
     Mode(
-        "train_and_test",
+        TRAIN_AND_TEST,
         trained_and_tested,
         run="neural_methods.run:train_and_test",
         output=("TEST", "saved_test_outputs"),

@@ -48,18 +48,18 @@ def section(work: Path, minutes: float = 20.0, workers: Sequence[int] = (1, 2)) 
     return "\n".join(lines)
 
 
-def render(work: Path, minutes: float) -> Path:
-    """The video; one that is there already is used again."""
+def render(work: Path, minutes: float, width: int = WIDTH, height: int = HEIGHT) -> Path:
+    """The video of `width` x `height` pixels; one that is there already is used again."""
     from dataset.synthetic.render import Session
     from dataset.synthetic.settings import resolve
     from dataset.synthetic.writer import write_recording
 
-    path = work / f"h264_{WIDTH}x{HEIGHT}_{minutes:g}min.mp4"
+    path = work / f"h264_{width}x{height}_{minutes:g}min.mp4"
     if path.exists():
         return path
     work.mkdir(parents=True, exist_ok=True)
-    clip, partial = work / f"h264_{WIDTH}x{HEIGHT}.mp4", work / f"partial_{path.name}"
-    options = {"SECONDS": CLIP, "WIDTH": WIDTH, "HEIGHT": HEIGHT, "CODEC": "h264", "DROPPED_FRAMES": 0.0}
+    clip, partial = work / f"h264_{width}x{height}.mp4", work / f"partial_{path.name}"
+    options = {"SECONDS": CLIP, "WIDTH": width, "HEIGHT": height, "CODEC": "h264", "DROPPED_FRAMES": 0.0}
     write_recording(clip, Session(resolve(options), 1))
     repeated(clip, partial, round(minutes * 60 / CLIP))
     clip.unlink()

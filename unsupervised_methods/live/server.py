@@ -27,9 +27,9 @@ from unsupervised_methods.live.tab import Tab
 
 PAGE = Path(__file__).parent / "page"
 FILES = {
-    "": ("index.html", "text/html"),
-    "page.js": ("page.js", "text/javascript"),
-    "page.css": ("page.css", "text/css"),
+    "": (PAGE / "index.html", "text/html"),
+    "page.js": (PAGE / "page.js", "text/javascript"),
+    "page.css": (PAGE / "page.css", "text/css"),
 }
 MOST_TABS = 8  # open at once: each holds a few megabytes and a share of one core
 STALLED = 10.0  # s that a page may leave an answer unread
@@ -40,20 +40,21 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 def serve(port: int = 0) -> None:
     """Serve the page on `port` (0: any that is free) until Ctrl+C; OSError where the port is taken."""
-    with _listener(port) as listener:
-        place = Place(listener.getsockname()[1])
+    with listener(port, "--live") as listening:
+        place = Place(listening.getsockname()[1])
         print(f"Live page: {place.address}\n{WORDS}", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
-            uvicorn.Server(configuration(Door(place))).run(sockets=[listener])
+            uvicorn.Server(configuration(Door(place))).run(sockets=[listening])
     print("The live page has ended. Nothing was kept.")
 
 
-def _listener(port: int) -> socket.socket:
+def listener(port: int, option: str) -> socket.socket:
+    """A listening socket of this machine alone; OSError where the port is taken, which names the `option`."""
     try:
         return socket.create_server((HOST, port))
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise OSError(f"port {port} is in use. Name another one, or none: --live") from None
+            raise OSError(f"port {port} is in use. Name another one, or none: {option}") from None
         raise
 
 
@@ -73,13 +74,19 @@ def configuration(app: Any) -> uvicorn.Config:
 
 
 class Door:
-    """The application behind the checks of `place`, which come before anything is read; `tabs` are those open now."""
+    """The application behind the checks of `place`, which come before anything is read; `tabs` are those open now.
+
+    Other pages have other `files` (name -> path, media type), another `tab` and another `_talk`.
+    """
+
+    files = FILES
+    tab: Callable[[], Any] = Tab
 
     def __init__(self, place: Place):
         """Nobody is connected yet."""
         self.place, self.tabs = place, set()
         self._measuring, self._looking = ThreadPoolExecutor(1, "measuring"), ThreadPoolExecutor(1, "looking")
-        routes = [Route(f"/{name}", self._file, methods=["GET"]) for name in FILES]
+        routes = [Route(f"/{name}", self._file, methods=["GET"]) for name in self.files]
         inside = Mount(f"/{place.token}", routes=[*routes, WebSocketRoute("/frames", self._frames)])
         self._app = Starlette(routes=[inside])
         self._app.router.redirect_slashes = False
@@ -98,8 +105,8 @@ class Door:
             await Response(status_code=status, headers=self.place.headers())(scope, receive, send)
 
     async def _file(self, request: Any) -> Response:
-        name, kind = FILES[request.url.path.rpartition("/")[2]]
-        return Response((PAGE / name).read_bytes(), media_type=kind, headers=self.place.headers())
+        path, kind = self.files[request.url.path.rpartition("/")[2]]
+        return Response(path.read_bytes(), media_type=kind, headers=self.place.headers())
 
     async def _frames(self, connection: WebSocket) -> None:
         """One tab, from its first message until it is closed, refused, or no longer reads."""
@@ -107,7 +114,7 @@ class Door:
         if len(self.tabs) >= MOST_TABS:
             await connection.close(FULL, f"{MOST_TABS} tabs are open already")
             return
-        tab = Tab()
+        tab = self.tab()
         self.tabs.add(tab)
         try:
             await self._talk(connection, tab)

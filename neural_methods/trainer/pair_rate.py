@@ -1,0 +1,108 @@
+"""PairRate: no training at all. A rate for each video, and the video whose rate is nearer to the heart's is chosen.
+
+Any method of the toolbox gives the rate: a classical one reads the mean colours, a network of the toolbox its wave. It
+is the baseline that a network for pairs has to beat.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import Dataset
+
+from dataset.signals import PULSE_WAVE
+from evaluation.heart_rate import spectral_peak_heart_rate
+from evaluation.post_process import in_band, integrate
+from evaluation.presets import PRESETS
+from neural_methods import checkpoint, distributed
+from neural_methods.trainer.pair import HEART, OPTIONS, PAIR, PairTrainer, colours_of
+from neural_methods.training import Fitted
+from registry import METHODS, UNSUPERVISED, did_you_mean
+from unsupervised_methods.rates import rate_of_colours
+
+
+@METHODS.register("PairRate")
+class PairRateTrainer(PairTrainer):
+    """Rates by MODEL.PAIR.BASELINE, a classical method, or by the network NETWORK with the weights NETWORK_WEIGHTS."""
+
+    OPTIONS = {"PAIR": {**OPTIONS["PAIR"], "NETWORK": "", "NETWORK_WEIGHTS": ""}}
+    rule = "absolute"
+
+    def __init__(self, config: Any, device: torch.device | str | None = None):
+        """ValueError for a method that gives no pulse wave."""
+        super().__init__(config, device)
+        self.inner = self._inner(config)
+
+    def _inner(self, config: Any) -> Any:
+        name, weights = str(self.pair.NETWORK), str(self.pair.NETWORK_WEIGHTS)
+        if not name:
+            if self.pair.BASELINE not in UNSUPERVISED:
+                raise ValueError(f"MODEL.PAIR.BASELINE: {UNSUPERVISED.unknown(self.pair.BASELINE)}")
+            return None
+        if PULSE_WAVE not in METHODS[name].heads:
+            known = [one for one in METHODS.names() if PULSE_WAVE in METHODS[one].heads]
+            raise ValueError(f"MODEL.PAIR.NETWORK {name!r} gives no pulse wave.{did_you_mean(name, known)}")
+        if not weights:
+            raise ValueError(f"MODEL.PAIR.NETWORK is {name}: name its weights, MODEL.PAIR.NETWORK_WEIGHTS.")
+        other = config.clone()
+        other.defrost()
+        other.MODEL.NAME = name
+        for key, value in METHODS[name].OPTIONS.items():
+            if key not in other.MODEL:
+                other.MODEL[key] = type(other.MODEL)(value)
+        return METHODS[name](other, self.device)
+
+    def build_model(self) -> nn.Module:
+        """The network of NETWORK, else one of nothing."""
+        return Nothing() if self.inner is None else self.inner.build_model()
+
+    def begin(self, network: nn.Module) -> None:
+        """NETWORK_WEIGHTS."""
+        if self.inner is not None:
+            self.inner.load(str(self.pair.NETWORK_WEIGHTS), network)
+
+    def fit(self, train: Dataset, valid: Any = None, folder: Any = None, **options: Any) -> Fitted:
+        """Nothing is trained: what is there is written as weights, so that it is tested like any other."""
+        path = self.checkpoint_path(0)
+        checkpoint.write_weights(path, self.start(), {**self.description(), **self.origin(), "epoch": 0})
+        distributed.say(f"{self.name} learns nothing: rates by {self.pair.NETWORK or self.pair.BASELINE}.")
+        return Fitted(Path(path), 0, None, trained=False)
+
+    def predict(self, model: nn.Module, batch: dict[str, Any]) -> dict[str, torch.Tensor]:
+        """The rate of each video and of each heart (bpm), (B, 1)."""
+        if self.inner is None:
+            rates = [rate_of_colours(*one, str(self.pair.BASELINE)) for one in colours_of(batch)]
+        else:
+            waves = self.inner.predict(model, self.inner.prepare(dict(batch)))[PULSE_WAVE]
+            differential = self.inner.label_type == "DiffNormalized"
+            rates = [
+                rate_of_wave(wave.float().cpu().numpy().ravel(), fs, differential)
+                for wave, fs in zip(waves, batch["rates"].tolist(), strict=True)
+            ]
+        videos = torch.tensor(rates, dtype=torch.float64)[:, None]
+        return {PAIR: videos, HEART: 60_000.0 / batch["heart"].double()[:, :1].cpu()}
+
+    def checkpoint_options(self) -> dict[str, Any]:
+        """Whose rates."""
+        return {"PAIR": {"BASELINE": str(self.pair.BASELINE), "NETWORK": str(self.pair.NETWORK)}}
+
+
+class Nothing(nn.Module):
+    """A network without parameters."""
+
+    def __init__(self):
+        """One number, so that there is something to write."""
+        super().__init__()
+        self.register_buffer("learns_nothing", torch.zeros(1))
+
+
+def rate_of_wave(wave: np.ndarray, fs: float, differential: bool) -> float:
+    """Rate (bpm) at the highest peak of the spectrum of `wave` (T,); NaN for a constant."""
+    wave = integrate(wave.astype(float)) if differential else wave.astype(float)
+    if not np.isfinite(wave).all() or np.ptp(wave) == 0:
+        return math.nan
+    band = PRESETS["exact"].band
+    return spectral_peak_heart_rate(in_band(wave, fs, band), fs, band)

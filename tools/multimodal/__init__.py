@@ -1,0 +1,1 @@
+"""Programs for recordings of several sensors at once: record, check, align, simulate."""

@@ -1,0 +1,1 @@
+"""One driver per file; each registers itself."""

@@ -1,0 +1,1 @@
+"""Hardware that is not there: what the drivers read in tests and rehearsals."""
