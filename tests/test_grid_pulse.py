@@ -1,6 +1,8 @@
 """GridPulse: any length and size, what does not count for it, and a training on drawn signals through the program."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +10,11 @@ import torch
 
 import main
 from config import load_config, run_folder
+from dataset.synthetic import signals
+from dataset.synthetic.render import Session
+from dataset.synthetic.settings import resolve
+from dataset.synthetic.writer import write_recording
+from neural_methods import checkpoint, chosen
 from neural_methods.loss.wave_and_spectrum import wave_and_spectrum
 from neural_methods.model.grid_pulse import GridPulse, relative
 from neural_methods.trainer.gridpulse import GridPulseTrainer
@@ -84,3 +91,32 @@ def test_drawn_grids_are_the_pictures_they_stand_for(tmp_path):
     pictures = trainer.prepare({"grid": grid})["video"]
     assert pictures.shape == (1, 3, 5, 4, 4)
     assert pictures[0, :, 0, 0, 1].tolist() == [3, 4, 5] and np.isclose(pictures[0, 2, 0, 3, 3], 47)
+
+
+def test_its_weights_come_with_the_toolbox():
+    """`--method GridPulse` needs no file; they are small, load, and read a pulse out of drawn signals."""
+    path = chosen.shipped("GridPulse")
+    assert path and Path(path).stat().st_size < 1 << 20 and chosen.shipped("Physnet") == ""
+    network = GridPulse()
+    network.load_state_dict(checkpoint.read_weights(path))
+    network.eval()
+    right = 0
+    for number in range(20):
+        found = signals.draw((77, number), 300, without=["motion", "balance"])
+        video = torch.from_numpy(found.colours.reshape(300, 4, 4, 3).transpose(3, 0, 1, 2).copy())[None]
+        with torch.no_grad():
+            wave = network(video)[0][0].numpy()
+        right += np.corrcoef(wave, found.ppg)[0, 1] > 0.5
+    assert right >= 12
+
+
+def test_own_videos_are_measured_by_the_shipped_weights(tmp_path, capsys):
+    """Through main.py: a rendered person, at the rate that it has."""
+    person = {"PRESET": "easy", "SUBJECTS": 1, "SECONDS": 12.0, "HEART_RATE": [66, 66], "WIDTH": 240, "HEIGHT": 180}
+    clip = tmp_path / "clip.mp4"
+    write_recording(clip, Session(resolve(person), 1))
+    changes = [f"LOG.PATH={tmp_path / 'runs'}", f"UNSUPERVISED.DATA.CACHED_PATH={tmp_path / 'cache'}", "DEVICE=cpu"]
+    assert main.main(["--video", str(clip), "--method", "GridPulse", *changes]) == 0
+    said = capsys.readouterr().out
+    rate = float(re.search(r"clip: ([\d.]+) bpm", said)[1])
+    assert abs(rate - 66) < 3
