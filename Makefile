@@ -14,7 +14,7 @@ ARGS ?=
 DOCKER ?= docker
 NEEDS_TORCH := $(shell sed -n 's/^torch>=\([0-9.]*\).*/\1/p' requirements.txt)
 
-.PHONY: help demo test test-slow lint coverage benchmark docs smoke smoke-lowest test-versions relock interpreters clean
+.PHONY: help demo test test-slow lint coverage benchmark docs weights smoke smoke-lowest test-versions relock interpreters clean
 .PHONY: create_environment requirements dev_requirements requirements_gpu_cu118 requirements_gpu_cu121 data train predict
 .PHONY: verify_model docker_build_train docker_run_train docker_build_predict docker_run_predict
 .PHONY: build_documentation serve_documentation
@@ -69,6 +69,10 @@ relock:  ## constraints/ anew
 # Pythons of this machine, but for the one that `make test` has used.
 interpreters:  ## Pythons of this machine
 	@$(PYTHON) -m tools.versions.interpreters --but "$$($(RUN) -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
+
+# GridPulse from drawn signals, docs/own_weights.md; stopped and started again it goes on. ARGS: further settings.
+weights: $(VENV)/installed  ## our own weights, from arithmetic alone
+	$(RUN) main.py --config_file configs/own_weights/grid_pulse.yaml $(ARGS)
 
 # --- Whose heart is it? Programs for pairs: docs/pairing.md ---------------------------------------------------------
 

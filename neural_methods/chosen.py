@@ -1,6 +1,7 @@
 """Who measures own videos: what `--method` and `--weights` stand for, as settings. torch only where weights need it."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 from dataset.prepare.node import plain
@@ -9,6 +10,7 @@ from settings.layers import Override
 from unsupervised_methods.network import crop_settings, settings_of
 from unsupervised_methods.onnx_file import ENDING
 
+SHIPPED = Path(__file__).resolve().parent / "weights"
 PREPROCESS = "UNSUPERVISED.DATA.PREPROCESS"
 ELSEWHERE = {"CROP_FACE", "DECODER", "DATA_AUG", "USE_PSUEDO_PPG_LABEL"}  # of PREPROCESS: not what a network reads
 
@@ -23,6 +25,8 @@ def chosen(method: str, weights: str, file: str | None, changed: list[Override])
         if weights:
             raise ValueError(f"--weights {weights}: '{method}' holds its own weights. Leave --weights out.")
         return file, settings_of(method)
+    if not weights and method not in UNSUPERVISED:
+        weights = shipped(method)
     if weights:
         return None, _with_weights(method, weights, file, changed)
     if method in UNSUPERVISED:
@@ -34,6 +38,12 @@ def chosen(method: str, weights: str, file: str | None, changed: list[Override])
         f"--method {method} is no known method and no {ENDING} file.{did_you_mean(method, known)} "
         f"Known: {', '.join(known)}."
     )
+
+
+def shipped(method: str) -> str:
+    """The weights of `method` that come with the toolbox; "" where none do."""
+    path = SHIPPED / f"{method.lower()}.safetensors"
+    return str(path) if method in METHODS.listed() and path.is_file() else ""
 
 
 def _with_weights(method: str, weights: str, file: str | None, changed: list[Override]) -> list[Override]:

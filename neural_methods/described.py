@@ -94,7 +94,7 @@ def expects_of(trainer: Trainer) -> Expects:
     types = tuple(trainer.data_types)
     return Expects(
         name, frames, trainer.frame_size, types, 3 * len(types), trainer.label_type,
-        float(trainer.fs or sidecar.get("fs") or PUBLISHED_RATE), trainer.box,
+        float(trainer.fs or sidecar.get("fs") or PUBLISHED_RATE), trainer.box, min(trainer.shortest_clip, frames),
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import copy
 import io
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +49,7 @@ def export(trainer: Trainer, network: nn.Module, path: Path, batches: Sequence[i
     ExportError, NoWaveError for a method without a pulse of videos, ImportError without the packages.
     """
     packages()
-    expects = expects_of(trainer)
+    expects = replace(expects_of(trainer), shortest=0)  # the file takes clips of one length
     wave = Wave(trainer, simplified(network.cpu())).eval()  # all of it: the exporter leaves it as it was
     data = described_bytes(traced(wave, clips(expects, 2)), expects)
     with replacing(path, sync=True) as temporary:

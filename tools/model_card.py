@@ -37,6 +37,8 @@ VARIANTS = {  # further rows: options that make another network
         "Big, FSAM": ["MODEL.FactorizePhys.MD_FSAM=True", "MODEL.FactorizePhys.TYPE=Big", "{resize}=128"],
     },
 }
+PAGES = {"GridPulse": "docs/own_weights.md"}  # networks of this project
+OWN = {"GridPulse": "drawn signals, no recording of anybody (MIT, in this repository)"}
 LICENCE = "RAIL 1.1"  # of all weights that rPPG-Toolbox released
 WEIGHTS = {  # what they were trained on
     "BigSmall": "BP4D+",
@@ -163,7 +165,7 @@ def row(name: str, variant: str = "", changes: Sequence[str] = (), repeats: int 
         f"{counter.get_total_flops() / 2 / frames / 1e6:,.1f} M",
         f"{frames} x {shape[3]} x {shape[4]}, {'+'.join(trainer.data_types)}",
         paper(network),
-        f"{WEIGHTS[title]} ({LICENCE})" if title in WEIGHTS else "none",
+        f"{WEIGHTS[title]} ({LICENCE})" if title in WEIGHTS else OWN.get(title, "none"),
     )
     return Row(facts, f"{milliseconds(trainer, network, batch, repeats):.0f}" if repeats else "")
 
@@ -202,7 +204,9 @@ def milliseconds(trainer: Any, network: nn.Module, batch: dict[str, Any], repeat
 
 
 def paper(network: nn.Module) -> str:
-    """Authors and place of the paper, linked, from the docstring of the network's file; '' where it names none."""
+    """Authors and place of the paper, linked, from the docstring of the network's file; its page where it is ours."""
+    if type(network).__name__ in PAGES:
+        return f"[ours]({PAGES[type(network).__name__]})"
     text = " ".join((sys.modules[type(network).__module__].__doc__ or "").split())
     found = re.search(r'\. ([^."]+?(?: et al\.)?), "[^"]+", ([^"]+?), (https?://\S+?)[.;]?(?: |$)', text)
     return f"[{found[1]}, {found[2]}]({found[3]})" if found else ""

@@ -29,6 +29,7 @@ class Expects:
     label_type  that the wave was trained on: DiffNormalized is summed up before a rate is read
     fs          frames per second it was trained at; 0: not known, recordings are read as they are
     box         factor of the detected face box; 0: the whole picture
+    shortest    frames of the shortest clip it takes; 0: clips have `frames` exactly
     """
 
     method: str
@@ -39,6 +40,7 @@ class Expects:
     label_type: str
     fs: float = 0.0
     box: float = USUAL_BOX
+    shortest: int = 0
 
     def __post_init__(self) -> None:
         """ExpectsError for values that no network of ours has."""
@@ -56,6 +58,8 @@ class Expects:
             return f"{self.channels} channels of {'+'.join(self.data_types)}, where a colour video has 3 each"
         if self.channels * self.frames * math.prod(self.size) > MOST_VALUES:
             return f"clips of {self.channels * self.frames * math.prod(self.size)} values"
+        if not 0 <= self.shortest <= self.frames:
+            return f"clips of at least {self.shortest} and at most {self.frames} frames"
         if not (self.fs == 0 or 1 <= self.fs <= HIGHEST_RATE) or not 0 <= self.box <= LARGEST_BOX:
             return f"{self.fs} frames per second, face box x {self.box}"
         return ""
@@ -64,6 +68,10 @@ class Expects:
     def shape(self) -> tuple[int, int, int, int]:
         """(C, T, H, W) of a clip."""
         return self.channels, self.frames, *self.size
+
+    def length_for(self, count: int) -> int:
+        """Frames of the clips that a recording of `count` is read in."""
+        return count if self.shortest <= count < self.frames and self.shortest else self.frames
 
     def rate_for(self, fs: float) -> float:
         """At how many frames per second a recording of `fs` is read; 0: as it is."""
@@ -100,7 +108,7 @@ class Expects:
         return cls(
             str(found["method"]), int(found["frames"]), (int(height), int(width)),
             tuple(str(name) for name in found["data_types"]), int(found["channels"]), str(found["label_type"]),
-            float(found["fs"]), float(found["box"]),
+            float(found["fs"]), float(found["box"]), int(found.get("shortest", 0)),
         )  # fmt: skip
 
 

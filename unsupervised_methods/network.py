@@ -71,10 +71,11 @@ def wave_of(network: Network, entry: Any, fs: float = 0.0) -> RecordingResult:
     expects = network.expects
     found = reel(entry, fs or expects.rate_for(float(entry.fs)))
     count, wave, done = found.camera.count, np.empty(found.camera.count, np.float32), 0
-    clips = found.clips(expects.frames, expects.data_types)
-    for start, video in show_progress(clips, entry.id, -(-count // expects.frames), "clips", keep=False):
-        wave[done : start + expects.frames] = network(video[None])[0][done - start :]
-        done = start + expects.frames
+    length = expects.length_for(count)
+    clips = found.clips(length, expects.data_types)
+    for start, video in show_progress(clips, entry.id, -(-count // length), "clips", keep=False):
+        wave[done : start + length] = network(video[None])[0][done - start :]
+        done = start + length
     return RecordingResult(
         entry.id, entry.subject, found.fs, wave, label_type=expects.label_type, times=found.times, frames=count,
         info=entry.info,

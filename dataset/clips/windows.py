@@ -52,18 +52,18 @@ class WindowDataset(Dataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """The sample with this number."""
-        row = int(self._rows[index])
+        row, epoch = int(self._rows[index]), index.epoch if isinstance(index, Ask) else 0
         sample: dict[str, Any] = {}
         for one, channels, grid in self._inputs:
             if channels is None:
                 sample[one.name] = torch.zeros((len(one.streams), grid.count) if one.streams else grid.count)
             else:
-                values = change_rate(self.windows.read(row, channels), grid.up, grid.down)
+                values = change_rate(self.windows.read(row, channels, epoch), grid.up, grid.down)
                 sample[one.name] = torch.from_numpy(values if one.streams else values[0])
             if one.optional:
                 sample[f"has_{one.name}"] = channels is not None
         for label in self._labels:
-            sample[label.name] = torch.from_numpy(self._label(label, row))
+            sample[label.name] = torch.from_numpy(self._label(label, row, epoch))
         number = self.windows.of[row]
         sample |= {
             "recording": self.windows.recordings[number],
@@ -72,7 +72,7 @@ class WindowDataset(Dataset):
             "fs": self._inputs[0][2].fs,
             "index": int(index),
         }
-        return sample | ({"epoch": index.epoch} if isinstance(index, Ask) else {})
+        return sample | ({"epoch": epoch} if isinstance(index, Ask) else {})
 
     def scalars(self, name: str) -> np.ndarray:
         """The scalar label `name` of every window as its samples have it, (n,) or (n, columns); no window is read."""
@@ -144,11 +144,11 @@ class WindowDataset(Dataset):
                 self.failed.append((self.windows.recordings[number], f"no window has the target {label.name!r}"))
         return rows[good]
 
-    def _label(self, label: Label, row: int) -> np.ndarray:
+    def _label(self, label: Label, row: int, epoch: int = 0) -> np.ndarray:
         if label.kind == "wave":
             channels = [self.windows.channels.index(name) for name in label.columns]
             grid = self._inputs[0][2]
-            waves = change_rate(self.windows.read(row, channels), grid.up, grid.down)
+            waves = change_rate(self.windows.read(row, channels, epoch), grid.up, grid.down)
             waves = np.stack([labels.transform(wave, self.options.label_type) for wave in waves], axis=-1)
             return (waves if label.parts else waves[:, 0]).astype(np.float32)
         values = np.array([self.windows.targets[name][row] for name in label.columns], dtype=np.float32)

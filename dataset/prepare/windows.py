@@ -96,7 +96,7 @@ def prepare_windows(loader: BaseLoader, data: Any, name: str, config: Any, liste
     root = Path(data.DATA_PATH or "")
     if listed:
         raise SplitError(f"{name.upper()}.DATA.FILE_LIST_PATH lists clips, which windows do not have. Use a fold.")
-    if not data.DATA_PATH or not root.exists():
+    if not loader.generated and (not data.DATA_PATH or not root.exists()):
         raise FileNotFoundError(
             f"{name.upper()}.DATA.DATA_PATH '{data.DATA_PATH}' does not exist; windows are read where they lie. "
             f"Set it, or RPPG_DATA to the folder above it."
