@@ -1,12 +1,10 @@
 """What pre-training learns on synthetic people, whole stages: slow."""
 
-from pathlib import Path
-
 import pytest
 
 from neural_methods.cmssl_command import CONFIGS
 from neural_methods.cmssl_runs import best_validation, run
-from tools import cmssl_matrix, make_synthetic_ecgppg
+from tools import make_synthetic_ecgppg
 
 SMALL = {"DEVICE": "cpu", "NUM_WORKERS": 0, "TRAIN.PLOT_LOSSES_AND_LR": False, "TRAIN.BATCH_SIZE": 32}
 
@@ -38,17 +36,3 @@ def test_cmssl_a_student_of_the_ppg_learns_of_the_ecg_what_both_share(tmp_path, 
     assert paired["validation"] < paired["valid/entropy"] - 0.05 and paired["valid/top1"] > paired["valid/chance"]
     assert abs(shuffled["validation"] - shuffled["valid/entropy"]) < 0.05
     assert shuffled["valid/top1"] < shuffled["valid/chance"] + 0.01
-
-
-@pytest.mark.slow
-def test_cmssl_matrix_has_a_line_for_each_teacher_and_student(tmp_path, monkeypatch):
-    """Six, each beside what is known without looking, and the same network untrained."""
-    monkeypatch.chdir(tmp_path)
-    data = ["--out", "data/synthetic_ecgppg", "--subjects", "5", "--windows", "4", "--task-subjects", "15"]
-    assert make_synthetic_ecgppg.main(data) == 0
-    small = [f"{key}={value}" for key, value in {**SMALL, "TRAIN.EPOCHS": 1}.items()]
-    small += ["MODEL.TOKENIZER.CODES=16", "MODEL.TOKENIZER.WIDTH=16", "MODEL.TOKENENCODER.WIDTH=16"]
-    assert cmssl_matrix.main(["--out", "matrix", *small]) == 0
-    lines = Path("matrix/matrix.md").read_text().splitlines()
-    pairs = [[cell.strip() for cell in line.split("|")[1:3]] for line in lines[2:] if line.startswith("|")]
-    assert pairs == [[teacher, student] for teacher in ("joint", "ECG", "PPG") for student in ("ECG", "PPG")]
