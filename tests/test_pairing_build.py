@@ -116,7 +116,7 @@ def course(folder, mode):
     history.open()
     for update in range(2):
         history.add({"epoch": 0, "update": update, "samples": 4, "loss": 0.5, "lr": 1e-3, "seconds": 0.1})
-    history.validated(0.25)
+    history.note({"validation": 0.25})
     history.close()
 
 
