@@ -155,13 +155,12 @@ def draw(lines: Sequence[Line], path: Path) -> Path:
         )
     left.set(
         xlabel=f"get a rate (%); dots: at a confidence of {LEVEL:.2f}",
-        ylabel="of these rates wrong by more than 5 bpm (%)",
+        ylabel="of these wrong by over 5 bpm (%)",
         xlim=(0, 101),
     )
     right_side.set(xlabel="confidence that is asked for", ylabel="get a rate (%)", xlim=(0, 1))
     right_side.axvline(LEVEL, color="0.5", linestyle=":")
-    right_side.legend(fontsize=8)
-    left.legend(fontsize=8)
+    figure.legend(handles=right_side.lines[:-1], loc="outside lower center", ncols=6, fontsize=7.5)
     return figures.save(figure, path, dpi=80)
 
 
