@@ -21,9 +21,10 @@ from dataset.files.locks import holding
 from dataset.multimodal.appending import TableFile, write_json
 from dataset.multimodal.layout import EVENT_COLUMNS, EVENTS, FORMAT, LONGEST_NAME, META
 from tools.multimodal.device import SYNC, host_ns
-from tools.multimodal.finish import LOCK, finish
+from tools.multimodal.finish import finish
 from tools.multimodal.link import Link, pair
 from tools.multimodal.setup import Setup
+from tools.multimodal.stores import LOCK
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 OPENING, ENDING = 60.0, 20.0  # s that a device may take
