@@ -140,10 +140,10 @@ def test_two_simulated_setups_share_their_marks():
 # --- Kills ----------------------------------------------------------------------------------------------------------
 
 
-def killed(tmp_path, after, *more):
+def killed(tmp_path, after):
     """A recording whose processes were all killed `after` s of samples, and the time of that on the host's clock."""
     setup = setup_file(tmp_path, thermal_to_rgb=np.eye(3).tolist())
-    process = started("--root", tmp_path / "set", "--setup", setup, "--quiet", *more)
+    process = started("--root", tmp_path / "set", "--setup", setup, "--quiet")
     folder = tmp_path / "set" / "s001" / "r01"
     for name in SMALL:
         wait_for(folder / name / "timestamps.csv", 100)
@@ -174,7 +174,7 @@ def test_kills_at_ten_moments_lose_a_second_at_most(tmp_path):
     chance, lost = random.Random(7), {}
     for number in range(10):
         (tmp_path / str(number)).mkdir()
-        folder, moment = killed(tmp_path / str(number), chance.uniform(0.0, 5.0), "--priority")
+        folder, moment = killed(tmp_path / str(number), chance.uniform(0.0, 5.0))
         finish(folder, say=lambda text: None)
         session = Session(folder)
         assert errors(folder.parents[1]) == []

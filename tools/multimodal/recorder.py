@@ -285,8 +285,7 @@ class Recorder:
             if one.alive:
                 one.process.kill()
                 self._lose(one, f"it did not end within {ENDING:.0f} s")
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                one.process.wait(5)
+            _exit_code(one.process)  # also of one that never opened: nothing goes on behind a recording
 
     def _outcome(self) -> dict[str, Any]:
         """What was counted and what went wrong, per device."""
