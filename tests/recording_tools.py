@@ -28,8 +28,8 @@ def setup_file(folder: Path, devices: dict = SMALL, **other) -> Path:
 
 
 def started(*arguments: object) -> subprocess.Popen:
-    """The recorder as a process with children of its own, to be killed together."""
-    command = [sys.executable, str(PROGRAM), *map(str, arguments)]
+    """The recorder as a process with children of its own, to be killed together; before other programs, if it may."""
+    command = [sys.executable, str(PROGRAM), *map(str, arguments), "--priority"]
     return subprocess.Popen(
         command, cwd=ROOT, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -125,6 +125,26 @@ def test_a_camera_that_wants_another_order_gets_it():
         assert camera.get(cv2.CAP_PROP_FRAME_WIDTH) == 160
 
 
+def test_a_camera_of_motion_jpeg_gives_rgb():
+    """OpenCV decodes it, to BGR."""
+    camera = Webcam({cv2.CAP_PROP_FOURCC: cv2.VideoWriter_fourcc(*"MJPG")})
+    camera.picture = lambda t_ns: np.full((120, 160, 3), (10, 20, camera.index % 200), np.uint8)
+    with opened(webcam(camera, pixels="mjpg")) as device:
+        sample = take(device, 1)[0]
+        assert sample.data.shape == (120, 160, 3) and sample.data[0, 0].tolist() == [camera.index % 200, 20, 10]
+
+
+def test_a_shorter_frame_than_the_size_says_is_a_sentence():
+    """As drivers hand on when a transfer broke."""
+    camera = Webcam()
+    camera.picture = lambda t_ns: np.zeros((1, 1000), np.uint8)
+    with (
+        pytest.raises(DeviceError, match="a frame of 1000 bytes, where 38400 belong to YUYV"),
+        opened(webcam(camera)) as device,
+    ):
+        take(device, 1)
+
+
 def test_repeated_frames_are_flagged_and_an_unplugged_camera_is_a_sentence():
     """A frame that is the one before, byte by byte."""
     camera = Webcam()

@@ -15,11 +15,12 @@ from dataset.files.matroska import was_ended
 from dataset.files.names import plural
 from dataset.files.reading import read_json
 from dataset.multimodal.appending import cut_to_frames, cut_to_whole_lines, frames_there, write_json
-from dataset.multimodal.layout import EVENTS, META, STAMPS
-from tools.multimodal.stores import FLAGS
+from dataset.multimodal.layout import EVENTS, META, STAMPS, Meta
+from tools.multimodal.setup import require_name
+from tools.multimodal.stores import FLAGS, LOCK
 
-LOCK = ".recording"
 TABLES = (STAMPS, FLAGS)
+MOST_SECONDS = 5.0  # by which samples and times of one device differ after a kill; a second or two where it was starved
 
 
 def finish(folder: Path, outcome: Mapping[str, Any] | None = None, say: Callable[[str], None] = print) -> None:
@@ -34,8 +35,10 @@ def finish(folder: Path, outcome: Mapping[str, Any] | None = None, say: Callable
     if meta.get("finished") is True:
         say(f"'{folder}' is finished already.")
         return
+    devices = Meta(meta, folder / META).devices
+    for path in (folder / EVENTS, *(folder / require_name(name, "A device") for name in devices)):
+        _require_own(path)
     cut_to_whole_lines(folder / EVENTS)
-    devices = meta.get("devices", {})
     for name in sorted(devices):
         if not (folder / name).is_dir():
             devices[name]["samples"] = 0
@@ -63,15 +66,23 @@ def _note_outcome(meta: dict[str, Any], outcome: Mapping[str, Any] | None) -> No
 
 
 def finish_device(folder: Path) -> int:
-    """Cut the files of one device to their common number of samples, and return that."""
+    """Cut the files of one device to their common number of samples, and return that.
+
+    ValueError, and nothing is changed, where they differ by more than a kill leaves: then one of them is damaged.
+    """
+    for path in folder.iterdir():
+        _require_own(path)
+    stamps, data = folder / STAMPS, _data_file(folder)
+    rows = _rows(stamps) if stamps.exists() else 0
+    there = rows if data is None else _count(data)
+    count = min(rows, there)
+    if _seconds(stamps, rows, there) > MOST_SECONDS:
+        raise ValueError(
+            f"'{data}' holds {there} whole samples, and '{stamps}' {rows} lines: no kill leaves that, one of them is "
+            "damaged. Nothing was changed. Copy it again, or leave the device out of meta.json."
+        )
     for table in folder.glob("*.csv"):
         cut_to_whole_lines(table)
-    stamps = folder / STAMPS
-    counts = {stamps: _rows(stamps)} if stamps.exists() else {stamps: 0}
-    data = _data_file(folder)
-    if data is not None:
-        counts[data] = _count(data)
-    count = min(counts.values())
     if data is not None:
         _cut(data, count)
     if stamps.exists():
@@ -79,6 +90,29 @@ def finish_device(folder: Path) -> int:
     if (folder / FLAGS).exists():
         _keep_indices(folder / FLAGS, count)
     return count
+
+
+def _require_own(path: Path) -> None:
+    """ValueError for a link: what it leads to is no part of the recording and is not to be cut."""
+    if path.is_symlink():
+        raise ValueError(f"'{path}' is a link to another place. Put the file itself there. Nothing was changed.")
+
+
+def _seconds(stamps: Path, rows: int, there: int) -> float:
+    """By how many seconds a table of `rows` times and a file of `there` samples differ."""
+    if rows == there or not rows:
+        return 0.0
+    with stamps.open("rb") as file:
+        lines = file.read().split(b"\n")[1 : rows + 1]
+    try:
+        host = [int(line.split(b",")[2]) for line in (lines[0], lines[min(there, rows) - 1], lines[-1])]
+    except (IndexError, ValueError):
+        raise ValueError(
+            f"'{stamps}' is no table of times: it is damaged. Nothing was changed. Copy it again."
+        ) from None
+    if there < rows:
+        return (host[2] - host[1 if there else 0]) / 1e9
+    return (there - rows) * (host[2] - host[0]) / 1e9 / max(rows - 1, 1)
 
 
 def _data_file(folder: Path) -> Path | None:

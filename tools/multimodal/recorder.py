@@ -21,9 +21,10 @@ from dataset.files.locks import holding
 from dataset.multimodal.appending import TableFile, write_json
 from dataset.multimodal.layout import EVENT_COLUMNS, EVENTS, FORMAT, LONGEST_NAME, META
 from tools.multimodal.device import SYNC, host_ns
-from tools.multimodal.finish import LOCK, finish
+from tools.multimodal.finish import finish
 from tools.multimodal.link import Link, pair
 from tools.multimodal.setup import Setup
+from tools.multimodal.stores import LOCK
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 OPENING, ENDING = 60.0, 20.0  # s that a device may take
@@ -284,8 +285,7 @@ class Recorder:
             if one.alive:
                 one.process.kill()
                 self._lose(one, f"it did not end within {ENDING:.0f} s")
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                one.process.wait(5)
+            _exit_code(one.process)  # also of one that never opened: nothing goes on behind a recording
 
     def _outcome(self) -> dict[str, Any]:
         """What was counted and what went wrong, per device."""

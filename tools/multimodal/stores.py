@@ -16,6 +16,7 @@ from tools.multimodal.device import Array, Sample, Table, Video
 
 FLUSH = 0.25  # s that something may wait in this process
 SYNC = 10.0  # s between two times that the disk has to have everything: a failure of power costs more than a kill
+LOCK = ".recording"  # held while something is written beside it
 FLAGS, FLAG_COLUMNS = "flags.csv", ("index", "kind", "amount")
 
 

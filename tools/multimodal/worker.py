@@ -20,11 +20,10 @@ from typing import Any
 from dataset.files.locks import holding
 from registry import import_plugin
 from tools.multimodal.device import DEVICES, Device, DeviceError, Sample, Table, Video, host_ns
-from tools.multimodal.finish import LOCK
 from tools.multimodal.link import Link
 from tools.multimodal.order import Order
 from tools.multimodal.preview import Preview
-from tools.multimodal.stores import Store
+from tools.multimodal.stores import LOCK, Store
 
 TOLD_EVERY = 0.5  # s between two states
 MOST_WAITING = 96 << 20  # bytes of samples between the thread and the disk
@@ -258,8 +257,9 @@ class Worker:
             self._events = []
 
     def _taken_events(self) -> list[tuple[int, str]]:
-        noted = self.device.noted
-        taken, noted.events[:] = list(noted.events), []
+        events, taken = self.device.noted.events, []
+        while events:  # one at a time: the other thread may add some meanwhile
+            taken.append(events.pop(0))
         return taken
 
     def _state(self) -> dict[str, Any]:
