@@ -38,11 +38,15 @@ def scaled(path: Path, factor: float, row: int | None = None, column: int = 0, d
     path.write_text("\n".join(text) + "\n")
 
 
-def _hdf5(path: Path, factor: float) -> None:
+def _hdf5(path: Path, factor: float, name: str = "time") -> None:
     with h5py.File(path, "r+") as file:
-        times = file["time"][()]
-        del file["time"]
-        file["time"] = times * factor
+        times = file[name][()]
+        del file[name]
+        file[name] = times * factor
+
+
+def _aligned(path: Path, factor: float) -> None:
+    _hdf5(path, factor, "t")
 
 
 def _mat(path: Path, factor: float) -> None:
@@ -72,6 +76,7 @@ CLOCKS = {  # data sets with times in their files: file, how to scale them, by w
     "UBFC-rPPG-1 us": ("gtdump.xmp", scaled, 1e3, "milliseconds"),
     "UBFC-rPPG-1 s": ("gtdump.xmp", scaled, 1e-3, "."),
     "COHFACE ms": ("data.hdf5", _hdf5, 1e3, "milliseconds"),
+    "Multimodal ms": ("aligned.h5", _aligned, 1e3, "frames a second"),
     "Folder ms": ("*.csv", scaled, 1e3, "milliseconds"),
     "Folder us": ("*.csv", scaled, 1e6, "microseconds"),
     "MR-NIRP ms": ("pulseOx.mat", _mat, 1e3, "milliseconds"),
@@ -253,6 +258,6 @@ def test_tables_nobody_can_be_sure_of_are_refused(tmp_path):
 
 def test_every_data_set_with_times_is_tried():
     """Those without have one value a frame, or a rate of the sensor, and no times in their files."""
-    without = {"BP4DPlus", "BP4DPlusBigSmall", "iBVP", "MMPD", "PhysDrive", "SCAMPS", "UBFC-PHYS", "V4V"}
+    without = {"BP4DPlus", "BP4DPlusBigSmall", "iBVP", "MMPD", "PairedECG", "PhysDrive", "SCAMPS", "UBFC-PHYS", "V4V"}
     dates = {"MCD-rPPG"}  # moments with a date, which have no unit
-    assert {case.split()[0] for case in CLOCKS} | without | dates == {*LABEL, "MMPD", "SCAMPS"}
+    assert {case.split()[0] for case in CLOCKS} | without | dates == {*LABEL, "MMPD", "Multimodal", "SCAMPS"}

@@ -462,6 +462,9 @@ NOT_RUN = {  # settings that a sentence advises, and no case above takes
     "SYNTHETIC.CODEC=ffv1": "of rendered videos of 4 GB",
     "USE_MEDIAN_FACE_BOX=False": "which is the default; named beside another that is taken",
     "VALID.MONITOR=False": "which is the default; named beside another that is taken",
+    "FACES=one": "which is the default",
+    "TRAIN.EMA=0": "which is the default, of codes that are averages by themselves",
+    "VALID.MONITOR=True": "of a rate that falls by what is seen in validation; it is tested with that schedule",
     "TRAIN.ACCUMULATION_STEPS=1": "which is the default, of losses that take minutes here",
 }
 

@@ -30,7 +30,8 @@ OF_EVERY_ONE = {  # kind -> the test that is asked of every data set
     "left out on purpose": test_unused.test_filtering_works_for_every_data_set,
 }
 WITHOUT_TIMES = {  # labels come at a fixed rate, or one at each frame, and frames have no times of their own
-    "BP4DPlus", "BP4DPlusBigSmall", "iBVP", "MCD-rPPG", "MMPD", "PhysDrive", "SCAMPS", "UBFC-PHYS", "V4V",
+    "BP4DPlus", "BP4DPlusBigSmall", "iBVP", "MCD-rPPG", "MMPD", "PairedECG", "PhysDrive", "SCAMPS",
+    "UBFC-PHYS", "V4V",
 }  # fmt: skip
 COLUMNS_BY_NAME = {"Folder"}  # their tables are anybody's: a column of rates is told from a wave
 BY_PLACE = set(NAMES) - COLUMNS_BY_NAME  # the layout says which number is the wave
@@ -59,7 +60,7 @@ def test_a_wrong_extension_is_never_silent(name, tmp_path, capsys):
     reader = loader(name)
     before, first = len(reader.recordings(root)), reader.recordings(root)[0]
     inside = [first.path] if first.path.is_file() else list(first.path.rglob("*"))
-    seen = [path for path in inside if path.suffix.lower() in (*VIDEOS, *IMAGES, ".pgm", ".mat", ".zip")]
+    seen = [path for path in inside if path.suffix.lower() in (*VIDEOS, *IMAGES, ".pgm", ".mat", ".zip", ".h5")]
     for path in seen or [path for path in root.rglob("*") if path.suffix == ".zip"][:1]:
         path.rename(path.with_suffix(".part9"))
     code = main.main(arguments(name, root, tmp_path / "cache", 1))

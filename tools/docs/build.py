@@ -82,7 +82,7 @@ def file_name(name: str) -> str:
 def model_card() -> str:
     """The table of all networks, which README.md holds between two marks."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    card = text.split(CARD[0])[1].split(CARD[1])[0].strip()
+    card = text.split(CARD[0])[1].split(CARD[1])[0].strip().replace("](docs/", "](")  # this page lies in docs/
     return f"""# Model card
 
 Every network, as it is built here. `python tools/model_card.py` measures it anew.
