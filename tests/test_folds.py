@@ -195,8 +195,8 @@ def test_validation_takes_the_next_fold(tmp_path, monkeypatch):
     seen = []
     original = run.prepare
 
-    def prepare(config, name):
-        prepared = original(config, name)
+    def prepare(config, name, *ours):
+        prepared = original(config, name, *ours)
         seen.append((name, sorted({recording.subject for recording in prepared.recordings})))
         return prepared
 

@@ -56,6 +56,10 @@ def make_grey(path: Path) -> None:
             rate = float(container.streams.video[0].average_rate)
             frames = [without_colour(frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)]
         write_video(path, frames, CODECS[path.suffix.lower()], rate)
+    elif path.suffix == ".h5":
+        with h5py.File(path, "r+") as file:
+            for number, frame in enumerate(file["rgb"]):
+                file["rgb"][number] = without_colour(frame)
     elif path.suffix == ".mat" and h5py.is_hdf5(path):
         with h5py.File(path, "r+") as file:
             file["Xsub"][...] = file["Xsub"][...].mean(axis=0, keepdims=True)

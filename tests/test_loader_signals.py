@@ -22,7 +22,7 @@ from tests.signal_miniatures import (
     write_wfdb,
 )
 
-OWN = ("Downstream", "Kailuan", "PPG-BP", "PulseDB", "SignalFiles", "WFDB-ABP")
+OWN = ("Downstream", "Kailuan", "PPG-BP", "PairedWindows", "PulseDB", "SignalFiles", "WFDB-ABP")
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def _nothing_remembered():
 
 
 def test_every_data_set_without_video_is_tested_here():
-    """A new one comes with a miniature, unless it makes its data; Downstream's are in test_cmssl_downstream.py."""
+    """A new one comes with a miniature, unless it makes its data; CM-SSL's two are in test_cmssl_*.py."""
     ours = [name for name in DATASETS.names() if DATASETS[name].__module__.startswith("dataset.")]
     assert sorted(n for n in ours if not (DATASETS[n].has_video or DATASETS[n].generated)) == sorted(OWN)
 

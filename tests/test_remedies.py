@@ -47,10 +47,11 @@ ADVISED = advised()
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> list[Path]:
-    """Two classical runs, one that trains, one that tests."""
+    """Three classical runs, one that trains, one that tests."""
     folder = tmp_path_factory.mktemp("remedies")
     rendered = changed(CLASSICAL, UNSUPERVISED__DATA__DATASET="Synthetic")
-    modes = {"classical": CLASSICAL, "rendered": rendered, "training": TRAINING, "testing": TESTING}
+    own = changed(CLASSICAL, UNSUPERVISED__DATA__DATASET="Folder")
+    modes = {"classical": CLASSICAL, "rendered": rendered, "own": own, "training": TRAINING, "testing": TESTING}
     return [write_yaml(values, folder / f"{name}.yaml") for name, values in modes.items()]
 
 

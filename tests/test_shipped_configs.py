@@ -86,7 +86,7 @@ def test_every_mode_has_a_demo():
 def test_every_fragment_of_methods_and_clips_is_used():
     """Nothing is left behind in configs/base."""
     used = set()
-    for folder in ("train_configs", "infer_configs", "demo"):
+    for folder in ("train_configs", "infer_configs", "demo", "multimodal"):
         for file in (CONFIGS / folder).glob("*.yaml"):
             log = read(file).log
             used |= {Path(line.removeprefix("=> Merging a config file from ")).name for line in log if "=>" in line}

@@ -18,7 +18,7 @@ import numpy as np
 from dataset.data_loader.base import BaseLoader, Recording, Signal
 from dataset.files.biosemi import clearest, experiment
 from dataset.files.frames import Frame
-from dataset.files.lookup import entry, visible
+from dataset.files.lookup import entry, originals, visible
 from dataset.files.tables import require_root, require_some
 from dataset.files.video import iter_frames
 from registry import DATASETS
@@ -48,7 +48,7 @@ class PairedECGLoader(BaseLoader):
         kind = str(self.options.get("EXPERIMENT") or "EO")
         found = [
             Recording(f"{person}_{kind}", person, path)
-            for path in visible(entry(root, "video"))
+            for path in originals(visible(entry(root, "video")))
             if path.suffix.lower() in VIDEOS
             for person, of in [_named(path)]
             if person and of == kind

@@ -25,6 +25,15 @@ def relative(grid: torch.Tensor, fs: float = RATE) -> tuple[torch.Tensor, torch.
     return change / spread.clamp(min=1e-7)[..., None, None], spread.clamp(min=1e-7).log()
 
 
+def means(size: int, cells: int) -> torch.Tensor:
+    """(cells, size) that takes the means of `cells` stretches of `size` pixels, which may share one at their ends."""
+    edges = [(place * size // cells, -(-(place + 1) * size // cells)) for place in range(cells)]
+    found = torch.zeros(cells, size)
+    for place, (first, last) in enumerate(edges):
+        found[place, first:last] = 1 / (last - first)
+    return found
+
+
 def _averaged(values: torch.Tensor, half: int) -> torch.Tensor:
     """Moving mean over 2 * half + 1 samples of the last axis; at the ends over what is there."""
     shape = values.shape
@@ -66,7 +75,8 @@ class GridPulse(nn.Module):
         """Colours (B, 3, T, H, W), any positive scale."""
         batch, _, length = video.shape[:3]
         if video.shape[-2:] != (self.grid, self.grid):
-            video = F.adaptive_avg_pool3d(video, (length, self.grid, self.grid))
+            rows, columns = (means(int(size), self.grid).to(video) for size in video.shape[-2:])
+            video = rows @ video @ columns.T
         cells = video.permute(0, 3, 4, 1, 2).reshape(batch, -1, 3, length)
         change, spread = relative(cells)
         count = cells.shape[1]
