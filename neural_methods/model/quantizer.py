@@ -113,7 +113,7 @@ class Quantizer(nn.Module):
         if self._counts is None:  # of a process whose share of the last batch was nothing
             self._counts = self.embedding.weight.new_zeros(width[0])
             self._sums = self.embedding.weight.new_zeros(width)
-            self._vectors = self.embedding.weight[:1]
+            self._vectors = self.embedding.weight[:0]
         state = torch.stack([self._counts.sum(), (~torch.isfinite(self._sums)).any().to(self._counts.dtype)])
         found = distributed.add(state)
         return bool(found[0] > 0) and not bool(found[1])
@@ -122,7 +122,8 @@ class Quantizer(nn.Module):
         """Dead codes become vectors of this update, with the size of one vector."""
         if not len(dead):
             return
-        vectors = distributed.from_main(self._vectors)
+        held = distributed.gather(self._vectors.cpu())  # in the order of the batch, whatever the number of processes
+        vectors = torch.cat(held).to(self.embedding.weight.device)
         chosen = vectors[torch.randint(len(vectors), (len(dead),)).to(vectors.device)]
         self.start(chosen, torch.ones(len(dead), device=chosen.device), dead)
 
