@@ -83,10 +83,10 @@ requirements: $(VENV)/installed  ## what the toolbox needs, into VENV
 
 dev_requirements: $(VENV)/installed-dev  ## and what its tests need
 
-# Builds of torch for an old CUDA come from an index of their own; pytorch.org names it.
+# Builds of torch for an old CUDA come from an index of their own.
 requirements_gpu_cu118: create_environment  ## torch for CUDA 11.8: INDEX=<index of that build>
 	$(call last_torch,11.8,2.7.1)
-	@test -n "$(INDEX)" || { echo "Name the index of the builds for CUDA 11.8, as pytorch.org has it: make $@ INDEX=<index>"; exit 2; }
+	@test -n "$(INDEX)" || { echo "Name the index of the builds for CUDA 11.8, as the install page of PyTorch has it: make $@ INDEX=<index>"; exit 2; }
 	$(INSTALL) torch==2.7.1 --index-url $(INDEX)
 	$(INSTALL) -r requirements.txt $(if $(LOCK),-c $(LOCK))
 
