@@ -37,6 +37,15 @@ def without_colour(frame: np.ndarray) -> np.ndarray:
     return np.repeat(frame.mean(axis=2, keepdims=True).round().astype(frame.dtype), 3, axis=2)
 
 
+def without_colours_inside(path: Path) -> None:
+    """The pictures of an HDF5 file: those of MATLAB have their channels first; others have none."""
+    with h5py.File(path, "r+") as file:
+        if "Xsub" in file:
+            file["Xsub"][...] = file["Xsub"][...].mean(axis=0, keepdims=True)
+        for number, frame in enumerate(file.get("rgb", ())):
+            file["rgb"][number] = without_colour(frame)
+
+
 def make_grey(path: Path) -> None:
     """Rewrite a file of pictures without colours; others stay."""
     if path.suffix == ".zip":
@@ -56,13 +65,8 @@ def make_grey(path: Path) -> None:
             rate = float(container.streams.video[0].average_rate)
             frames = [without_colour(frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)]
         write_video(path, frames, CODECS[path.suffix.lower()], rate)
-    elif path.suffix == ".h5":
-        with h5py.File(path, "r+") as file:
-            for number, frame in enumerate(file["rgb"]):
-                file["rgb"][number] = without_colour(frame)
-    elif path.suffix == ".mat" and h5py.is_hdf5(path):
-        with h5py.File(path, "r+") as file:
-            file["Xsub"][...] = file["Xsub"][...].mean(axis=0, keepdims=True)
+    elif h5py.is_hdf5(path):
+        without_colours_inside(path)
     elif path.suffix == ".mat":
         content = {key: value for key, value in scipy.io.loadmat(path).items() if not key.startswith("__")}
         if "video" in content:
