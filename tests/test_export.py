@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -63,7 +64,8 @@ def test_every_method_with_a_pulse_of_videos_gives_the_same_as_an_onnx_file(tmp_
     found = export(trainer, trainer.build(), tmp_path / "a.onnx")
     assert found.parity <= 1e-4
     network = OnnxNetwork(found.path)
-    assert network.expects == expects_of(trainer) and network(np.zeros((2, *network.expects.shape), np.float32)).any
+    assert network.expects == replace(expects_of(trainer), shortest=0)  # of one length
+    assert network(np.zeros((2, *network.expects.shape), np.float32)).any
 
 
 class Scan(torch.nn.Module):

@@ -33,7 +33,9 @@ def _run(raw, folder, *changes, sensors=("rgb", "thermal", "radar")):
     return ROOT / run_folder(load_config(CONFIG, where))
 
 
-@pytest.mark.parametrize("sensors", subsets())
+@pytest.mark.parametrize(
+    "sensors", [pytest.param(one, marks=() if len(one) != 2 else pytest.mark.slow) for one in subsets()]
+)
 def test_every_subset_trains_and_gives_both_rates(raw, tmp_path, sensors):
     """From the configuration that is shipped."""
     folder = _run(raw, tmp_path, sensors=sensors)
@@ -42,6 +44,7 @@ def test_every_subset_trains_and_gives_both_rates(raw, tmp_path, sensors):
     assert all(np.isfinite(one["metrics"]["MAE"]["value"]) for one in own)
 
 
+@pytest.mark.slow
 def test_a_network_of_all_is_tested_without_each(raw, tmp_path):
     """Its weights are taken as they are; the rates are numbers."""
     folder = tmp_path / "all"

@@ -184,6 +184,7 @@ def test_kills_at_ten_moments_lose_a_second_at_most(tmp_path):
     assert max(lost.values()) <= 1.0
 
 
+@pytest.mark.slow
 def test_a_recorder_that_is_killed_alone_leaves_whole_files(tmp_path):
     """Its devices notice that it is gone, and end by themselves; they are not finished meanwhile."""
     setup = setup_file(tmp_path, thermal_to_rgb=np.eye(3).tolist())
@@ -200,6 +201,7 @@ def test_a_recorder_that_is_killed_alone_leaves_whole_files(tmp_path):
     assert errors(folder.parents[1]) == [] and Session(folder).meta.finished
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_recording_in_order(tmp_path):
     """Also where all processes get it, as from a terminal."""
     setup = setup_file(tmp_path, {"ppg": SMALL["ppg"], "radar": SMALL["radar"]})
@@ -278,6 +280,7 @@ class Returning(Failing):
 """
 
 
+@pytest.mark.slow
 def test_a_device_whose_times_go_on_is_opened_again(plugin, tmp_path):
     """A camera that was pulled out for a moment: a gap that is an event."""
     plugin.write_text(FAILING + RETURNING)
@@ -359,6 +362,7 @@ def test_a_disk_that_fills_ends_the_recording_in_time(tmp_path, monkeypatch):
     assert Session(tmp_path / "s" / "r").meta.finished and recorder.seconds < 30
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_one_device_and_what_it_wrote_stays_whole(tmp_path):
     """A limit on the size of files in place of a disk: the radar reaches it, the finger does not."""
     setup = setup_file(tmp_path, {"radar": {**SMALL["radar"], "chirps": 8}, "ppg": SMALL["ppg"]})
@@ -490,6 +494,7 @@ def test_what_is_damaged_and_not_merely_cut_is_left_as_it_is(tmp_path, damaged):
     assert before == {one: one.read_bytes() for one in path.parent.iterdir()}
 
 
+@pytest.mark.slow
 def test_a_step_of_the_wall_clock_is_an_event_and_moves_nothing(tmp_path, monkeypatch):
     """By one second, in the middle of a recording."""
     true, begun = time.time, time.monotonic()

@@ -23,6 +23,8 @@ NAMES = [  # the networks of the thesis on pairs are tied to clips that are larg
     and not name.startswith("legacy_")
     and name not in FROM_FILES | LARGE
 ]
+QUICK = {"DeepPhys", "EfficientPhys", "GridPulse", "Physnet", "Tscan"}  # each is tried with the weights of all
+INTO = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in NAMES]
 SIZES = {"FactorizePhys": 72, "iBVPNet": 64, "BigSmall": 48, "PhysFormer": 32, "RhythmFormer": 32}
 SHARED = ({"DeepPhys", "Tscan"},)  # the same layers: only the sidecar tells their weights apart
 
@@ -68,7 +70,7 @@ def is_readable(message: str) -> bool:
     return "\n" not in message and len(message) < 700
 
 
-@pytest.mark.parametrize("into", NAMES)
+@pytest.mark.parametrize("into", INTO)
 def test_weights_with_a_sidecar_are_refused_by_every_other_method(files, tmp_path, into):
     """Both names, and the key to change."""
     loader = trainer(into, tmp_path)
@@ -81,7 +83,7 @@ def test_weights_with_a_sidecar_are_refused_by_every_other_method(files, tmp_pat
         assert f"set MODEL.NAME: {name}" in message
 
 
-@pytest.mark.parametrize("into", NAMES)
+@pytest.mark.parametrize("into", INTO)
 def test_bare_weights_are_refused_by_every_other_method(files, tmp_path, into):
     """As rPPG-Toolbox releases them: the owner is found by names and shapes. Where layers are shared, they load."""
     config = demo(into)
