@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+
+from dataset.clips.altered import AlteredClips
 
 MASKED = 0.5  # of each side of the frame, in its middle
 
@@ -49,25 +50,15 @@ PERTURBATIONS: dict[str, Callable[[Tensor, np.random.Generator], Tensor]] = {
 }  # fmt: skip
 
 
-class Perturbed(Dataset):
+class Perturbed(AlteredClips):
     """Clips with their video changed by the perturbation called `name`; what is random comes from (seed, index)."""
 
     def __init__(self, clips: Any, name: str, seed: int):
         """KeyError for an unknown name."""
-        self.inner, self.change, self.seed = clips, PERTURBATIONS[name], int(seed)
+        super().__init__(clips)
+        self.change, self.seed = PERTURBATIONS[name], int(seed)
 
-    def __len__(self) -> int:
-        """As many."""
-        return len(self.inner)
-
-    def __getattr__(self, name: str) -> Any:
-        """Everything else is the clips' own."""
-        if name.startswith("__") or name == "inner":
-            raise AttributeError(name)
-        return getattr(self.inner, name)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
+    def altered(self, sample: dict[str, Any], index: int) -> dict[str, Any]:
         """The sample with its video changed; what followed the clip does not follow it any more."""
-        sample = dict(self.inner[index])
         video = self.change(sample["video"], np.random.default_rng((self.seed, int(index), 5)))
         return {**sample, "video": video, "has_next": False}

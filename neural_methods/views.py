@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from dataset.clips.altered import AlteredClips
 from neural_methods.patches import normalised
 
 PROBABILITY = {"jitter": 0.8, "scaling": 0.8, "reversal": 0.5, "shuffling": 0.7, "cutout": 0.5, "crop": 0.3}
@@ -73,26 +74,16 @@ def changed(waves: np.ndarray, names: Sequence[str], random: np.random.Generator
     return np.ascontiguousarray(waves, dtype=np.float32)
 
 
-class TwoViews(Dataset):
+class TwoViews(AlteredClips):
     """Clips with `first` and `second`, two views of their input `name` (C, L)."""
 
     def __init__(self, clips: Dataset, name: str, views: Sequence[str], seed: int, norm: str = "none"):
         """`views`: names in VIEWS; windows are scaled as `norm` says before they are changed."""
-        self.clips, self.name, self.views, self.seed, self.norm = clips, name, tuple(views), seed, norm
+        super().__init__(clips)
+        self.name, self.views, self.seed, self.norm = name, tuple(views), seed, norm
 
-    def __len__(self) -> int:
-        """As many."""
-        return len(self.clips)
-
-    def __getattr__(self, name: str) -> Any:
-        """Everything else is the clips' own."""
-        if name.startswith("__") or name == "clips":
-            raise AttributeError(name)
-        return getattr(self.clips, name)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
+    def altered(self, sample: dict[str, Any], index: int) -> dict[str, Any]:
         """A sample, its views drawn anew in each epoch."""
-        sample = dict(self.clips[index])
         waves = normalised(sample[self.name], self.norm).numpy()
         random = np.random.default_rng((self.seed, getattr(index, "epoch", 0), int(index)))
         views = [torch.from_numpy(changed(waves, self.views, random)) for _ in range(2)]

@@ -55,11 +55,11 @@ def resampled_trace(entry: Any, resample_fs: float, region: Any = None) -> tuple
     if resample_fs <= 0:
         return trace, fs, times
     own = np.arange(len(trace)) / fs if times is None else np.asarray(times, dtype=float)
-    trace, times = _at_rate(trace, own, resample_fs)
+    trace, times = at_rate(trace, own, resample_fs)
     return trace, float(resample_fs), times
 
 
-def _at_rate(trace: np.ndarray, times: np.ndarray, fs: float) -> tuple[np.ndarray, np.ndarray]:
+def at_rate(trace: np.ndarray, times: np.ndarray, fs: float) -> tuple[np.ndarray, np.ndarray]:
     """`trace` (T, 3) at `times` (s), linearly interpolated to `fs` (Hz), and the new times."""
     channels = [uniform(times, channel, fs) for channel in trace.T]
     return np.stack([values for _, values in channels], axis=1), channels[0][0]
@@ -119,7 +119,7 @@ def even(sample: Sample) -> Sample:
     """`sample` on an even time grid at its own rate, where its frames came unevenly; the label is left behind."""
     if sample.times is None or len(sample.times) < 2:
         return replace(sample, label=None)
-    trace, times = _at_rate(sample.trace, np.asarray(sample.times, dtype=float), sample.fs)
+    trace, times = at_rate(sample.trace, np.asarray(sample.times, dtype=float), sample.fs)
     return replace(sample, trace=trace, times=times, label=None)
 
 

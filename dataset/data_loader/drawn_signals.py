@@ -70,30 +70,23 @@ def _check(own: dict[str, Any]) -> None:
 class DrawnWindows:
     """Reads a window by drawing it: by (seed, epoch, number) alone, so a resumed training sees the same."""
 
-    def __init__(self, seed: int, count: int, length: int, grid: int, without: tuple[str, ...], epoch: int = 0):
+    drawn = True
+
+    def __init__(self, seed: int, count: int, length: int, grid: int, without: tuple[str, ...]):
         """`count` windows of `length` samples at 30 Hz."""
         self.seed, self.count, self.length, self.grid, self.without = seed, count, length, grid, without
-        self.epoch = epoch
-        self._last: tuple[int, Drawn] | None = None  # colours and label of a window are asked for one after the other
-        self._other: DrawnWindows | None = None
+        self._last: tuple[tuple[int, ...], Drawn] | None = None  # colours and label are asked for one after the other
 
     def __len__(self) -> int:
         """Windows of an epoch."""
         return self.count
 
-    def in_epoch(self, epoch: int) -> "DrawnWindows":
-        """The windows of another epoch."""
-        if epoch == self.epoch:
-            return self
-        if self._other is None or self._other.epoch != epoch:
-            self._other = DrawnWindows(self.seed, self.count, self.length, self.grid, self.without, epoch)
-        return self._other
-
-    def read(self, number: int, rows: Sequence[int]) -> np.ndarray:
-        """Channels `rows` of a window, (len(rows), L) float32."""
-        if self._last is None or self._last[0] != number:
-            key, alive = (self.seed, self.epoch, number), number % NO_PULSE != NO_PULSE - 1
-            self._last = number, draw(key, self.length, 30.0, self.grid, alive, self.without)
+    def read(self, number: int, rows: Sequence[int], epoch: int = 0) -> np.ndarray:
+        """Channels `rows` of a window of `epoch`, (len(rows), L) float32."""
+        key = (self.seed, epoch, number)
+        if self._last is None or self._last[0] != key:
+            alive = number % NO_PULSE != NO_PULSE - 1
+            self._last = key, draw(key, self.length, 30.0, self.grid, alive, self.without)
         found = self._last[1]
         whole = np.concatenate([found.colours.reshape(self.length, -1).T, found.ppg[None]])
         return whole[list(rows)]

@@ -58,12 +58,12 @@ class Windows:
 
     def read(self, number: int, rows: Sequence[int], epoch: int = 0) -> np.ndarray:
         """Channels `rows` of a window, (len(rows), L) float32, a copy; of windows that are drawn, that of `epoch`."""
-        return self.store.in_epoch(epoch).read(number, rows) if self.drawn else self.store.read(number, rows)
+        return self.store.read(number, rows, epoch) if self.drawn else self.store.read(number, rows)
 
     @property
     def drawn(self) -> bool:
         """Whether the windows are made when they are read, others in each epoch of a training."""
-        return hasattr(self.store, "in_epoch")
+        return getattr(self.store, "drawn", False)
 
 
 def open_windows(

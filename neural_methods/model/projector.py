@@ -1,5 +1,8 @@
 """Small networks behind an encoder while it learns by comparison; fine-tuning leaves them out."""
 
+import copy
+
+import torch
 from torch import nn
 
 
@@ -15,3 +18,27 @@ def mlp(inside: int, hidden: int, outside: int, layers: int = 2, norm: bool = Tr
         if not end:
             made.append(nn.ReLU())
     return nn.Sequential(*made)
+
+
+class SlowlyFollowed(nn.Module):
+    """An encoder with projector and predictor, and as `target` a copy of the first two that learns by following."""
+
+    def __init__(self, encoder: nn.Module, projector: nn.Module, predictor: nn.Module):
+        """The target begins as it is; it takes no gradient."""
+        super().__init__()
+        self.encoder, self.projector, self.predictor = encoder, projector, predictor
+        self.target = copy.deepcopy(nn.ModuleDict({"encoder": encoder, "projector": projector}))
+        self.target.requires_grad_(False)
+
+    @torch.no_grad()
+    def targets(self, views: torch.Tensor) -> torch.Tensor:
+        """What the target makes of views (B, L)."""
+        return self.target["projector"](self.target["encoder"](views))
+
+    def follow(self, momentum: float) -> None:
+        """The target becomes `momentum` of itself and the rest of the network that learns; statistics alike."""
+        learns = {"encoder": self.encoder, "projector": self.projector}
+        with torch.no_grad():
+            for name, part in learns.items():
+                for mine, theirs in zip(self.target[name].parameters(), part.parameters(), strict=True):
+                    mine.mul_(momentum).add_(theirs, alpha=1 - momentum)

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
+from dataset.clips.altered import AlteredClips
 from dataset.clips.ecg_filter import founder_filter
 from dataset.clips.inputs import Input
 from evaluation.standards import kind_of
@@ -191,28 +192,17 @@ class BPTrainer(Trainer):
         }  # fmt: skip
 
 
-class Filtered(Dataset):
+class Filtered(AlteredClips):
     """Clips whose ECG has gone through ECGFounder's filter."""
 
     def __init__(self, clips: Dataset, inputs: Iterable[Input]):
         """`inputs` of the method: the row of the ECG in each."""
-        self.clips = clips
+        super().__init__(clips)
         self.rate = next((float(one.fs or 0.0) for one in inputs if "ecg" in one.parts), 0.0)
         self.rows = {one.name: one.parts.index("ecg") if one.streams else None for one in inputs if "ecg" in one.parts}
 
-    def __len__(self) -> int:
-        """As many."""
-        return len(self.clips)
-
-    def __getattr__(self, name: str) -> Any:
-        """Everything else is the clips' own."""
-        if name.startswith("__") or name == "clips":
-            raise AttributeError(name)
-        return getattr(self.clips, name)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
+    def altered(self, sample: dict[str, Any], index: int) -> dict[str, Any]:
         """The sample with its ECG filtered."""
-        sample = dict(self.clips[index])
         for name, row in self.rows.items():
             waves = sample[name].clone()
             place = ... if row is None else row

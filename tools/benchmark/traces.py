@@ -17,10 +17,10 @@ from dataset.files.names import natural_key
 from evaluation.evaluate import whole_wave
 from evaluation.path import course, spectra
 from evaluation.presets import preset
-from evaluation.results import RecordingResult, uniform
+from evaluation.results import RecordingResult
 from evaluation.tables import csv_text
 from registry import UNSUPERVISED
-from unsupervised_methods.measure import predict
+from unsupervised_methods.measure import at_rate, predict
 
 METHODS = ("POS", "CHROM", "LGI")
 EXACT = preset("exact")
@@ -66,7 +66,7 @@ def network(path: str) -> Wave:
     @torch.no_grad()
     def wave(trace: np.ndarray, fs: float) -> np.ndarray:
         times = np.arange(len(trace)) / fs
-        even = np.stack([uniform(times, one, RATE)[1] for one in trace.T], axis=1).astype(np.float32)
+        even = at_rate(trace, times, RATE)[0].astype(np.float32)
         found = model(torch.from_numpy(even.T.copy())[None, :, :, None, None])[0][0].numpy()
         return np.interp(times, np.arange(len(even)) / RATE, found)
 
@@ -81,27 +81,29 @@ def judged(folder: Path, methods: dict[str, Wave]) -> Iterator[dict]:
         contact = RecordingResult(
             file.stem, file.stem, _rate(arrays["ppg_time_s"]), arrays["ppg"], times=arrays["ppg_time_s"]
         )
+        begin, truth, rate = _filtered(contact)
+        true = course(spectra(truth, rate, EXACT.band))
+        reference = begin + true.times, true.rates
         regions = [name.removesuffix("_rgb") for name in arrays if name.endswith("_rgb")]
         for region in regions:
             times, trace = arrays[f"{region}_time_s"], arrays[f"{region}_rgb"].astype(float)
             for fs in (_rate(times), 30.0):
-                even = np.stack([uniform(times, one, fs)[1] for one in trace.T], axis=1)
+                even, _ = at_rate(trace, times, fs)
                 for name, method in methods.items():
                     wave = RecordingResult(
                         region, file.stem, fs, method(even, fs), times=times[0] + np.arange(len(even)) / fs
                     )
-                    single, path = errors(wave, contact)
+                    single, path = errors(wave, *reference)
                     yield {"trace": f"{file.stem} {region}", "fs": fs, "method": name, "windows": single, "path": path}
 
 
-def errors(found: RecordingResult, contact: RecordingResult) -> tuple[float, float]:
-    """Mean absolute errors (bpm) of single windows and along the path."""
+def errors(found: RecordingResult, times: np.ndarray, rates: np.ndarray) -> tuple[float, float]:
+    """Mean absolute errors (bpm) of single windows and along the path; the true `rates` (N,) are those at `times`."""
     start, wave, fs = _filtered(found)
-    begin, truth, rate = _filtered(contact)
-    seen, true = spectra(wave, fs, EXACT.band), course(spectra(truth, rate, EXACT.band))
+    seen = spectra(wave, fs, EXACT.band)
     own, clock = course(seen), start + seen.times
-    inside = (clock >= begin + true.times[0]) & (clock <= begin + true.times[-1])
-    reference = np.interp(clock, begin + true.times, true.rates)[inside]
+    inside = (clock >= times[0]) & (clock <= times[-1])
+    reference = np.interp(clock, times, rates)[inside]
     single = seen.rates[seen.power.argmax(axis=1)]
     return tuple(float(np.abs(one[inside] - reference).mean()) for one in (single, own.rates))
 
