@@ -46,6 +46,15 @@ def _no_local_settings():
         yield
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _own_import_path():
+    """A plug-in joins the import path of this process and of its children; it leaves both with the module's tests."""
+    path = list(sys.path)
+    with mock.patch.dict(os.environ):
+        yield
+    sys.path[:] = path
+
+
 @pytest.fixture(autouse=True)
 def _quiet_decoder(caplog):
     """Keep what FFmpeg logs out of reports: it names files by bytes that a report cannot carry."""
