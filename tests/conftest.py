@@ -6,7 +6,9 @@ The reference material (recorded arrays, released weights, sample videos) is not
 
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -27,6 +29,11 @@ def reference(path: str | Path) -> Path:
     if not found.exists():
         pytest.skip(f"reference material {str(path)!r} is not in {folder} (set RPPG_REFERENCE to its folder)")
     return found
+
+
+def few(values: Iterable[Any], *quick: Any) -> list[Any]:
+    """Parameters of which the fast tests try `quick`; the slow ones try the others."""
+    return [pytest.param(one, marks=() if one in quick else pytest.mark.slow) for one in values]
 
 
 @pytest.fixture(autouse=True)

@@ -251,6 +251,7 @@ def test_workers_change_nothing(tmp_path):
     assert _fit(tmp_path / "alone") == _fit(tmp_path / "helped", NUM_WORKERS=2)
 
 
+@pytest.mark.slow
 def test_every_change_reaches_the_network(tmp_path):
     """Each key alone gives other weights than none."""
     plain = _fit(tmp_path / "plain", {})

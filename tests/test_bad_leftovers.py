@@ -15,7 +15,7 @@ import pytest
 import main
 from evaluation.outputs import read_outputs
 from tests.bad_input_tools import VICTIM, damageable_place, filled_place, refusing_run, with_weights
-from tests.conftest import ROOT
+from tests.conftest import ROOT, few
 from tests.damage_bytes import Bomb
 
 whole = pytest.fixture(scope="module")(filled_place)
@@ -137,7 +137,7 @@ DAMAGE = {
 }
 
 
-@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("damage", few(DAMAGE, "a flipped bit"))
 @pytest.mark.parametrize("flag", ["--preprocess", "--overwrite"])
 def test_damaged_signals_of_an_entry_are_named_and_made_again_when_asked(place, capsys, damage, flag):
     """Unasked, the recording is missing, by name; with --preprocess or --overwrite its entry is made, and said."""

@@ -118,6 +118,7 @@ def test_sizes_that_do_not_belong_together_are_refused_at_start(tmp_path):
         trainer.check_needs()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clips", [FaceClips, ToyClips])
 def test_learns_with_and_without_all_labels(tmp_path, clips):
     """The loss falls clearly within a few epochs, with three labels and with the pulse alone."""

@@ -28,6 +28,7 @@ def follow(folder, *more, n=None):
     return said
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_readme_lead_to_the_table(tmp_path):
     """Three of them; the model and every baseline in it."""
     assert len(COMMANDS) == 3

@@ -432,10 +432,11 @@ CURES = {
 }
 
 
-SLOW = {  # they take longer than three seconds each
+SLOW = {  # they take longer than a second or two each
     "tested on what was learnt", "more folds than people", "images without a rate", "a face that is never lost",
     "following without looking", "weights of another network", "a picture that moves", "a face elsewhere",
-    "clips longer than videos",
+    "clips longer than videos", "a norm of small batches", "a video for the other decoder", "chosen on the test set",
+    "another name", "no weights", "a key of several sections",
 }  # fmt: skip
 
 

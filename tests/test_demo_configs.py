@@ -13,6 +13,7 @@ import main
 from config import load_config, run_folder
 from evaluation.outputs import read_outputs
 from registry import METHODS
+from tests.conftest import few
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted((ROOT / "configs" / "demo").glob("*.yaml"))
@@ -80,7 +81,7 @@ def test_every_method_has_a_demo():
     assert any(model.get("DEFORM", {}).get("ENABLE") for model in models)
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", few(TRAINED, "physnet", "tscan", "gridpulse"))
 def test_one_step_and_a_test_of(name, raw, tmp_path):
     """A finite loss, weights, finite predictions of whole clips, the method's row; from the file the same numbers."""
     file, changes = ROOT / "configs" / "demo" / f"{name}.yaml", tiny(raw, tmp_path)

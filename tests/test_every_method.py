@@ -8,6 +8,7 @@ from yacs.config import CfgNode
 
 from neural_methods.training import Training
 from registry import METHODS
+from tests.conftest import few
 from tests.toy_training import method_config
 from tests.trainer_tools import ToyClips
 
@@ -20,8 +21,6 @@ FRAMES = {"BigSmall": 15, "PhysFormer": 64, "RhythmFormer": 64}  # else 16; a sp
 NARROW = {"PHYSFORMER": {"DIM": 32, "FF_DIM": 32, "NUM_LAYERS": 3, "PROFILE": "rf"}}
 RATES = {"BigSmall": 2e-3, "PhysFormer": 2e-3, "iBVPNet": 2e-3}  # else 5e-3
 EPOCHS = {"BigSmall": 80, "iBVPNet": 80, "DeepPhys": 40, "Physnet": 40}  # else 60
-SLOW = {"BigSmall", "DeepPhys", "FactorizePhys", "iBVPNet", "PhysFormer", "PhysMamba", "Physnet", "RhythmFormer"}
-HARD = [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in NAMES]
 
 
 class Killed(BaseException):
@@ -54,7 +53,7 @@ def weights(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted((folder / "models").glob("*.pth"))}
 
 
-@pytest.mark.parametrize("name", HARD)
+@pytest.mark.parametrize("name", few(NAMES, "EfficientPhys"))
 def test_learns_one_clip_by_heart(name, tmp_path):
     """As it is tested, without dropout and batch statistics: the prediction correlates by 0.9 with the label."""
     changes = {"TRAIN__EPOCHS": EPOCHS.get(name, 60), "TRAIN__LR": RATES.get(name, 5e-3)}
@@ -65,7 +64,7 @@ def test_learns_one_clip_by_heart(name, tmp_path):
     assert np.corrcoef(found["ppg"], label)[0, 1] > 0.9
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", few(NAMES, "EfficientPhys", "BigSmall"))
 def test_continues_to_the_same_bits_and_is_tested_from_its_file(name, tmp_path, monkeypatch):
     """Killed in its second update and started again: the same weight file, and from it the same predictions."""
     changes = {"TRAIN__EPOCHS": 1, "TRAIN__STATE_EVERY": 1, "MODEL__DROP_RATE": 0.2}

@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import ROOT
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-TRAINS = {"train_on_rendered_faces", "fine_tune"}  # these import torch and train
+SLOW = {"train_on_rendered_faces", "fine_tune", "read_a_report", "compare_classical_methods", "add_a_method"}
 
 
 def ran(path: Path, folder: Path) -> str:
@@ -23,7 +23,7 @@ def ran(path: Path, folder: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "path", [pytest.param(p, marks=[pytest.mark.slow] if p.stem in TRAINS else [], id=p.stem) for p in EXAMPLES]
+    "path", [pytest.param(p, marks=[pytest.mark.slow] if p.stem in SLOW else [], id=p.stem) for p in EXAMPLES]
 )
 def test_the_example_runs(path, tmp_path):
     """It says something, and leaves nothing but `runs` where it was started."""

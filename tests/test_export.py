@@ -19,7 +19,7 @@ from neural_methods.model.selective_scan import selective_scan
 from neural_methods.model.temporal_difference import TemporalDifferenceConv
 from neural_methods.onnx_symbols import completed
 from registry import METHODS
-from tests.conftest import ROOT
+from tests.conftest import ROOT, few
 from tests.test_every_method import NAMES, make
 from tests.video_tools import write_video
 from tools import export as tool
@@ -43,10 +43,9 @@ def trained(folder, name="Physnet", **changes):
 
 
 NOT_YET = {"RhythmFormer"}  # see docs/onnx.md
-LONG = [pytest.param(name, marks=pytest.mark.slow if name == "PhysMamba" else ()) for name in NAMES]
 
 
-@pytest.mark.parametrize("name", LONG)
+@pytest.mark.parametrize("name", few(NAMES, "BigSmall", "GridPulse", "Physnet", "RhythmFormer", "Tscan"))
 def test_every_method_with_a_pulse_of_videos_gives_the_same_as_an_onnx_file(tmp_path, onnx_there, name):
     """For one clip and for three, and it says what it expects; other methods say why they cannot."""
     from unsupervised_methods.onnx_file import OnnxNetwork

@@ -12,7 +12,7 @@ from neural_methods.checkpoint import WeightsError, write_weights
 from neural_methods.model.physformer import PhysFormer
 from neural_methods.model.physnet import PhysNet
 from registry import METHODS
-from tests.conftest import reference
+from tests.conftest import few, reference
 from tests.trainer_tools import ToyClips, tiny_config
 
 SMALL = {"PATCH_SIZE": 4, "DIM": 16, "FF_DIM": 24, "NUM_HEADS": 2, "NUM_LAYERS": 3, "THETA": 0.7}
@@ -63,7 +63,7 @@ def test_released_weights_still_load(tmp_path):
     make("Physnet", tmp_path).load(reference("weights/PURE_PhysNet_DiffNormalized.pth"))
 
 
-@pytest.mark.parametrize("name", ["Physnet", "PhysFormer"])
+@pytest.mark.parametrize("name", few(["Physnet", "PhysFormer"], "Physnet"))
 @pytest.mark.parametrize("temporal", [False, True])
 def test_gates_train_and_tell(tmp_path, capsys, name, temporal):
     """The parameter increase on the screen; gates and their correlation with the light in the history, per stage."""
@@ -110,7 +110,7 @@ def test_saved_weights_need_the_same_extensions(tmp_path, name):
 
 
 @pytest.mark.parametrize("sidecar", [True, False])
-@pytest.mark.parametrize("name", ["Physnet", "PhysFormer"])
+@pytest.mark.parametrize("name", few(["Physnet", "PhysFormer"], "Physnet"))
 def test_training_starts_from_weights_without_extensions_but_no_test_does(tmp_path, capsys, name, sidecar):
     """What is new starts fresh and it says so; untrained gates are never tested by mistake."""
     plain = make(name, tmp_path)

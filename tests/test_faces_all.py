@@ -30,6 +30,7 @@ def two(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_each_of_two_people_has_an_own_rate(two):
     """From left to right, by the number in the name."""
     found = measure(two, faces="all")

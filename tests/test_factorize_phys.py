@@ -18,7 +18,7 @@ from neural_methods.model.factorize_phys import (
     vector_quantisation,
 )
 from registry import METHODS
-from tests.conftest import reference
+from tests.conftest import few, reference
 from tests.parity_rule import check_forward, fill, rule_input
 from tests.toy_training import change_by_company, losses, method_config
 from tests.trainer_tools import ToyClips
@@ -39,7 +39,7 @@ def test_outputs_equal_the_recorded_ones(case):
     check_forward(case, lambda: FactorizePhys(**CASES[case]))
 
 
-@pytest.mark.parametrize("name", RELEASED)
+@pytest.mark.parametrize("name", few(RELEASED, "PURE"))
 @pytest.mark.parametrize("kind", ["rule", "rule_noinference", "clip"])
 def test_released_weights_give_the_recorded_outputs(name, kind):
     """The released files load and repeat their outputs on rule-made input and on a face, to 1e-4 of the largest."""
@@ -176,6 +176,7 @@ def test_big_is_chosen_by_type_whatever_its_case(tmp_path):
         _trainer(tmp_path, TYPE="Huge").build()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{}, {"MD_FSAM": False}, {"MD_TYPE": "VQ"}])
 def test_learns_from_toy_clips(tmp_path, changes):
     """The loss falls clearly within a few epochs, with either factorisation and without."""

@@ -72,6 +72,7 @@ def test_the_loss_is_small_for_the_right_wave_and_asks_nothing_of_clips_without_
     assert none["pearson"] == none["spectrum"] == 0 and none["quality"] < 0.01
 
 
+@pytest.mark.slow
 def test_it_learns_from_drawn_signals_and_the_same_twice(tmp_path):
     """Through main.py: no file is read, a rerun with another folder gives the same weights, history has its terms."""
     found = []

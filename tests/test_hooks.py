@@ -259,6 +259,7 @@ class Codebook(Encoded):
             network.codes.copy_(torch.randn(4) + epoch)
 
 
+@pytest.mark.slow
 def test_codebook_reseeded_after_updates_resumes_to_the_same_bits(tmp_path, monkeypatch):
     """What the hook draws depends on seed, epoch and update; the buffer is part of the state."""
     _make(Codebook, tmp_path / "whole").fit(ToyClips(), folder=tmp_path / "whole" / "run")

@@ -95,6 +95,7 @@ def test_short_clips_train_in_bfloat16(tmp_path):
     assert all(0 <= loss <= 2 for loss in losses(config, ToyClips(n=2, size=64, frames=16), tmp_path / "run"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("legacy", [False, True])
 def test_learns_from_toy_clips(tmp_path, legacy):
     """The loss falls clearly within a few epochs, in both forms."""

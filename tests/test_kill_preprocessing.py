@@ -22,6 +22,7 @@ def raw_data(root, recordings, frames):
     return root
 
 
+@pytest.mark.slow
 def test_kills_inside_write_and_rename_leave_no_trace(tmp_path):
     """One kill in each of a write of faces, before and after a rename, and a status file."""
     results = list(kill_trials(raw_data(tmp_path / "raw", 2, 40), tmp_path / "work", trials=0, workers=1))
@@ -54,6 +55,7 @@ preprocess_all(loader, loader.recordings(""), FaceCrop(size=(8, 8)), Cache(Path(
 """
 
 
+@pytest.mark.slow
 def test_workers_end_with_the_main_process(tmp_path):
     """After a kill -9 of the main process alone they do not go on for hours beside the next run."""
     process = subprocess.Popen([sys.executable, "-c", ENDLESS, tmp_path], cwd=ROOT, start_new_session=True)

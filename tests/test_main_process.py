@@ -37,7 +37,7 @@ def test_a_plugin_adds_a_method_without_touching_the_toolbox(tmp_path, x):
 
 def test_it_works_from_any_working_directory(tmp_path):
     """Files of the toolbox are found; BASE starts from the file that names it."""
-    done = run_main("--check", str(ROOT / "configs" / "demo"), cwd=tmp_path)
+    done = run_main("--check", str(ROOT / "configs" / "demo" / "tscan.yaml"), cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

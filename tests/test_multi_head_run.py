@@ -77,6 +77,7 @@ def test_faces_are_stored_at_the_big_size_alone(tmp_path):
     assert face_crop(plain).size == (128, 128) and cache_settings(plain, loader)["RESIZE"] == {"W": 128, "H": 128}
 
 
+@pytest.mark.slow
 def test_big_small_trains_and_tests_three_heads_on_a_published_fold(tmp_path, capsys, monkeypatch):
     """Subject 1 is trained on, 3 tested; pulse, respiration and units in print, report and files; then `only_test`."""
     monkeypatch.chdir(tmp_path)  # the fold is found beside the code, too
@@ -147,6 +148,7 @@ PREPROCESS: {{DATA_TYPE: [DiffNormalized, Standardized], LABEL_TYPE: DiffNormali
 CROP_FACE: {{DO_CROP_FACE: false}}, RESIZE: {{W: 16, H: 16}}}}"""
 
 
+@pytest.mark.slow
 def test_mtts_can_trains_both_heads_on_rendered_faces(tmp_path, capsys):
     """Respiration is learnt (its loss falls) and tested against the wave that was rendered."""
     file = tmp_path / "two.yaml"

@@ -235,6 +235,7 @@ def test_frame_rate_must_be_known(tmp_path):
         trainer.loss({"ppg": torch.rand(1, 64)}, {"ppg": torch.rand(1, 64)}, epoch=0)
 
 
+@pytest.mark.slow
 def test_overfits_one_clip(tmp_path):
     """A few updates on one clip raise its correlation with the label."""
     trainer = small_trainer(tmp_path, clip=(64, 32), changes={"TRAIN__EPOCHS": 30, "TRAIN__LR": 3e-3}, PROFILE="rf")

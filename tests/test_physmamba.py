@@ -9,7 +9,7 @@ import torch
 from neural_methods.checkpoint import load_weights
 from neural_methods.model.physmamba import BidirectionalMamba, PhysMamba
 from registry import METHODS
-from tests.conftest import reference
+from tests.conftest import few, reference
 from tests.parity_rule import check_forward, fill, rule_input
 from tests.trainer_tools import ToyClips, tiny_config
 
@@ -26,7 +26,7 @@ def test_parameter_count_is_the_published_one():
     assert len(network.state_dict()) == 240
 
 
-@pytest.mark.parametrize("case", ["PhysMamba/T32_64", "PhysMamba/T128_128"])
+@pytest.mark.parametrize("case", few(["PhysMamba/T32_64", "PhysMamba/T128_128"], "PhysMamba/T32_64"))
 def test_outputs_equal_the_recorded_ones(case):
     """Outputs under rule-made parameters, at the published size, too."""
     check_forward(case, PhysMamba)
@@ -47,6 +47,7 @@ def test_rule_made_network_gives_this_number():
     assert ppg.mean().item() == pytest.approx(-0.393373, abs=5e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stem", RELEASED)
 def test_released_weights_give_the_recorded_waves(stem):
     """A released file loads by itself and gives rPPG-Toolbox's output on a face video and on the rule-made input."""
@@ -112,6 +113,7 @@ def gradients(network, video):
     return [parameter.grad.clone() for parameter in network.parameters()]
 
 
+@pytest.mark.slow
 def test_overfits_one_clip(tmp_path):
     """A few updates on one clip bring the loss near zero."""
     trainer = METHODS["PhysMamba"](tiny_config("PhysMamba", tmp_path, TRAIN__EPOCHS=40, TRAIN__LR=5e-3))

@@ -10,7 +10,7 @@ from neural_methods.checkpoint import load_weights
 from neural_methods.model.physnet import PhysNet
 from neural_methods.trainer.base import Trainer
 from registry import METHODS
-from tests.conftest import reference
+from tests.conftest import few, reference
 from tests.parity_rule import check_forward, fill, rule_input
 from tests.trainer_tools import ToyClips, tiny_config
 
@@ -45,7 +45,7 @@ def test_rule_made_network_gives_this_number():
     assert ppg.mean().item() == pytest.approx(-0.650866, abs=1e-5)
 
 
-@pytest.mark.parametrize("stem", RELEASED)
+@pytest.mark.parametrize("stem", few(RELEASED, "PURE_PhysNet_DiffNormalized"))
 def test_released_weights_give_the_recorded_waves(stem):
     """A released file loads by itself and gives rPPG-Toolbox's output on a face video and on the rule-made input."""
     network = PhysNet()
@@ -83,6 +83,7 @@ def test_trainer_cuts_clips_to_a_multiple_of_four(tmp_path):
     assert entered["video"].shape[2] == entered["ppg"].shape[1] == 16
 
 
+@pytest.mark.slow
 def test_overfits_one_clip(tmp_path):
     """A few updates on one clip bring the loss near zero."""
     clips = ToyClips(n=1)

@@ -93,6 +93,7 @@ def main(folder, *arguments) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
 
 
+@pytest.mark.slow
 def test_a_method_from_a_folder_trains_tests_and_is_tested_again(folder):
     """Two files and a YAML: weights, history, the method's row; then only_test from those weights."""
     trained = main(folder, "--plugin", "mine", "--config_file", "mine.yaml")
@@ -111,6 +112,7 @@ def test_a_method_from_a_folder_trains_tests_and_is_tested_again(folder):
     assert len(rows) == 2 and rows[0] == rows[1]
 
 
+@pytest.mark.slow
 def test_without_the_plugin_the_name_is_unknown(folder):
     """One message; with it, the name is listed."""
     failed = main(folder, "--config_file", "mine.yaml")

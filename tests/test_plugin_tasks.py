@@ -139,6 +139,7 @@ def regression_error(report):
     return found
 
 
+@pytest.mark.slow
 def test_a_killed_training_on_signals_ends_with_the_same_bits(made, tmp_path):
     """Pairs of signals, killed after an update and run again: not one bit differs."""
     weights = []
@@ -180,6 +181,7 @@ def test_pairs_are_others_in_each_epoch(monkeypatch):
     assert drawn[0] != drawn[1]
 
 
+@pytest.mark.slow
 def test_a_method_without_labels_trains_and_another_starts_from_its_frozen_encoder(made, tmp_path):
     """Mode train tests nothing; the second method takes the encoder over and leaves it as it is."""
     folder = tmp_path / "b"
@@ -195,6 +197,7 @@ def test_a_method_without_labels_trains_and_another_starts_from_its_frozen_encod
     assert "head.weight" in after
 
 
+@pytest.mark.slow
 def test_a_second_camera_and_a_radar_join_and_may_be_missing(made, tmp_path):
     """Another size, another rate, a radar; one person lacks the camera and one the radar."""
     folder = tmp_path / "d"
@@ -240,6 +243,7 @@ def test_what_the_data_do_not_have_is_refused_before_anything_is_made(made, tmp_
     assert "regresion" in said and "regression" in said
 
 
+@pytest.mark.slow
 def test_a_random_split_is_drawn_once_and_written(made, tmp_path):
     """split.csv names every person once."""
     folder = tmp_path / "g"

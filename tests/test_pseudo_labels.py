@@ -59,6 +59,7 @@ def _config(folder: Path, *overrides: str):
     return load_config(path, [*base, *overrides])
 
 
+@pytest.mark.slow
 def test_network_learns_the_pulse_of_people_without_labels(tmp_path):
     """Trained on POS of three people with noise or nothing for a label, it reads the fourth's rate."""
     config = _config(tmp_path, PSEUDO)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 
 from neural_methods.training import Training
 from registry import METHODS
+from tests.conftest import few
 from tests.trainer_tools import ToyClips, tiny_config
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,11 +52,14 @@ SETTINGS = {
 }
 
 
-@pytest.mark.parametrize("settings", SETTINGS)
-@pytest.mark.parametrize("state_every", [0, 1])
-@pytest.mark.parametrize("moment", ["update 1", "update 5", "weights 1", "state 2"])
-def test_interrupted_run_ends_with_the_same_bits(tmp_path, monkeypatch, settings, state_every, moment):
+MOMENTS = ("update 1", "update 5", "weights 1", "state 2")
+QUICK = [("averaged, clipped, validated", 1, "update 5"), ("plain", 0, "weights 1"), ("plain", 1, "state 2")]
+
+
+@pytest.mark.parametrize("case", few(product(SETTINGS, (0, 1), MOMENTS), *QUICK))
+def test_interrupted_run_ends_with_the_same_bits(tmp_path, monkeypatch, case):
     """Interrupted in an update, while writing weights or a state: weights, losses and rates are identical."""
+    settings, state_every, moment = case
     changes = SETTINGS[settings] | {"TRAIN__STATE_EVERY": state_every}
     whole = _fit(tmp_path / "whole", **changes)
     with monkeypatch.context() as patch:
@@ -165,9 +170,10 @@ def test_killed_process_ends_with_the_same_bits(tmp_path):
         assert _weights(folder) == _weights(tmp_path / "whole")
 
 
-@pytest.mark.parametrize(
-    "changes", [{"finished": "no"}, {"epoch": -1}, {"epoch": "2"}, {"update": 1.5}, {"best_score": None}, {"more": 1}]
-)
+TAMPERED = [{"finished": "no"}, {"epoch": -1}, {"epoch": "2"}, {"update": 1.5}, {"best_score": None}, {"more": 1}]
+
+
+@pytest.mark.parametrize("changes", few(TAMPERED, {"finished": "no"}, {"more": 1}))
 def test_a_tampered_state_is_refused(tmp_path, changes):
     """A text is no truth: "no" would pass for finished."""
     _fit(tmp_path)

@@ -166,6 +166,7 @@ def test_unknown_form_names_the_key(tmp_path):
         tiny_trainer(tmp_path, MODEL__RHYTHMFORMER=CfgNode({"CE": "true"}))
 
 
+@pytest.mark.slow
 def test_overfits_one_clip(tmp_path):
     """A few updates on one clip raise its correlation with the label."""
     trainer = tiny_trainer(tmp_path, TRAIN__EPOCHS=30, TRAIN__LR=3e-3)

@@ -20,6 +20,7 @@ def shared(number: int) -> list[str]:
     return [path.name for path in MEMORY.iterdir() if f"-{number}-" in path.name or f"_{number}_" in path.name]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not MEMORY.is_dir(), reason="shared memory is no folder here")
 @pytest.mark.parametrize("sent", [(signal.SIGINT, signal.SIGINT), (signal.SIGHUP,)], ids=["Ctrl-C twice", "hang-up"])
 def test_nothing_is_left_of_a_run_whose_terminal_ends_it(tmp_path, sent):

@@ -15,6 +15,7 @@ from neural_methods.model.ppg_net1d import PPGNet1D
 from neural_methods.trainer import bp
 from neural_methods.training import Training
 from tests.bp_tools import TARGETS, flags, prepared, run, tiny_founder
+from tests.conftest import few
 
 FILES = {
     "bp_best.pth", "args.json", "val_predictions.csv", "test_predictions.csv", "final_metrics.json", "history.csv",
@@ -172,7 +173,7 @@ def test_frozen_encoders_stay_as_they_were_read(data, tmp_path, small_founders, 
         assert (values > content["lo"]).all() and (values < content["hi"]).all()
 
 
-@pytest.mark.parametrize("modality", ["ecg", "ppg"])
+@pytest.mark.parametrize("modality", few(["ecg", "ppg"], "ppg"))
 def test_one_branch_builds_no_other(data, tmp_path, small_founders, modality):
     """Neither in the network nor in the file; the ECG's filter goes through the same loop."""
     more = ["--ecg_filter", "founder"] if modality == "ecg" else []

@@ -296,6 +296,7 @@ distributed.stop()
 """
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one(tmp_path):
     """torchrun with two processes: weights of a single process to 1e-6 (ragged batches too), each clip tested once."""
     script = tmp_path / "child.py"

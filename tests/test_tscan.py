@@ -75,6 +75,7 @@ def test_prediction_of_a_clip_does_not_depend_on_its_batch(tmp_path):
     assert torch.allclose(together[1:], alone, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_learns_from_toy_clips(tmp_path):
     """The loss falls clearly within a few epochs."""
     clips = ToyClips(n=2, channels=6)

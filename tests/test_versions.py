@@ -88,6 +88,7 @@ def main(folder: Path, *arguments: str, env: dict[str, str] | None = None) -> su
 # --- A fault of code is no broken file --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_library_that_lacks_an_argument_ends_the_run(tmp_path, fake_av):
     """One sentence that names the call, the place and the versions; no recording is said to be broken."""
     for name in "abc":
@@ -113,6 +114,7 @@ def test_the_doctor_tells_it_as_well(tmp_path):
         examine(job)
 
 
+@pytest.mark.slow
 def test_the_smoke_test_fails_over_it(tmp_path, fake_av, monkeypatch, capsys):
     """With the same sentence, and without trying what comes after."""
     monkeypatch.setattr(chain, "VIDEOS", (".mp4",))

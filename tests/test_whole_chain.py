@@ -15,11 +15,8 @@ SMALL = {"PRESET": "easy", "SUBJECTS": 3, "SECONDS": 7.0, "WIDTH": 320, "HEIGHT"
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory):
-    """A folder with a small rendered PURE and UBFC-rPPG in their raw layouts."""
-    root = tmp_path_factory.mktemp("raw")
-    for name in ("PURE", "UBFC-rPPG"):
-        write_layout(name, root / name, SMALL)
-    return root
+    """A folder for small rendered data sets in their raw layouts, each made once."""
+    return tmp_path_factory.mktemp("raw")
 
 
 def scores(folder: Path) -> dict[str, float]:
@@ -36,7 +33,10 @@ def run(file: str, overrides: list[str]) -> Path:
 
 
 def paths(raw: Path, out: Path, **data_sets: str) -> list[str]:
-    """Overrides of nothing but paths: DATA_PATH of each section, CACHED_PATH and LOG.PATH."""
+    """Overrides of nothing but paths: DATA_PATH of each section, CACHED_PATH and LOG.PATH; renders what is missing."""
+    for name in data_sets.values():
+        if not (raw / name).exists():
+            write_layout(name, raw / name, SMALL)
     places = [f"{section}.DATA.DATA_PATH={raw / name}" for section, name in data_sets.items()]
     caches = [f"{section}.DATA.CACHED_PATH={out / 'cache'}" for section in data_sets]
     return [*places, *caches, f"LOG.PATH={out / 'runs'}"]

@@ -11,6 +11,7 @@ from config import load_config
 from neural_methods.checkpoint import WeightsError, load_weights, write_weights
 from neural_methods.trainer.base import other_networks
 from registry import METHODS
+from tests.conftest import few
 from tests.toy_training import method_config
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,7 +24,7 @@ NAMES = [  # the networks of the thesis on pairs are tied to clips that are larg
     and not name.startswith("legacy_")
     and name not in FROM_FILES | LARGE
 ]
-QUICK = {"DeepPhys", "EfficientPhys", "GridPulse", "Physnet", "Tscan"}  # each is tried with the weights of all
+QUICK = {"Physnet", "Tscan"}  # each is tried with the weights of all
 INTO = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in NAMES]
 SIZES = {"FactorizePhys": 72, "iBVPNet": 64, "BigSmall": 48, "PhysFormer": 32, "RhythmFormer": 32}
 SHARED = ({"DeepPhys", "Tscan"},)  # the same layers: only the sidecar tells their weights apart
@@ -116,7 +117,7 @@ def test_a_bare_file_of_shared_layers_loads(files, tmp_path):
         trainer(into, tmp_path).load(tmp_path / "bare.pth")
 
 
-@pytest.mark.parametrize("section", ["SE", "DEFORM"])
+@pytest.mark.parametrize("section", few(["SE", "DEFORM"], "SE"))
 def test_weights_with_an_option_of_their_network_are_known(tmp_path, section):
     """Entries that an option adds or removes do not hide whose the others are."""
     options = {**METHODS["Physnet"].OPTIONS[section], "ENABLE": True}
@@ -139,7 +140,7 @@ def test_another_frame_depth_is_refused_where_the_sidecar_knows_it(files, tmp_pa
     assert "FRAME_DEPTH" in message and name in message and is_readable(message)
 
 
-@pytest.mark.parametrize("name", ["Tscan", "DeepPhys", "EfficientPhys", "MTTSCAN"])
+@pytest.mark.parametrize("name", few(["Tscan", "DeepPhys", "EfficientPhys", "MTTSCAN"], "Tscan"))
 def test_another_frame_size_is_refused_with_and_without_sidecar(files, tmp_path, name):
     """Dense layers know the size; so does the sidecar."""
     loader = trainer(name, tmp_path, size=36)
