@@ -2,8 +2,9 @@
 
 The voters' spectra are averaged and one path is laid through the mean; its median is the rate. The confidence is the
 share of the band's power that lies at the rate and its double (the median over the windows), times the share of windows
-in which a voter's own path runs within 5 bpm of the common one. Below `LEVEL` there is no number. How often the rate is
-right at each level, and how often something without a pulse reaches it, is measured: docs/own_videos.md.
+in which a voter's own path runs within 5 bpm of the common one. Below `LEVEL` there is no number, nor where the colours
+change as light changes them, not as blood does. How often the rate is right at each level, and how often something
+without a pulse reaches it, is measured: docs/own_videos.md.
 """
 
 import math
@@ -18,6 +19,7 @@ from evaluation.path import Course, Spectra, course, spectra
 from evaluation.presets import Preset
 from evaluation.results import RecordingResult
 from evaluation.rhythm import Rhythm, rhythm
+from evaluation.signature import LEAST_SHARE, likeness
 
 VOTERS = ("POS", "CHROM", "LGI")  # the other classical methods are shown; they do not vote
 LEVEL = 0.4  # confidence below which there is no number
@@ -91,6 +93,21 @@ def answer(voters: Mapping[str, RecordingResult], preset: Preset, coverage: floa
         course=common, beats=beats, rhythm=said, reason=_reason(agreement, share, votes, coverage, said),
         clearest=clearest,
     )  # fmt: skip
+
+
+def by_blood(one: Answer, trace: np.ndarray, fs: float) -> Answer:
+    """`one`, without a number where the mean colours `trace` (T, 3) at `fs` (Hz, even) do not change as blood does."""
+    if one.course is None or not one.reliable:
+        return one
+    found = likeness(trace, fs, one.course)
+    if found.blood:
+        return one
+    how = "brightness goes against colour" if found.share >= LEAST_SHARE else f"{found.share:.0%} of it as blood does"
+    return replace(
+        one,
+        reason=f"what changes at {one.rate:.0f} bpm changes the colours as light does ({how}). "
+        "Steady light, no screen near; hold still",
+    )
 
 
 def _rhythm(voter: RecordingResult, preset: Preset, common: Course) -> tuple[Beats, Rhythm]:

@@ -14,7 +14,7 @@ from dataset.signals import PULSE_WAVE
 from dataset.store.entry import DamagedEntryError
 from evaluation import console, pictures, report, vitals
 from evaluation.baselines import SHUFFLED, beside, noise, shuffled
-from evaluation.consensus import VOTERS, Answer, answer
+from evaluation.consensus import VOTERS, Answer, answer, by_blood
 from evaluation.evaluate import label_floors, rows
 from evaluation.kinds.base import Head, Names, Predicted, save_outputs
 from evaluation.kinds.wave import Wave, draw_agreement, lost_of
@@ -28,7 +28,7 @@ from evaluation.truth import available, sources_of
 from evaluation.view import View, view
 from evaluation.vitals_page import SHOWN
 from registry import KINDS, UNSUPERVISED
-from unsupervised_methods.measure import Sample, classical_tables, sample_beside
+from unsupervised_methods.measure import Sample, classical_tables, evened, sample_beside
 
 COMPARED = ("POS", "GREEN")  # classical methods measured beside a network
 CONSTANT = "constant mean"
@@ -213,17 +213,26 @@ def answers(
 ) -> tuple[Answer, ...]:
     """An answer per recording by the voters among the methods; where none of them is, all methods vote.
 
-    A voter that has nothing to say of a recording leaves it without a number.
+    A voter that has nothing to say of a recording leaves it without a number; so do colours that no blood changes.
     """
     voters, found = votes(by_method)
-    faces = {sample.id: sample.coverage for sample in samples}
+    known = {sample.id: sample for sample in samples}
     silent = f"not all of {', '.join(voters)} can be computed from its colours; vitals.csv says why"
     return tuple(
-        answer(found[id], how.exact, faces.get(id))
+        _answer(found[id], how.exact, known.get(id))
         if len(found.get(id, ())) == len(voters)
         else Answer(id, reason=silent, band=how.exact.band)
-        for id in faces or found
+        for id in known or found
     )
+
+
+def _answer(voters: Mapping[str, RecordingResult], exact: Preset, sample: Sample | None) -> Answer:
+    """What the voters say of a recording, and its colours, where these are all that they compare."""
+    found = answer(voters, exact, sample and sample.coverage)
+    if sample is None or not set(voters) <= set(VOTERS):  # a network reads more, GREEN less
+        return found
+    seen, problem = evened(sample)
+    return replace(found, reason=problem) if problem else by_blood(found, seen.trace, seen.fs)
 
 
 def votes(
