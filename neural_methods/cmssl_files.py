@@ -18,12 +18,18 @@ FIRST = ("model_name", "task_name", "n", "subjects", "run")
 
 
 def collect(config: Any, run: Path, summary: str, model: str, experiment: str) -> list[Path]:
-    """Write them; `run` is the run's folder, `summary` the table ('': in that folder). Returns their paths."""
+    """Write them; `run` is the run's folder, `summary` the table ('': in that folder). Returns their paths.
+
+    Of a cross-validation it is the row alone: weights and predictions lie in the folder of each fold.
+    """
     metrics = read_json(run / "metrics.json")
     ((head, content),) = metrics["heads"].items()
-    made = [run / "checkpoints" / "best_finetuned_model.pth", run / "test_predictions.npz"]
-    checkpoint.write_bundle(made[0], provenance.read(run)["weights"]["trained"]["path"], {})
-    _write_predictions(config, head, made[1])
+    made = []
+    weights = provenance.read(run).get("weights", {})
+    if tested := weights.get("trained") or weights.get("INFERENCE.MODEL_PATH"):
+        made = [run / "checkpoints" / "best_finetuned_model.pth", run / "test_predictions.npz"]
+        checkpoint.write_bundle(made[0], tested["path"], {})
+        _write_predictions(config, head, made[1])
     row = {"model_name": model, "task_name": experiment, "run": run.name, **scores_of(content)}
     path = Path(summary) if summary else run / "summary.csv"
     append(path, row)

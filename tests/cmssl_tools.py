@@ -57,6 +57,13 @@ def trained_tokenizer(folder: Path, own: dict[str, Any] | None = None) -> Path:
     return folder / "tokenizer.pth"
 
 
+def trained_encoder(folder: Path) -> Path:
+    """The bundle of an encoder of the PPG that has trained for two epochs."""
+    trainer = make("TokenEncoder", folder, {"TOKENIZER": str(trained_tokenizer(folder / "tokenizer"))})
+    write_bundle(folder / "encoder.pth", trainer.fit(Waves(), folder=folder / "run").path, {})
+    return folder / "encoder.pth"
+
+
 def original_file(path: Path, drop: str = "", layers: int = 2) -> JointTokenizer:
     """A checkpoint as CM-SSL's program writes it, without names beginning with `drop`; returns its network."""
     torch.manual_seed(3)
