@@ -57,9 +57,10 @@ def trained_tokenizer(folder: Path, own: dict[str, Any] | None = None) -> Path:
     return folder / "tokenizer.pth"
 
 
-def trained_encoder(folder: Path) -> Path:
-    """The bundle of an encoder of the PPG that has trained for two epochs."""
-    trainer = make("TokenEncoder", folder, {"TOKENIZER": str(trained_tokenizer(folder / "tokenizer"))})
+def trained_encoder(folder: Path, channel: str = "ppg") -> Path:
+    """The bundle of an encoder that has trained for two epochs."""
+    own = {"TOKENIZER": str(trained_tokenizer(folder / "tokenizer")), "CHANNEL": channel}
+    trainer = make("TokenEncoder", folder, own)
     write_bundle(folder / "encoder.pth", trainer.fit(Waves(), folder=folder / "run").path, {})
     return folder / "encoder.pth"
 

@@ -83,7 +83,10 @@ def test_cmssl_codebooks_are_equal_in_all_processes_and_those_of_one(tmp_path):
 
 @pytest.mark.slow
 def test_cmssl_fine_tuning_in_two_processes_is_that_of_one(tmp_path):
-    """The documented command: without dropout weights to 1e-4 and a row for each; tested to 1e-6, each window once."""
+    """The documented command: without dropout weights and answers to 1e-4; tested to 1e-6, each window once.
+
+    Not compared: biases of the keys of attention, on which no answer depends, so that rounding alone moves them.
+    """
     encoder, folder = trained_encoder(tmp_path / "encoder"), task(tmp_path / "toy", "regression")
     words = [
         "model=encoder", "experiment=synth_hr", f"data.path={folder}", f"model.pretrained_model_path={encoder}",
@@ -105,7 +108,11 @@ def test_cmssl_fine_tuning_in_two_processes_is_that_of_one(tmp_path):
     one, two = (sorted((tmp_path / f"train{processes}").rglob("*_Epoch*.pth"))[-1] for processes in (1, 2))
     first, second = read_weights(one), read_weights(two)
     for name, value in first.items():
-        torch.testing.assert_close(second[name], value, atol=1e-4, rtol=1e-4, msg=lambda text, n=name: f"{n}: {text}")
+        kept = value.chunk(3)[::2] if name.endswith("in_proj_bias") else [value]
+        other = second[name].chunk(3)[::2] if name.endswith("in_proj_bias") else [second[name]]
+        torch.testing.assert_close(other, kept, atol=1e-4, rtol=1e-4, msg=lambda text, n=name: f"{n}: {text}")
+    apart, together = answers("train1"), answers("train2")
+    np.testing.assert_allclose(together["predictions"], apart["predictions"], rtol=1e-4)
     for processes in (1, 2):
         finetuned(f"test{processes}", processes, "TOOLBOX_MODE=only_test", f"INFERENCE.MODEL_PATH={one}")
     alone, shared = answers("test1"), answers("test2")
