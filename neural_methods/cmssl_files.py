@@ -12,6 +12,7 @@ from dataset.files.reading import read_json
 from evaluation import provenance, tables
 from evaluation.outputs import read_outputs
 from neural_methods import checkpoint
+from neural_methods.run import names_of
 
 WAITED = 60.0  # seconds for other jobs that write the same table
 FIRST = ("model_name", "task_name", "n", "subjects", "run")
@@ -51,8 +52,8 @@ def scores_of(content: dict[str, Any]) -> dict[str, Any]:
 
 def _write_predictions(config: Any, head: str, path: Path) -> None:
     """`labels` and `predictions` of every window in the order of recordings, and whose they are."""
-    name = f"{config.TRAIN.MODEL_FILE_NAME}_{head}_outputs.pickle"
-    stored = read_outputs(Path(config.TEST.OUTPUT_SAVE_DIR) / name)
+    names = names_of(config)
+    stored = read_outputs(names.outputs / f"{names.id}_{head}_outputs.pickle")
     places = [(recording, clip) for recording, clips in stored["predictions"].items() for clip in clips]
     arrays = {
         key: np.stack([np.asarray(stored[key][recording][clip]) for recording, clip in places])
