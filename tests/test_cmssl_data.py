@@ -126,7 +126,8 @@ def test_cmssl_rate_only_ppg_knows_nothing_of_the_person_but_the_rate():
     assert not np.array_equal(first.ppg, faster.ppg)
 
 
-def test_cmssl_synthetic_tool_refuses_too_few(tmp_path, capsys):
+@pytest.mark.parametrize("few", [["--subjects", "1"], ["--task-subjects", "14"]])
+def test_cmssl_synthetic_tool_refuses_too_few(tmp_path, capsys, few):
     """One sentence, exit code 2."""
-    assert make_synthetic_ecgppg.main(["--out", str(tmp_path), "--subjects", "1"]) == 2
+    assert make_synthetic_ecgppg.main(["--out", str(tmp_path), *few]) == 2
     assert capsys.readouterr().err.count("\n") == 1
