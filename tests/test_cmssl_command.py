@@ -252,6 +252,7 @@ def test_cmssl_folds_through_the_documented_command_are_one_row(here, tmp_path):
 @pytest.mark.slow
 def test_cmssl_script_runs_every_job_and_reports_a_failure(here, tmp_path):
     """Two models on three experiments, one of which does not exist: four rows, code 1; without it, code 0."""
+    Path("runs/cmssl").mkdir(parents=True, exist_ok=True)
     for channel, name in (("ppg", "tiny"), ("ecg", "tiny_ecg")):
         folder = tmp_path / channel
         shutil.copy(trained_encoder(folder / "encoder", channel), f"runs/cmssl/{name}_encoder.pth")
@@ -261,7 +262,7 @@ def test_cmssl_script_runs_every_job_and_reports_a_failure(here, tmp_path):
 
     def jobs(models, experiments):
         command = [ROOT / "run_finetuning.sh", "-m", models, "-e", experiments, *TINY, "LOG.PATH=jobs"]
-        return subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, timeout=500)
+        return subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, timeout=1500)
 
     done = jobs("encoder simclr", "synth_hr no_such synth_rhythm")
     assert done.returncode == 1 and done.stderr.count("FAILED: ") == 2, done.stderr
