@@ -60,3 +60,12 @@ def load_backbone(backbone: Backbone, path: str | Path) -> str:
     """Fill it with the weights of a file, all of them; returns a sentence. WeightsError where one is missing."""
     report = checkpoint.load_part(backbone.network, path, backbone.rename, minimum=1.0)
     return f"Backbone {path}: {report}."
+
+
+def set_dropout(network: nn.Module, probability: float) -> None:
+    """Every layer of dropout, and that of attention, drops with this `probability` (from 0 to 1) in training."""
+    for module in network.modules():
+        if isinstance(module, nn.modules.dropout._DropoutNd):
+            module.p = probability
+        elif isinstance(module, nn.MultiheadAttention):
+            module.dropout = probability

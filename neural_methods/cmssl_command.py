@@ -336,6 +336,7 @@ FINETUNING: Table = {
     "model.in_channels": None,
     "model.pretrained_model_path": f"{_F}.PRETRAINED",
     "model.init": f"{_F}.INIT",
+    "model.E_drop_rate": f"{_F}.DROPOUT",
     "training.finetune_mode": f"{_F}.MODE",
     "training.epochs": "TRAIN.EPOCHS",
     "training.optimizer.lr": "TRAIN.LR",

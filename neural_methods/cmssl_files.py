@@ -12,18 +12,25 @@ from dataset.files.reading import read_json
 from evaluation import provenance, tables
 from evaluation.outputs import read_outputs
 from neural_methods import checkpoint
+from neural_methods.run import names_of
 
 WAITED = 60.0  # seconds for other jobs that write the same table
 FIRST = ("model_name", "task_name", "n", "subjects", "run")
 
 
 def collect(config: Any, run: Path, summary: str, model: str, experiment: str) -> list[Path]:
-    """Write them; `run` is the run's folder, `summary` the table ('': in that folder). Returns their paths."""
+    """Write them; `run` is the run's folder, `summary` the table ('': in that folder). Returns their paths.
+
+    Of a cross-validation it is the row alone: weights and predictions lie in the folder of each fold.
+    """
     metrics = read_json(run / "metrics.json")
     ((head, content),) = metrics["heads"].items()
-    made = [run / "checkpoints" / "best_finetuned_model.pth", run / "test_predictions.npz"]
-    checkpoint.write_bundle(made[0], provenance.read(run)["weights"]["trained"]["path"], {})
-    _write_predictions(config, head, made[1])
+    made = []
+    weights = provenance.read(run).get("weights", {})
+    if tested := weights.get("trained") or weights.get("INFERENCE.MODEL_PATH"):
+        made = [run / "checkpoints" / "best_finetuned_model.pth", run / "test_predictions.npz"]
+        checkpoint.write_bundle(made[0], tested["path"], {})
+        _write_predictions(config, head, made[1])
     row = {"model_name": model, "task_name": experiment, "run": run.name, **scores_of(content)}
     path = Path(summary) if summary else run / "summary.csv"
     append(path, row)
@@ -45,8 +52,8 @@ def scores_of(content: dict[str, Any]) -> dict[str, Any]:
 
 def _write_predictions(config: Any, head: str, path: Path) -> None:
     """`labels` and `predictions` of every window in the order of recordings, and whose they are."""
-    name = f"{config.TRAIN.MODEL_FILE_NAME}_{head}_outputs.pickle"
-    stored = read_outputs(Path(config.TEST.OUTPUT_SAVE_DIR) / name)
+    names = names_of(config)
+    stored = read_outputs(names.outputs / f"{names.id}_{head}_outputs.pickle")
     places = [(recording, clip) for recording, clips in stored["predictions"].items() for clip in clips]
     arrays = {
         key: np.stack([np.asarray(stored[key][recording][clip]) for recording, clip in places])

@@ -44,7 +44,7 @@ class Teacher:
 def open_teacher(path: str | Path, single: Sequence[str] = ()) -> Teacher:
     """What the file says of itself; `single` names the channel of a CM-SSL file that has only one.
 
-    FileNotFoundError without the file, WeightsError for one that is no tokenizer's.
+    FileNotFoundError without the file, WeightsError for one that is no tokenizer's, or that of other channels.
     """
     path = Path(path)
     if not path.is_file():
@@ -53,7 +53,13 @@ def open_teacher(path: str | Path, single: Sequence[str] = ()) -> Teacher:
     if known and known.get("method") != METHOD:
         raise WeightsError(f"'{path}' holds weights of {known.get('method')}, but a {METHOD} teaches: name its file.")
     if known:
-        return _as_stated(path, known.get("options", {}).get("TOKENIZER", {}))
+        found = _as_stated(path, known.get("options", {}).get("TOKENIZER", {}))
+        if single and tuple(single) != found.channels:
+            raise WeightsError(
+                f"TEACHER_CHANNEL is {' and '.join(single)}, but the tokenizer '{path}' reads "
+                f"{' and '.join(found.channels)}. Remove the key: this file says what it reads."
+            )
+        return found
     return _as_shaped(path, checkpoint.read_weights(path), single)
 
 
@@ -74,6 +80,8 @@ def _as_shaped(path: Path, state: State, single: Sequence[str]) -> Teacher:
         raise WeightsError(f"'{path}' is no tokenizer: it has no te.linear.weight or no quantizer.embedding.") from None
     layers = len({key.split(".")[3] for key in state if key.startswith("je.encoder.layers.")})
     count = max(1, numbers // 125)
+    if count == 2 and single:
+        raise WeightsError(f"TEACHER_CHANNEL is {single[0]}, but the tokenizer '{path}' reads both. Remove the key.")
     if count == 1 and not single:
         raise WeightsError(f"'{path}' does not say which signal it reads: set TEACHER_CHANNEL to ecg or ppg.")
     sizes = {"patch": numbers // count, "width": width, "heads": HEADS, "layers": layers, "codes": codes,

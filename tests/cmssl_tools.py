@@ -57,6 +57,14 @@ def trained_tokenizer(folder: Path, own: dict[str, Any] | None = None) -> Path:
     return folder / "tokenizer.pth"
 
 
+def trained_encoder(folder: Path, channel: str = "ppg") -> Path:
+    """The bundle of an encoder that has trained for two epochs."""
+    own = {"TOKENIZER": str(trained_tokenizer(folder / "tokenizer")), "CHANNEL": channel}
+    trainer = make("TokenEncoder", folder, own)
+    write_bundle(folder / "encoder.pth", trainer.fit(Waves(), folder=folder / "run").path, {})
+    return folder / "encoder.pth"
+
+
 def original_file(path: Path, drop: str = "", layers: int = 2) -> JointTokenizer:
     """A checkpoint as CM-SSL's program writes it, without names beginning with `drop`; returns its network."""
     torch.manual_seed(3)

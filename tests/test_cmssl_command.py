@@ -1,6 +1,7 @@
 """The documented commands: every form of a setting, what they run, and what they refuse in one sentence."""
 
 import csv
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,11 @@ import yaml
 
 from config import load_config
 from neural_methods import cmssl_command, cmssl_files
+from neural_methods.checkpoint import write_bundle
 from src.app import run_jtwbio_tokenizer_pretraining as pretraining
 from src.modules import encoder_finetuning
+from tests import test_cmssl_views as views
+from tests.cmssl_tools import trained_encoder
 from tools import make_synthetic_ecgppg
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -166,6 +170,11 @@ def test_cmssl_pretraining_refuses_in_one_sentence(tmp_path, monkeypatch, capsys
 
 
 BAD = {
+    "axes turned": (
+        "tokenizer",
+        lambda path: np.save(path, np.load(path).transpose(0, 2, 1)),
+        "array.transpose(0, 2, 1)",
+    ),
     "one subject": ("tokenizer", lambda path: np.save(path.with_name("w_subjects.npy"), np.zeros(6, int)), "subjects"),
     "truncated": ("tokenizer", lambda path: path.write_bytes(path.read_bytes()[:-9]), "w.npy' cannot be read"),
     "a pickle": ("tokenizer", lambda path: np.save(path, np.array([{}] * 6), allow_pickle=True), "w.npy'"),
@@ -186,6 +195,19 @@ def test_cmssl_bad_input_ends_a_pretraining_with_one_sentence(tmp_path, monkeypa
     assert pretraining.main(["--config", config, "--data.train_npy_file", "w.npy", "DEVICE=cpu"], stage) == 2
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1
+
+
+def test_cmssl_people_without_a_usable_window_end_a_pretraining_as_main_does(tmp_path, monkeypatch, capsys):
+    """Exit code 3: who it is, and how to go on without them; no traceback."""
+    monkeypatch.chdir(tmp_path)
+    waves = np.random.default_rng(0).normal(size=(6, 2, 1250)).astype(np.float32)
+    waves[2:4, 1, 5] = np.nan
+    np.save("w.npy", waves)
+    np.save("w_subjects.npy", np.arange(6) // 2)
+    config = str(ROOT / "configs/cmssl/tiny_tokenizer.yaml")
+    assert pretraining.main(["--config", config, "--data.train_npy_file", "w.npy", "DEVICE=cpu"]) == 3
+    error = capsys.readouterr().err
+    assert error.startswith("Error: ") and "EXCLUSION_LIST=['1']" in error and "Traceback" not in error
 
 
 def test_cmssl_summary_joins_columns_and_keeps_other_tables(tmp_path):
@@ -216,12 +238,36 @@ def test_cmssl_entry_scripts_are_short_and_src_holds_nothing_else():
 
 
 @pytest.mark.slow
-def test_cmssl_script_runs_every_job_and_reports_a_failure(here):
-    """One job fails, the other is done all the same; the code is not 0."""
-    command = ["./run_finetuning.sh", "-m", "encoder", "-e", "no_such synth_hr", *TINY]
-    environment = {"PYTHON": sys.executable, "SUMMARY": str(here / "jobs.csv"), "PATH": "/usr/bin:/bin"}
-    data = [f"{part}.DATA.DATA_PATH={here}/data/synthetic_ecgppg/synth_hr" for part in ("TRAIN", "VALID", "TEST")]
-    command += [*data, "model.init=random", f"LOG.PATH={here}/jobs"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=500)
-    assert done.returncode == 1 and "FAILED: encoder on no_such" in done.stderr, done.stderr
-    assert "done: encoder on synth_hr" in done.stdout and (here / "jobs.csv").is_file()
+def test_cmssl_folds_through_the_documented_command_are_one_row(here, tmp_path):
+    """Everybody is tested once; weights and predictions lie with each fold."""
+    words = ["model=encoder", "experiment=synth_hr", f"LOG.PATH={tmp_path}", *TINY, "SPLIT.KIND=kfold", "SPLIT.FOLDS=3"]
+    weights = trained_encoder(tmp_path / "encoder")
+    assert encoder_finetuning.main([*words, f"model.pretrained_model_path={weights}"]) == 0
+    (table,) = tmp_path.rglob("summary.csv")
+    with open(table, newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["n"] == "60" and row["subjects"] == "15" and not (table.parent / "test_predictions.npz").exists()
+
+
+@pytest.mark.slow
+def test_cmssl_script_runs_every_job_and_reports_a_failure(here, tmp_path):
+    """Two models on three experiments, one of which does not exist: four rows, code 1; without it, code 0."""
+    Path("runs/cmssl").mkdir(parents=True, exist_ok=True)
+    for channel, name in (("ppg", "tiny"), ("ecg", "tiny_ecg")):
+        folder = tmp_path / channel
+        shutil.copy(trained_encoder(folder / "encoder", channel), f"runs/cmssl/{name}_encoder.pth")
+        fitted = views.make("SimCLR", folder, {"CHANNEL": channel}).fit(views.Windows(), folder=folder / "run")
+        write_bundle(f"runs/cmssl/{name}_simclr.pth", fitted.path, {})
+    environment = {"PYTHON": sys.executable, "SUMMARY": "jobs.csv", "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
+
+    def jobs(models, experiments):
+        command = [ROOT / "run_finetuning.sh", "-m", models, "-e", experiments, *TINY, "LOG.PATH=jobs"]
+        return subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, timeout=1500)
+
+    done = jobs("encoder simclr", "synth_hr no_such synth_rhythm")
+    assert done.returncode == 1 and done.stderr.count("FAILED: ") == 2, done.stderr
+    assert "FAILED: encoder on no_such" in done.stderr and "done: simclr on synth_rhythm" in done.stdout
+    with open("jobs.csv", newline="") as file:
+        rows = [(row["model_name"], row["task_name"]) for row in csv.DictReader(file)]
+    assert rows == [(model, task) for model in ("encoder", "simclr") for task in ("synth_hr", "synth_rhythm")]
+    assert jobs("encoder", "synth_hr").returncode == 0

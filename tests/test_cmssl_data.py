@@ -1,6 +1,7 @@
 """Windows of ECG and PPG without labels: what is read, what is left out, what is refused; the synthetic people."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -115,7 +116,18 @@ def test_cmssl_rate_only_pairs_share_the_rate_and_no_beat():
     assert lags(True) > 3 * lags(False)
 
 
-def test_cmssl_synthetic_tool_refuses_too_few(tmp_path, capsys):
+def test_cmssl_rate_only_ppg_knows_nothing_of_the_person_but_the_rate():
+    """To the bit the same for somebody with another pressure, breath, rhythm and shape."""
+    people = [ecgppg.person(np.random.default_rng(number), rhythm=number) for number in (0, 1)]
+    one, other = (replace(someone, rate=70.0) for someone in people)
+    first, second = (ecgppg.window(who, np.random.default_rng(3), rate_only=True) for who in (one, other))
+    assert np.array_equal(first.ppg, second.ppg) and not np.array_equal(first.ecg, second.ecg)
+    faster = ecgppg.window(replace(one, rate=90.0), np.random.default_rng(3), rate_only=True)
+    assert not np.array_equal(first.ppg, faster.ppg)
+
+
+@pytest.mark.parametrize("few", [["--subjects", "1"], ["--task-subjects", "14"]])
+def test_cmssl_synthetic_tool_refuses_too_few(tmp_path, capsys, few):
     """One sentence, exit code 2."""
-    assert make_synthetic_ecgppg.main(["--out", str(tmp_path), "--subjects", "1"]) == 2
+    assert make_synthetic_ecgppg.main(["--out", str(tmp_path), *few]) == 2
     assert capsys.readouterr().err.count("\n") == 1

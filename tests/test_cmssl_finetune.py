@@ -14,7 +14,7 @@ from neural_methods import checkpoint
 from neural_methods.checkpoint import WeightsError
 from neural_methods.run import only_test, train_and_test
 from neural_methods.trainer.finetune import FinetuneTrainer, channel_of
-from tests.cmssl_tools import Waves, make, trained_tokenizer
+from tests.cmssl_tools import trained_encoder, trained_tokenizer
 
 TASKS = {
     "regression": Meta("toy", 125.0, 250, ("ppg",), ("hr",), units={"hr": "bpm"}),
@@ -27,10 +27,7 @@ PEOPLE = {"train": 9, "val": 4, "test": 4}
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory):
     """The file of an encoder of the PPG."""
-    folder = tmp_path_factory.mktemp("encoder")
-    trainer = make("TokenEncoder", folder, {"TOKENIZER": str(trained_tokenizer(folder / "tokenizer"))})
-    checkpoint.write_bundle(folder / "encoder.pth", trainer.fit(Waves(), folder=folder / "run").path, {})
-    return folder / "encoder.pth"
+    return trained_encoder(tmp_path_factory.mktemp("encoder"))
 
 
 def task(folder, kind, meta=None):
@@ -166,6 +163,7 @@ def test_cmssl_leads_are_found_by_their_name():
         (["MODEL.FINETUNE.PRETRAINED=no.pth"], "No weights at 'no.pth'"),
         (["MODEL.FINETUNE.PRETRAINED="], "PRETRAINED names no file"),
         (["MODEL.FINETUNE.TARGETS=['sbp']"], "no label 'sbp'"),
+        (["MODEL.FINETUNE.DROPOUT=1.0"], "DROPOUT is 1, but must be from 0 to below 1"),
         (["MODEL.FINETUNE.MODE=probing"], "MODE is 'probing', but must be one of"),
     ],
 )
@@ -174,6 +172,17 @@ def test_cmssl_fine_tuning_refuses_what_does_not_fit(tmp_path, encoder, changes,
     task(tmp_path / "toy", "regression")
     with pytest.raises((ValueError, FileNotFoundError), match=said):
         trainer_of(tmp_path, encoder, *changes)
+
+
+def test_cmssl_dropout_is_that_of_the_method_or_as_asked(tmp_path, encoder):
+    """0: the same features in training as in testing; else two passes differ."""
+    task(tmp_path / "toy", "regression")
+    waves = torch.randn(4, 250)
+    alike = {}
+    for dropout in (-1.0, 0.0):
+        network = trainer_of(tmp_path, encoder, f"MODEL.FINETUNE.DROPOUT={dropout}").start().train()
+        alike[dropout] = torch.equal(network(waves), network(waves))
+    assert alike == {-1.0: False, 0.0: True}
 
 
 def test_cmssl_weights_without_a_backbone_are_refused(tmp_path, encoder):

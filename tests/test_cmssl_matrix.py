@@ -25,7 +25,7 @@ def test_cmssl_matrix_trains_every_teacher_and_student_and_probes_each(tmp_path,
     monkeypatch.setattr(cmssl_matrix, "best_validation", lambda folder: KNOWN)
     monkeypatch.setattr(cmssl_matrix, "score_of", lambda folder: ("MAE hr", 3.0))
     monkeypatch.setattr(cmssl_matrix, "difference", lambda first, second: Difference(-1.0, -2.0, -0.5, 12))
-    small = ["TRAIN.EPOCHS=1", "MODEL.TOKENIZER.CODES=16", "MODEL.TOKENENCODER.WIDTH=16"]
+    small = ["DEVICE=cpu", "TRAIN.EPOCHS=1", "MODEL.TOKENIZER.CODES=16", "MODEL.TOKENENCODER.WIDTH=16"]
     assert cmssl_matrix.main(["--out", str(tmp_path / "matrix"), *small]) == 0
     tokenizers = [changes for stem, changes in trained if stem == "tiny_tokenizer"]
     encoders = [changes for stem, changes in trained if stem == "tiny_encoder"]
@@ -37,7 +37,8 @@ def test_cmssl_matrix_trains_every_teacher_and_student_and_probes_each(tmp_path,
     bundles = {Path(one["TRAIN.BUNDLE"]).name for one in encoders}
     assert len(bundles) == 6 and {path for _, path, *_ in probed} == bundles
     assert {task for task, path, *_ in probed if "_ecg_" in path} == {"synth_rhythm"}
-    assert [changes.get("MODEL.FINETUNE.INIT") for *_, changes in probed] == [None, "random"] * 6
+    assert [changes.get("MODEL.FINETUNE.INIT") for *_, changes in probed] == [None, "random"] * 2 + [None] * 4
+    assert all(changes["DEVICE"] == "cpu" and "TRAIN.EPOCHS" not in changes for *_, changes in probed)
     lines = (tmp_path / "matrix" / "matrix.md").read_text().splitlines()[2:]
     assert len(lines) == 6 and lines[1].startswith(
         "| joint | PPG | 25.0 | 12.5 | 2.500 | 4.000 | synth_hr | MAE hr 3.000"

@@ -7,8 +7,10 @@ import pytest
 import torch
 from torch import nn
 
+from evaluation import tables
 from neural_methods import schedules
-from tests.cmssl_tools import make, trained_tokenizer
+from tests import test_cmssl_views as views
+from tests.cmssl_tools import Waves, make, trained_tokenizer
 
 EPOCHS, STEPS = 20, 7
 
@@ -77,6 +79,25 @@ def test_cmssl_fine_tuning_falls_epoch_by_epoch():
     found = rates(optimizer, schedules.scheduled(optimizer, schedules.warmup_cosine(EPOCHS, 0)), EPOCHS)
     expected = [1e-4 * 0.5 * (1 + math.cos(math.pi * epoch / EPOCHS)) for epoch in range(EPOCHS)]
     assert found == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", views.METHODS_OF_VIEWS)
+def test_cmssl_methods_of_two_views_warm_up_and_fall_to_zero(tmp_path, name):
+    """So many epochs up, one cosine down over all steps."""
+    trainer = views.make(name, tmp_path, {"WARMUP_EPOCHS": 4}, TRAIN__EPOCHS=EPOCHS, TRAIN__LR=1e-3)
+    found = rates(*of(trainer), EPOCHS * STEPS + 1)
+    expected = {0: 0.0, 14: 0.5, 28: 1.0, 84: 0.5, 139: 0.5 * (1 + math.cos(math.pi * 111 / 112)), 140: 0.0}
+    assert all(found[step] == pytest.approx(1e-3 * factor, abs=1e-9) for step, factor in expected.items())
+
+
+def test_cmssl_a_training_runs_with_the_rates_of_its_schedule(tmp_path):
+    """Every update's, as the history has it: from one hundredth up in one epoch, then down."""
+    own = {"WARMUP_EPOCHS": 1, "MIN_LR": 1e-5, "LAYER_DECAY": 1.0}
+    make("Tokenizer", tmp_path, own, TRAIN__EPOCHS=4, TRAIN__LR=1e-3).fit(Waves(), folder=tmp_path / "run")
+    found = [float(line["lr"]) for line in tables.csv_lines(tmp_path / "run" / "history.csv")]
+    up = [1e-3 * (0.01 + 0.99 * step / 3) for step in range(3)]
+    down = [1e-5 + (1e-3 - 1e-5) * 0.5 * (1 + math.cos(math.pi * step / 9)) for step in range(9)]
+    assert found == pytest.approx(up + down, abs=1e-9)
 
 
 def test_cmssl_rates_fall_towards_the_input(tmp_path):

@@ -181,6 +181,7 @@ def test_cmssl_commitment_is_recorded_by_itself(tmp_path):
         ({"TOKENIZER": "none.pth"}, "No tokenizer at 'none.pth'"),
         ({"TOKENIZER": ""}, "TOKENIZER names no file"),
         ({"CHANNEL": "abp"}, "CHANNEL is 'abp'"),
+        ({"TEACHER_CHANNEL": "ecg"}, "TEACHER_CHANNEL is ecg, but the tokenizer .* reads ecg and ppg"),
         ({"LOSS_ON": "masked"}, "needs a MASK_RATIO"),
         ({"MASK_RATIO": 1.0}, "from 0 to below 1"),
     ],

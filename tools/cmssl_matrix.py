@@ -3,7 +3,8 @@
     python -m tools.cmssl_matrix [--tokenizer FILE] [--encoder FILE] [--ecg-task NAME] [--ppg-task NAME] [KEY=VALUE ...]
 
 Three tokenizers, six encoders, and a probe of each on the task of its signal beside one of random weights. Runs that
-are finished are not done again. KEY=VALUE are settings of the two pre-trainings.
+are finished are not done again. KEY=VALUE are settings of the two pre-trainings; those of the machine (DEVICE,
+LOG.PATH) hold for the probes, too.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from neural_methods.cmssl_runs import PROBE, RANDOM, best_validation, finetuned,
 
 TEACHERS = {"joint": ["ecg", "ppg"], "ECG": ["ecg"], "PPG": ["ppg"]}
 STUDENTS = ("ecg", "ppg")
+OF_TRAININGS = ("TRAIN", "VALID", "TEST", "MODEL", "SPLIT", "INFERENCE")  # settings that probes have of their own
 COLUMNS = [
     "teacher", "student", "token right [%]", "commonest token [%]", "loss", "entropy", "task", "score of a probe",
     "error less than with random weights [95 % over people]",
@@ -43,7 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
 def show(asked: argparse.Namespace) -> int:
     """Train all and print the table."""
     changes, _ = parsed(asked.changes)
-    rows = []
+    rows: list[list[str]] = []
+    untrained: dict[str, Path] = {}
     for teacher, channels in TEACHERS.items():
         path = str(asked.out / f"tokenizer_{teacher}.pth")
         own = {
@@ -52,13 +55,17 @@ def show(asked: argparse.Namespace) -> int:
             "TRAIN.MODEL_FILE_NAME": f"teacher_{teacher}",
         }
         run(asked.tokenizer, {**_of(changes, "TOKENENCODER"), **own})
-        rows += [_row(asked, changes, teacher, student, path) for student in STUDENTS]
+        rows += [_row(asked, changes, teacher, student, path, untrained) for student in STUDENTS]
     text = markdown_table(COLUMNS, rows)
     print(f"\n{text}\n\nWritten to {write_text(asked.out / 'matrix.md', text + chr(10))}.")
     return 0
 
 
-def _row(asked: argparse.Namespace, changes: dict[str, Any], teacher: str, student: str, tokenizer: str) -> list[str]:
+def _row(
+    asked: argparse.Namespace, changes: dict[str, Any], teacher: str, student: str, tokenizer: str,
+    untrained: dict[str, Path],
+) -> list[str]:  # fmt: skip
+    """A line of the table; `untrained` collects the probe of random weights of each student, who has no teacher."""
     name = f"{student}_of_{teacher}"
     path = str(asked.out / f"encoder_{name}.pth")
     own = {
@@ -67,10 +74,12 @@ def _row(asked: argparse.Namespace, changes: dict[str, Any], teacher: str, stude
     }  # fmt: skip
     known = best_validation(run(asked.encoder, {**_of(changes, "TOKENIZER"), **own}))
     task = getattr(asked, f"{student}_task")
-    probe = finetuned(task, path, f"probe_{name}", PROBE)
-    random = finetuned(task, path, f"probe_random_{student}", {**PROBE, **RANDOM})
+    everywhere = {key: value for key, value in changes.items() if key.partition(".")[0] not in OF_TRAININGS}
+    probe = finetuned(task, path, f"probe_{name}", {**everywhere, **PROBE})
+    if student not in untrained:
+        untrained[student] = finetuned(task, path, f"probe_random_{student}", {**everywhere, **PROBE, **RANDOM})
     metric, score = score_of(probe)
-    found = difference(probe, random)
+    found = difference(probe, untrained[student])
     return [
         teacher, student.upper(), f"{100 * known['valid/top1']:.1f}", f"{100 * known['valid/chance']:.1f}",
         f"{known['validation']:.3f}", f"{known['valid/entropy']:.3f}", task, f"{metric} {score:.3f}",

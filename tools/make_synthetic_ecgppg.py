@@ -47,9 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def write(asked: argparse.Namespace) -> int:
-    """Everything that `asked` names. ValueError for too few people or windows."""
-    if asked.subjects < 3 or asked.task_subjects < 10 or asked.windows < 1:
-        raise ValueError("Give --subjects of at least 3, --task-subjects of at least 10 and --windows of at least 1.")
+    """Everything that `asked` names. ValueError for too few people or windows: every rhythm is in every part."""
+    if asked.subjects < 3 or asked.task_subjects < 15 or asked.windows < 1:
+        raise ValueError("Give --subjects of at least 3, --task-subjects of at least 15 and --windows of at least 1.")
     people = _people(asked.seed, 0, asked.subjects, asked.windows, asked.rate_only)
     waves = np.stack([[one.ecg, one.ppg] for _, one, _ in people])
     if asked.shuffle_pairs:

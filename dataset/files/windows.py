@@ -138,8 +138,10 @@ class WindowArray:
         self.path = path
         array = _by_channel(open_array(path, AGAIN), channels)
         if array.ndim != 3 or array.shape[1] != channels or array.dtype.kind not in "fiu" or not array.size:
+            turned = array.ndim == 3 and array.shape[2] == channels
+            remedy = "Its axes are in another order: save array.transpose(0, 2, 1)." if turned else "Save them so."
             raise ValueError(
-                f"'{path}' holds {array.dtype} {array.shape}; windows are numbers (n, {channels} channels, L). {AGAIN}"
+                f"'{path}' holds {array.dtype} {array.shape}; windows are numbers (n, {channels} channels, L). {remedy}"
             )
         self.count, self._channels, self.length = array.shape
         self._row = array.dtype.itemsize * channels * self.length + PAGES

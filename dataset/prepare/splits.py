@@ -108,7 +108,10 @@ def draw(units: Sequence[str], ratios: Sequence[float], seed: int) -> list[tuple
         raise SplitError(f"{list(ratios)} are no shares of a whole: give numbers of at least 0, not all of them 0.")
     wanted = int((shares > 0).sum())
     if len(units) < wanted:
-        raise SplitError(f"{len(units)} subjects or recordings cannot be drawn into {wanted} parts: {list(units)}.")
+        raise SplitError(
+            f"{list(units)} (subjects or recordings) cannot be drawn into {wanted} parts: bring more of them, or set "
+            "the ratio of a part that you do without to 0."
+        )
     sizes = _sizes(shares / shares.sum(), len(units))
     names = sorted(units, key=lambda name: (natural_key(name), name))
     order = [names[number] for number in np.random.default_rng(seed).permutation(len(names))]

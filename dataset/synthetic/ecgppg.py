@@ -48,19 +48,22 @@ def person(random: np.random.Generator, rhythm: int) -> Person:
 
 
 def window(someone: Person, random: np.random.Generator, rate_only: bool = False, noise: float = 0.02) -> Window:
-    """A window of somebody; with `rate_only` ECG and PPG share the rate, and neither beats, breath nor rhythm."""
+    """A window of somebody; with `rate_only` the PPG is that of a stranger with the same rate."""
     rate = float(np.clip(someone.rate + random.normal(0, 6), 42, 135))
+    other = np.random.default_rng(int(random.integers(1 << 62))) if rate_only else None
     phase = random.uniform(0, 2 * np.pi)
     beats = _beats(someone, rate, phase, random)
-    pulses, pulse_phase = beats, phase
-    if rate_only:
-        pulse_phase = random.uniform(0, 2 * np.pi)
-        pulses = _beats(someone, rate, pulse_phase, random)
     inside = (beats >= 0) & (beats < LENGTH / FS)
     true = 60 * (inside.sum() - 1) / np.ptp(beats[inside]) if inside.sum() > 1 else rate
-    return Window(
-        _ecg(someone, beats, phase, random, noise), _ppg(someone, pulses, pulse_phase, random, noise), float(true)
-    )
+    ecg = _ecg(someone, beats, phase, random, noise)
+    ppg = _ppg(someone, beats, phase, random, noise) if other is None else _strangers(rate, other, noise)
+    return Window(ecg, ppg, float(true))
+
+
+def _strangers(rate: float, random: np.random.Generator, noise: float) -> np.ndarray:
+    """The PPG of anybody at that rate: nothing else of it depends on who the window is of."""
+    anybody, phase = person(random, int(random.integers(len(RHYTHMS)))), random.uniform(0, 2 * np.pi)
+    return _ppg(anybody, _beats(anybody, rate, phase, random), phase, random, noise)
 
 
 def _beats(someone: Person, rate: float, phase: float, random: np.random.Generator) -> np.ndarray:

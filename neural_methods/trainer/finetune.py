@@ -14,7 +14,7 @@ from dataset.clips.inputs import Input
 from dataset.files.downstream import Meta, read_meta
 from evaluation import classification
 from neural_methods import distributed, patches, schedules
-from neural_methods.backbones import Backbone, load_backbone, make_backbone, open_backbone
+from neural_methods.backbones import Backbone, load_backbone, make_backbone, open_backbone, set_dropout
 from neural_methods.checkpoint import WeightsError, read_sidecar
 from neural_methods.model.fine_tuned import HEADS, FineTuned
 from neural_methods.trainer.base import Needs, Trainer
@@ -52,6 +52,7 @@ class FinetuneTrainer(Trainer):
             "LENGTH": 1250,  # samples at 125 Hz that the network reads
             "RESIZE": "crop",  # other lengths: cut off, or pad with zeros; stretch: as if they lasted 10 s (as CM-SSL)
             "INPUT_NORM": "",  # '': as in pre-training
+            "DROPOUT": -1.0,  # of the backbone while it is trained; -1: as its method has it
             "CLASS_WEIGHTS": False,  # choice: rare classes count more in the loss
         }
     }
@@ -62,6 +63,8 @@ class FinetuneTrainer(Trainer):
         """Look at the folder and at the pre-trained file. ValueError, WeightsError, FileNotFoundError."""
         self.own = config.MODEL.FINETUNE
         patches.require(self.own, CHOICES, "MODEL.FINETUNE")
+        if not (self.own.DROPOUT == -1 or 0 <= self.own.DROPOUT < 1):
+            raise ValueError(f"MODEL.FINETUNE.DROPOUT is {self.own.DROPOUT:g}, but must be from 0 to below 1, or -1.")
         self.meta = _meta(config)
         self.targets = _targets(self.own.TARGETS, self.meta)
         self._testing = str(config.INFERENCE.get("MODEL_PATH", "")) if not trains(config) else ""
@@ -123,6 +126,8 @@ class FinetuneTrainer(Trainer):
     def build_model(self) -> nn.Module:
         """Backbone and head with fresh weights."""
         base, _ = self._backbone()
+        if self.own.DROPOUT >= 0:
+            set_dropout(base.network, float(self.own.DROPOUT))
         outputs = len(self.meta.classes) if self.meta.task == "choice" else len(self.targets)
         return FineTuned(base.network, base.width, outputs, str(self.own.HEAD))
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tools.benchmark import loading, long_recording, preprocessing, signals, training, whole_runs
+from tools.benchmark import cmssl, loading, long_recording, preprocessing, signals, training, whole_runs
 from tools.benchmark.measure import conditions
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "benchmarks.md"
@@ -28,6 +28,7 @@ TITLES = {
     "loading": "Reading clips",
     "training": "Training",
     "whole_runs": "Whole runs",
+    "cmssl": "CM-SSL",
     "long": "Long recordings",
 }
 
@@ -64,6 +65,7 @@ def measurements(work: Path, seconds: float, repeats: int) -> dict[str, Callable
         "loading": loading.section,
         "training": lambda: training.section(training.asked_by_default("cpu")),
         "whole_runs": lambda: whole_runs.section(work / "whole_runs"),
+        "cmssl": cmssl.section,
         "long": lambda: long_recording.section(work),
     }
 

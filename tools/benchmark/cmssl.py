@@ -1,13 +1,12 @@
-"""Windows per second of the three stages of CM-SSL beside a plain PyTorch loop, and what the quantiser and a million
-windows need.
+"""Windows per second of the stages of CM-SSL beside a plain PyTorch loop; what the quantiser and many windows need.
 
     python -m tools.benchmark.cmssl                     loops with the networks of the tiny configurations, batch 64
     python -m tools.benchmark.cmssl --sizes published   tokenizer as published, encoder of 256
-    python -m tools.benchmark.cmssl --only quantizer million
+    python -m tools.benchmark.cmssl --only quantizer million growth
 
 Both loops train the same network on the same array for one epoch, from the fresh network to its last update; the plain
-one has no states, history, checks or files. Epochs alternate, and CPU seconds count, so that what else the machine does
-counts little; the median of each counts, and the first pair does not.
+one has no states, history, checks or files. Epochs alternate, and the median of the quotients of neighbours counts; the
+first pair does not. CPU seconds tell little of what else the machine does, wall seconds stand beside them.
 """
 
 import argparse
@@ -19,32 +18,39 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 from torch import nn
 
 from config import load_config
-from dataset.files.downstream import open_downstream
+from dataset.files.downstream import FolderWriter, Meta, open_downstream
 from dataset.prepare.section import prepare
 from neural_methods import patches
+from neural_methods.checkpoint import write_bundle
 from neural_methods.cmssl_command import CONFIGS, EXPERIMENTS
 from registry import METHODS
-from tools import make_synthetic_ecgppg
 from tools.benchmark.measure import conditions
 
 BATCH = 64
+WINDOWS = 3200  # of an epoch: 50 updates
 STAGES = ("tokenizer", "encoder", "finetuning")
 PUBLISHED = {
     "tokenizer": ["MODEL.TOKENIZER.LAYERS=10", "MODEL.TOKENIZER.HEADS=8", "MODEL.TOKENIZER.CODES=8192"],
     "encoder": ["MODEL.TOKENENCODER.WIDTH=256", "MODEL.TOKENENCODER.HEADS=8", "MODEL.TOKENENCODER.LAYERS=12"],
     "finetuning": [],
 }
+SMALLEST = [
+    f"MODEL.TOKENIZER.{name}={value}"
+    for name, value in {"WIDTH": 16, "HEADS": 2, "LAYERS": 1, "DECODER_HEADS": 2, "DECODER_LAYERS": 1, "CODES": 64,
+                        "CODE_WIDTH": 16}.items()
+]  # fmt: skip
 COMMON = ["DEVICE=cpu", "NUM_WORKERS=0", "TRAIN.EPOCHS=1", f"TRAIN.BATCH_SIZE={BATCH}", "TEST.USE_LAST_EPOCH=True",
-          "TRAIN.PLOT_LOSSES_AND_LR=False"]  # fmt: skip
+          "TRAIN.PLOT_LOSSES_AND_LR=False", "SPLIT.KIND="]  # fmt: skip
 QUANTIZER = """
 import json, resource, torch
 from neural_methods.model.quantizer import Quantizer
@@ -64,21 +70,25 @@ print(json.dumps((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) /
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=("loops", "quantizer", "million"))
+    parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
     parser.add_argument("--sizes", choices=("tiny", "published"), default="tiny")
     parser.add_argument("--epochs", type=int, default=5, help="measured pairs of epochs")
     asked = parser.parse_args(arguments)
-    wanted = asked.only or ("quantizer", "loops", "million")
     print(conditions())
-    if "quantizer" in wanted:
-        print(f"Quantiser, 8,192 codes, 5,120 vectors: {quantizer_memory():.0f} MB more at the peak.")
-    with tempfile.TemporaryDirectory() as folder:
-        if "loops" in wanted:
-            for line in loops(Path(folder), asked.sizes, asked.epochs):
-                print(line, flush=True)
-        if "million" in wanted:
-            print(million(Path(folder)))
+    print(section(asked.only, asked.sizes, asked.epochs))
     return 0
+
+
+def section(parts: Sequence[str] = (), sizes: str = "tiny", epochs: int = 5) -> str:
+    """Markdown of what is asked for; () for all."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        found = [PARTS[name](Path(folder), sizes, epochs) for name in parts or PARTS]
+    return "\n\n".join(found)
+
+
+def quantizer(folder: Path, sizes: str, epochs: int) -> str:
+    """A sentence on the memory of the quantiser."""
+    return f"Quantiser with 8,192 codes and 5,120 vectors: {quantizer_memory():.0f} MB more at the peak."
 
 
 def quantizer_memory() -> float:
@@ -90,33 +100,49 @@ def quantizer_memory() -> float:
 # --- Loops -----------------------------------------------------------------------------------------------------------
 
 
-def loops(folder: Path, sizes: str, epochs: int) -> Iterator[str]:
-    """A line for each stage."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        make_synthetic_ecgppg.main(["--out", str(folder / "data"), "--subjects", "40", "--windows", "16"])
+def loops(folder: Path, sizes: str, epochs: int) -> str:
+    """A table with a line for each stage."""
+    lines = [
+        f"One epoch of {WINDOWS:,} windows, batch {BATCH}, threads: {torch.get_num_threads()}, the networks of the "
+        f"{sizes} configurations; medians of {epochs} pairs of epochs.",
+        "",
+        "| stage | the loop (windows/s) | a plain one | share, CPU time | share, wall time |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    write_data(folder)
     for stage in STAGES:
-        with contextlib.redirect_stdout(io.StringIO()):
-            trainer, clips, array = prepared(folder, stage, sizes)
-            loop, plain = measured(trainer, clips, array, folder / stage, epochs)
-        yield (
-            f"{stage} ({sizes}), batch {BATCH}, {len(array)} windows: the loop {loop:.0f} windows a CPU second, a "
-            f"plain one {plain:.0f}: {100 * loop / plain:.0f} %."
-        )
+        trainer, clips, array = prepared(folder, stage, sizes)
+        pairs = measured(trainer, clips, array, folder / stage, epochs)
+        own, plain = (WINDOWS / statistics.median(pair[k].wall for pair in pairs) for k in (0, 1))
+        shares = [statistics.median(getattr(b, kind) / getattr(a, kind) for a, b in pairs) for kind in ("cpu", "wall")]
+        lines.append(f"| {stage} | {own:.0f} | {plain:.0f} | {' | '.join(f'**{share:.2f}**' for share in shares)} |")
+    return "\n".join(lines)
+
+
+def write_data(folder: Path) -> None:
+    """Windows of noise: an array of pairs, and a task."""
+    random = np.random.default_rng(0)
+    np.save(folder / "pairs.npy", random.standard_normal((WINDOWS, 2, 1250), np.float32))
+    np.save(folder / "pairs_subjects.npy", np.arange(WINDOWS) // 32)
+    with FolderWriter(folder / "task", Meta("noise", 125.0, 1250, ("ppg",), ("hr",))) as writer:
+        for part, count in (("train", WINDOWS), ("val", 32), ("test", 32)):
+            waves = random.standard_normal((count, 1, 1250), np.float32)
+            for start in range(0, count, 32):
+                writer.add(part, f"{part}{start}", waves[start : start + 32], random.normal(70, 10, 32))
 
 
 def prepared(folder: Path, stage: str, sizes: str) -> tuple[Any, Any, np.ndarray]:
     """Trainer, clips, and the same windows as an array."""
     more = PUBLISHED[stage] if sizes == "published" else []
-    data, task = folder / "data" / "pretraining.npy", folder / "data" / "synth_hr"
+    data, task = folder / "pairs.npy", folder / "task"
     paths = {
         "tokenizer": (CONFIGS / "tiny_tokenizer.yaml", data, ["MODEL.TOKENIZER.KMEANS=False"]),
         "encoder": (CONFIGS / "tiny_encoder.yaml", data, [f"MODEL.TOKENENCODER.TOKENIZER={folder / 'tokenizer.pth'}"]),
         "finetuning": (EXPERIMENTS / "synth_hr.yaml", task, [f"MODEL.FINETUNE.PRETRAINED={folder / 'encoder.pth'}"]),
     }
     file, path, own = paths[stage]
-    own += [f"{section}.DATA.DATA_PATH={path}" for section in ("TRAIN", "VALID", "TEST")]
-    own += [f"LOG.PATH={folder / 'runs'}", "SPLIT.KIND="]
-    config = load_config(str(file), [*COMMON, *own, *more])
+    own += [f"{part}.DATA.DATA_PATH={path}" for part in ("TRAIN", "VALID", "TEST")]
+    config = load_config(str(file), [*COMMON, *own, f"LOG.PATH={folder / 'runs'}", *more])
     trainer = METHODS[config.MODEL.NAME](config)
     clips = prepare(config.TRAIN.DATA, "train", config).clips(**trainer.clip_options("train"))
     if stage == "finetuning":
@@ -126,20 +152,33 @@ def prepared(folder: Path, stage: str, sizes: str) -> tuple[Any, Any, np.ndarray
     return trainer, clips, np.load(path, mmap_mode="r")
 
 
-def measured(trainer: Any, clips: Any, array: np.ndarray, folder: Path, epochs: int) -> tuple[float, float]:
-    """(loop, plain) in windows per CPU second."""
-    from neural_methods.checkpoint import write_bundle
+class Seconds:
+    """CPU and wall seconds of what is done inside."""
 
-    times: tuple[list[float], list[float]] = ([], [])
+    def __enter__(self) -> "Seconds":
+        """Begin."""
+        self._begin = time.process_time(), time.perf_counter()
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        """End."""
+        self.cpu, self.wall = time.process_time() - self._begin[0], time.perf_counter() - self._begin[1]
+
+
+def measured(trainer: Any, clips: Any, array: np.ndarray, folder: Path, epochs: int) -> list[tuple[Seconds, Seconds]]:
+    """Pairs of epochs: the loop and the plain one, in turn the first."""
+    pairs = []
     for number in range(epochs + 1):
-        begin = time.process_time()
-        fitted = trainer.fit(clips, folder=folder / f"run{number}")
-        times[0].append(time.process_time() - begin)
-        begin = time.process_time()
-        plain_epoch(trainer, array, clips)
-        times[1].append(time.process_time() - begin)
+        own, plain = Seconds(), Seconds()
+        for seconds in (own, plain) if number % 2 else (plain, own):
+            with seconds:
+                if seconds is own:
+                    fitted = trainer.fit(clips, folder=folder / f"run{number}")
+                else:
+                    plain_epoch(trainer, array, clips)
+        pairs.append((own, plain))
     write_bundle(folder.with_suffix(".pth"), fitted.path, {})
-    return tuple(len(clips) / statistics.median(found[1:]) for found in times)
+    return pairs[1:]
 
 
 def plain_epoch(trainer: Any, array: np.ndarray, clips: Any) -> None:
@@ -194,38 +233,71 @@ def _finetune_step(trainer: Any, network: nn.Module, clips: Any) -> Callable[[to
 STEPS = {"Tokenizer": _tokenizer_step, "TokenEncoder": _encoder_step, "Finetune": _finetune_step}
 
 
-# --- A million windows -----------------------------------------------------------------------------------------------
+# --- Many windows ----------------------------------------------------------------------------------------------------
 
 
-def million(folder: Path, count: int = 1_000_000) -> str:
+def million(folder: Path, sizes: str, epochs: int, count: int = 1_000_000) -> str:
     """Seconds from the configuration to the first batch of a sparse array, looked through before, and memory."""
     path = folder / "million.npy"
     np.lib.format.open_memmap(path, "w+", np.float32, (count, 2, 1250)).flush()
     np.save(folder / "million_subjects.npy", np.repeat(np.arange(count // 1000), 1000))
-    sections = [f"{section}.DATA.DATA_PATH={path}" for section in ("TRAIN", "VALID", "TEST")]
-    config = load_config(str(CONFIGS / "tiny_tokenizer.yaml"), [*COMMON, *sections, "SPLIT.KIND="])
+    config = tokenizer_config(path)
     trainer = METHODS["Tokenizer"](config)
-    begin = time.perf_counter()
-    prepare(config.TRAIN.DATA, "train", config)
-    looked = time.perf_counter() - begin
-    begin, seconds = time.perf_counter(), time.process_time()
-    clips = prepare(config.TRAIN.DATA, "train", config).clips(**trainer.clip_options("train"))
-    from neural_methods.batches import PlannedBatches, loader, training_plan
+    with Seconds() as looked:
+        prepare(config.TRAIN.DATA, "train", config)
+    with Seconds() as started:
+        clips = prepare(config.TRAIN.DATA, "train", config).clips(**trainer.clip_options("train"))
+        from neural_methods.batches import PlannedBatches, loader, training_plan
 
-    plan = training_plan(len(clips), BATCH, 0, 0)
-    next(iter(loader(clips, PlannedBatches(plan), 0, torch.device("cpu"))))
-    wall, cpu = time.perf_counter() - begin, time.process_time() - seconds
+        plan = training_plan(len(clips), BATCH, 0, 0)
+        next(iter(loader(clips, PlannedBatches(plan), 0, torch.device("cpu"))))
     return (
-        f"{count:,} windows: looked through once in {looked:.0f} s; then from the file to the first batch {wall:.1f} s "
-        f"({cpu:.1f} CPU s), {_private():.0f} MB of private memory."
+        f"{count:,} windows (a sparse file of 10 GB): looked through once in {looked.wall:.0f} s; then from the file "
+        f"to the first batch {started.wall:.1f} s ({started.cpu:.1f} s of CPU), {private_memory():.0f} MB private."
     )
 
 
-def _private() -> float:
+def growth(folder: Path, sizes: str, epochs: int, count: int = 50_000) -> str:
+    """Memory along one epoch of the smallest tokenizer."""
+    path, random = folder / "long.npy", np.random.default_rng(0)
+    array = np.lib.format.open_memmap(path, "w+", np.float32, (count, 2, 1250))
+    for start in range(0, count, 1000):
+        array[start : start + 1000] = random.standard_normal((1000, 2, 1250), np.float32)
+    array.flush()
+    del array
+    np.save(folder / "long_subjects.npy", np.arange(count) // 100)
+    config = tokenizer_config(path, *SMALLEST, f"LOG.PATH={folder / 'growth'}")
+    trainer = METHODS["Tokenizer"](config)
+    clips = prepare(config.TRAIN.DATA, "train", config).clips(**trainer.clip_options("train"))
+    process, found = psutil.Process(), []
+
+    def watched(network: nn.Module, epoch: int, update: int, old: Callable[..., None] = trainer.after_update) -> None:
+        old(network, epoch, update)
+        found.append((process.memory_info().rss / 2**20, private_memory()))
+
+    trainer.after_update = watched
+    trainer.fit(clips, folder=folder / "growth_run")
+    resident, private = zip(*found, strict=True)
+    return (
+        f"One epoch of {count:,} windows, {len(found)} updates: {resident[99]:.0f} MB resident after 100 updates, "
+        f"{resident[-1]:.0f} MB after the last, at most {max(resident[99:]):.0f}; private {private[99]:.0f} MB, "
+        f"{private[-1]:.0f} MB, at most {max(private[99:]):.0f}."
+    )
+
+
+def tokenizer_config(path: Path, *more: str) -> Any:
+    """The settings of the tiny tokenizer on the array at `path`."""
+    sections = [f"{part}.DATA.DATA_PATH={path}" for part in ("TRAIN", "VALID", "TEST")]
+    return load_config(str(CONFIGS / "tiny_tokenizer.yaml"), [*COMMON, *sections, *more])
+
+
+def private_memory() -> float:
     """MB that only this process has."""
     lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
     return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) / 1024
 
+
+PARTS = {"quantizer": quantizer, "loops": loops, "million": million, "growth": growth}
 
 if __name__ == "__main__":
     raise SystemExit(main())
