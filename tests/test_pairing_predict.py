@@ -87,6 +87,8 @@ def test_videos_that_cannot_be_used_end_in_a_sentence(videos, capsys, first, sec
         ("--rr", "800\n", "1 intervals between beats: 2 are needed"),
         ("--rr", "800\nlong\n", "something else than intervals"),
         ("--rr", "0.8\n0.9\n0.8\n", "read as milliseconds"),
+        ("--rr", "", "0 intervals between beats: 2 are needed"),
+        ("--hr", "nan", "give one from 35 to 200"),
         ("--ecg", "nothing", "is no BDF file"),
     ],
 )
@@ -100,6 +102,14 @@ def test_hearts_that_cannot_be_end_in_a_sentence(videos, capsys, option, content
     said = capsys.readouterr().err
     assert code == 2 and found is None and words in said and "Traceback" not in said
     assert option == "--hr" or "heart.txt" in said
+
+
+def test_an_ecg_without_triggers_ends_in_a_sentence(videos, capsys):
+    """Exit code 2, the file by name."""
+    path = write_bdf(videos / "heart.bdf", np.zeros(2048 * 3), {})
+    code, found = asked(videos, "slow.mp4", "fast.mp4", "--ecg", str(path))
+    said = capsys.readouterr().err
+    assert code == 2 and found is None and "no trigger 2" in said and "heart.bdf" in said and "Traceback" not in said
 
 
 def test_a_heart_may_come_as_intervals_or_as_an_ecg(videos):
@@ -122,6 +132,18 @@ def test_a_model_of_another_kind_is_refused(videos, capsys):
         path.write_bytes(b"")
         code, _ = asked(videos, "slow.mp4", "fast.mp4", "--hr", "70", "--model", str(path))
         assert code == 2 and words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("content", "words"), [(None, "no such file of weights"), (b"?", "does not say what network")])
+def test_a_file_that_is_no_model_is_refused_before_videos_are_measured(videos, monkeypatch, capsys, content, words):
+    """Exit code 2 and its name."""
+    monkeypatch.setattr(choosing, "measure", lambda path: pytest.fail("measured"))
+    path = videos / "model.pt"
+    if content is not None:
+        path.write_bytes(content)
+    code, _ = asked(videos, "slow.mp4", "fast.mp4", "--hr", "70", "--model", str(path))
+    said = capsys.readouterr().err
+    assert code == 2 and words in said and "model.pt" in said and "Traceback" not in said
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from dataset.perturbing import PERTURBATIONS, Perturbed
 from evaluation.pairing import rightness, trials
 from neural_methods import distributed
 from neural_methods.model.legacy_pair import LegacyPair
-from neural_methods.model.pair_net import PairNet, choice_loss, scores
+from neural_methods.model.pair_net import PairNet, choice_loss, levels_of, scores
 from neural_methods.needs import BANDS
 from neural_methods.trainer.base import Needs, Trainer
 from neural_methods.trainer.passes import frame_rates
@@ -105,11 +105,12 @@ class PairTrainer(Trainer):
         return super().augment(side_by_side(batch), epoch)
 
     def normalise(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """As any video, with the mean colours (B, T, 3) of the frames as they came."""
-        colours = batch["video"].float().mean(dim=(3, 4)).transpose(1, 2)
-        made = {**super().normalise(batch), "colours": colours}
+        """As any video, with mean colours (B, T, 3) and levels (B, 1 or 3, 4, 4) of the frames as they came."""
+        frames = batch["video"].float()
+        colours, levels = frames.mean(dim=(3, 4)).transpose(1, 2), levels_of(frames)
+        made = {**super().normalise(batch), "colours": colours, "levels": levels}
         if self.pair.GREY:
-            made["video"] = made["video"].mean(dim=1, keepdim=True)
+            made |= {name: made[name].mean(dim=1, keepdim=True) for name in ("video", "levels")}
         return made
 
     def prepare(self, batch: dict[str, Any]) -> dict[str, Any]:
@@ -118,7 +119,7 @@ class PairTrainer(Trainer):
 
     def predict(self, model: nn.Module, batch: dict[str, Any]) -> dict[str, torch.Tensor]:
         """Vectors of videos and hearts, and the interval that the video tells of."""
-        videos, hearts, told = model(batch["video"], batch["heart"], batch["rates"])
+        videos, hearts, told = model(batch["video"], batch["heart"], batch["rates"], batch["levels"])
         return {PAIR: videos, HEART: hearts, "told": told}
 
     def validation_rows(self, outputs: dict[str, torch.Tensor], batch: dict[str, Any]) -> list[Any]:
@@ -197,7 +198,8 @@ class PairNet21Trainer(PairTrainer):
 
     def build_model(self) -> nn.Module:
         """The network, which knows the training hearts once there are any."""
-        return PairNet(self.channels, self.factorised, stride=stride_of(self.frame_size))
+        colours = 1 if self.pair.GREY else BANDS["RGB"]
+        return PairNet(self.channels, self.factorised, stride=stride_of(self.frame_size), colours=colours)
 
     def start(self) -> nn.Module:
         """The network with mean and spread of the training hearts."""
