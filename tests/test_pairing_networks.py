@@ -107,6 +107,23 @@ def test_a_network_reads_clips_of_any_size():
         assert vectors.shape == hearts.shape and torch.isfinite(vectors).all()
 
 
+def test_large_frames_are_averaged_down_before_they_are_normalised(tmp_path):
+    """To the same input of the stages as the network's own averaging makes of them, and the same levels."""
+    trainer = trainer_of("PairNet21", tmp_path, size=64, frames=40)
+    network = trainer.build().eval()
+    random = torch.Generator().manual_seed(4)
+    video = torch.randint(0, 256, (1, 3, 40, 64, 64), generator=random, dtype=torch.uint8)
+    batch = {"video": video, "next_frame": video[:, :, 0], "has_next": torch.tensor([False]),
+             "stats": torch.tensor([[120.0, 60.0, 0.1]]), "fs": torch.tensor([30.0]),
+             "heart": torch.tensor([[800.0, 0.05]])}  # fmt: skip
+    small, whole = trainer.normalise(batch), super(type(trainer), trainer).normalise(batch)
+    assert small["video"].shape[-1] == 32 and whole["video"].shape[-1] == 64
+    with torch.no_grad():
+        found = [network(one["video"], one["heart"], one["fs"], one["levels"]) for one in (small, whole)]
+        for one, other in zip(*found, strict=True):
+            torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
 def test_an_unknown_variation_is_the_usual_one():
     """A heart of which only the rate is known has a vector."""
     network = PairNet(3, True).eval()

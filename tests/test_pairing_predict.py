@@ -155,7 +155,8 @@ def test_two_rendered_people_through_a_trained_network(tmp_path):
     places = {"data_dir_path": "d", "val_data_path": "v.csv", "test_data_path": "t.csv", "train_data_path": "r.csv",
               "model_path": "models", "log_path": "runs"}  # fmt: skip
     changes = [f"paths.{key}={tmp_path / value}" for key, value in places.items()]
-    small = ["data.people=6", "data.seconds=10", "data.pairs_per_epoch=4", "params.epochs=1", "data.size=32"]
+    small = ["data.people=6", "data.seconds=10", "data.training_set_size=0.4", "data.pairs_per_epoch=4",
+             "params.epochs=1", "data.size=32"]  # fmt: skip
     assert train([*changes, *small]) == 0
     write_layout("Folder", tmp_path / "own", {"PRESET": "easy", "SUBJECTS": 2, "SECONDS": 11.0, "CODEC": "h264"})
     first, second = sorted((tmp_path / "own").rglob("*.mp4"))

@@ -27,6 +27,7 @@ from unsupervised_methods.rates import rate_of_colours
 
 PAIR, HEART, RATE = "pair", "pair_heart", "pair_rate"  # outputs: of a video, of its heart, of the baseline
 AUXILIARY, NEAR = 0.1, 10.0  # weight of the error of the rate that the video tells; bpm that are one of it
+LINEAR = {"Raw", "Standardized"}  # types of frames of which the mean of pixels is that of their mean
 SYMMETRY = (
     "this network of the thesis gives the same answer whichever video comes first, while the right answer is the other "
     "one: it cannot do better than chance, whatever it learns."
@@ -201,6 +202,15 @@ class PairNet21Trainer(PairTrainer):
         colours = 1 if self.pair.GREY else BANDS["RGB"]
         return PairNet(self.channels, self.factorised, stride=stride_of(self.frame_size), colours=colours)
 
+    def normalise(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Large frames are averaged down first, as the network does: of types that are linear that is the same."""
+        pool = pool_of(self.frame_size)
+        if pool > 1 and LINEAR.issuperset(self.data_types):
+            video = torch.nn.functional.avg_pool3d(batch["video"].float(), (1, pool, pool))
+            following = torch.nn.functional.avg_pool2d(batch["next_frame"].float(), pool)
+            batch = {**batch, "video": video, "next_frame": following}
+        return super().normalise(batch)
+
     def start(self) -> nn.Module:
         """The network with mean and spread of the training hearts."""
         network = super().start()
@@ -326,6 +336,11 @@ def list_options(pair: Mapping[str, Any], section: str, seed: int) -> tuple[str,
 def stride_of(size: tuple[int, int]) -> int:
     """Of the first stage in space: frames of 32 pixels become 8."""
     return max(1, min(4, min(size) // 8))
+
+
+def pool_of(size: tuple[int, int]) -> int:
+    """Pixels along each side of a frame that the network takes together."""
+    return max(1, min(size) // (8 * stride_of(size)))
 
 
 def check(pair: Mapping[str, Any]) -> None:
