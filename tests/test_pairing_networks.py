@@ -10,6 +10,7 @@ from yacs.config import CfgNode
 
 from neural_methods.model.legacy_pair import LegacyPair
 from neural_methods.model.pair_net import PairNet, choice_loss, scores
+from neural_methods.trainer.pair_rate import rate_of_wave
 from neural_methods.training import Training
 from registry import METHODS
 from tests.conftest import ROOT
@@ -182,6 +183,16 @@ def test_rates_may_be_told_by_a_network_of_the_toolbox(tmp_path):
     found = alone.predictions(alone.load(fitted.path), clips)
     for number, rate in enumerate(RATES[::2]):
         assert found[f"r{number}"][0]["pair"][0] == pytest.approx(rate, abs=3.0)
+
+
+def test_the_noise_of_a_derivative_is_no_rate():
+    """Summed up it is drift that outweighs the pulse; `exact` takes it away, and so does the rate of a network."""
+    clock, right = np.arange(300) / 30.0, 0
+    for seed in range(40):
+        derivative = np.cos(2 * np.pi * 1.6 * clock) + np.random.default_rng(seed).normal(0, 3.0, 300)
+        right += abs(rate_of_wave(derivative, 30.0, differential=True) - 96.0) < 3.0
+    assert right >= 25
+    assert np.isnan(rate_of_wave(np.zeros(300), 30.0, differential=True))
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from torch.utils.data import Dataset
 from yacs.config import CfgNode
 
 from dataset.signals import PULSE_WAVE
+from evaluation.evaluate import filtered
 from evaluation.heart_rate import spectral_peak_heart_rate
-from evaluation.post_process import in_band, integrate
 from evaluation.presets import PRESETS
 from neural_methods import checkpoint, distributed
 from neural_methods.trainer.pair import HEART, OPTIONS, PAIR, PairTrainer, colours_of
@@ -135,9 +135,12 @@ class Nothing(nn.Module):
 
 
 def rate_of_wave(wave: np.ndarray, fs: float, differential: bool) -> float:
-    """Rate (bpm) at the highest peak of the spectrum of `wave` (T,); NaN for a constant."""
-    wave = integrate(wave.astype(float)) if differential else wave.astype(float)
+    """Rate (bpm) at the highest peak of the spectrum of `wave` (T,), filtered as `exact` does; NaN for a constant.
+
+    `differential`: the wave is a derivative, and is summed up first.
+    """
+    wave, exact = wave.astype(float), PRESETS["exact"]
     if not np.isfinite(wave).all() or np.ptp(wave) == 0:
         return math.nan
-    band = PRESETS["exact"].band
-    return spectral_peak_heart_rate(in_band(wave, fs, band), fs, band)
+    found, problem = filtered(wave, fs, exact.summed(fs) if differential else exact, differential)
+    return math.nan if problem else spectral_peak_heart_rate(found, fs, exact.band)
