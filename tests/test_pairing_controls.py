@@ -9,8 +9,9 @@ from tests.pairing_programs import content, pulsing, settings
 from tools.pairing import train as train_program
 
 PEOPLE = {"PEOPLE": 40, "LASTS": 10.0, "AMPLITUDE": 0.0}
-LEARNS = ("params.lr=0.03", "data.pairs_per_epoch=256", "params.batch_size=16", "params.epochs=2",
+LEARNS = ("params.lr=0.03", "data.pairs_per_epoch=128", "params.batch_size=16", "params.epochs=4",
           "data.training_set_size=0.5", "MODEL.PAIR.PERTURB=[static]")  # fmt: skip
+BRIEFLY = ("params.epochs=1", "MODEL.PAIR.PERMUTATIONS=500")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -36,7 +37,7 @@ def accuracies(folder, faces, *more, **people):
 @pytest.mark.parametrize("world", range(5))
 def test_without_a_pulse_a_network_is_at_chance(tmp_path, faces, world):
     """Five sets of people: the accuracy lies inside of what permutations of them give."""
-    found, _ = accuracies(tmp_path, faces, "MODEL.PAIR.PERMUTATIONS=500", WORLD=world)
+    found, _ = accuracies(tmp_path, faces, *BRIEFLY, WORLD=world)
     low, high = found["permutation"]["chance"]
     assert low <= found["accuracy"]["accuracy"] <= high and high - low < 0.5
 

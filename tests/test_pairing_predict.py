@@ -27,6 +27,7 @@ def videos(tmp_path, monkeypatch):
     """A folder of names, and what measuring them says; `wall.mp4` shows no face."""
     for name in (*KNOWN, "wall.mp4"):
         (tmp_path / name).write_bytes(name.encode())
+    (tmp_path / "copy.mp4").write_bytes(b"fast.mp4")
 
     def measure(path):
         if path.name == "wall.mp4":
@@ -69,6 +70,7 @@ def test_without_a_reliable_pulse_there_is_no_probability(videos, capsys):
     [
         ("gone.mp4", "fast.mp4", "no such video"),
         ("fast.mp4", "fast.mp4", "the same video"),
+        ("copy.mp4", "fast.mp4", "the same video"),
         ("short.mp4", "fast.mp4", "short.mp4: the wave of POS lasts 2.4 s; 5 s are needed"),
         ("fast.mp4", "wall.mp4", "wall.mp4: No face in the first 5 s"),
     ],

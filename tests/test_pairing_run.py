@@ -3,8 +3,11 @@
 import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from dataset.synthetic.layouts import write_layout
+from dataset.synthetic.layouts.paired_ecg import write_bdf
 from tests.pairing_programs import LISTS, content, pulsing, settings
 from tools.pairing import data as data_program
 from tools.pairing import evaluate as evaluate_program
@@ -102,3 +105,21 @@ def test_data_that_make_no_pair_end_in_a_sentence(tmp_path, faces, capsys, more,
     assert train_program.main(settings(tmp_path, *more, data=faces)) == 2
     said = capsys.readouterr().err
     assert words in said and "Traceback" not in said
+
+
+@pytest.mark.slow
+def test_videos_with_biosemi_files_make_pairs_and_one_without_triggers_is_named(tmp_path, capsys):
+    """The layout of the thesis: six people, two in each part; then a file whose triggers are gone: exit code 2."""
+    small = {"PRESET": "easy", "SUBJECTS": 6, "SECONDS": 8.0, "WIDTH": 160, "HEIGHT": 120, "FACE_SIZE": 0.6}
+    files = write_layout("PairedECG", tmp_path / "original", small)
+    changes = [one for one in settings(tmp_path) if not one.startswith(("data.source", "base.dataset"))]
+    changes = [one for one in changes if not any(key in one for key in ("PEOPLE", "LASTS", "DO_CROP_FACE"))]
+    changes += [f"paths.raw_data_path={tmp_path / 'original'}", "data.source=paired_ecg", "data.training_set_size=0.4"]
+    assert data_program.main(changes) == 0
+    rows = list(csv.DictReader((tmp_path / "mappings" / "test_pairs.csv").open()))
+    assert rows and all(40 < float(row["hr1"]) < 130 and row["person_id1"] != row["person_id2"] for row in rows)
+    write_bdf(files[0], {name: np.zeros(2048 * 8) for name in ("EXG1", "EXG2", "EXG3", "Status")}, 2048)
+    capsys.readouterr()
+    assert data_program.main(changes) == 2
+    said = capsys.readouterr()
+    assert "no trigger 2" in said.out + said.err and "Traceback" not in said.err
