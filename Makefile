@@ -111,8 +111,8 @@ predict: $(VENV)/installed  ## whose heart is it: VIDEO1=a.mp4 VIDEO2=b.mp4 HR=7
 # Six people and one batch through training, validation and test, in build/verify.
 verify_model: $(VENV)/installed  ## one batch through training, validation and test
 	$(RUN) -m tools.pairing.train --config_file $(CONFIG) data.source=synthetic data.people=6 data.seconds=10 \
-		data.pairs_per_epoch=4 params.batch_size=4 params.epochs=1 data.size=32 paths.data_dir_path=build/verify \
-		paths.train_data_path=build/verify/train_pairs.csv paths.val_data_path=build/verify/val_pairs.csv \
+		data.training_set_size=0.4 data.pairs_per_epoch=4 params.batch_size=4 params.epochs=1 data.size=32 \
+		paths.data_dir_path=build/verify paths.train_data_path=build/verify/train_pairs.csv paths.val_data_path=build/verify/val_pairs.csv \
 		paths.test_data_path=build/verify/test_pairs.csv paths.model_path=build/verify/models \
 		paths.log_path=build/verify/runs $(ARGS)
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from torch.utils.data import Dataset
@@ -213,9 +214,9 @@ def at_speed(frames: np.ndarray, length: int, count: int) -> np.ndarray:
     if length == count:
         return frames if len(frames) > count else np.concatenate([frames, frames[-1:]])
     places = np.minimum(np.arange(count + 1) * (length / count), len(frames) - 1)
-    before = np.floor(places).astype(int)
-    share = (places - before).astype(np.float32).reshape(-1, *[1] * (frames.ndim - 1))
-    after = np.minimum(before + 1, len(frames) - 1)
-    mixed = frames[before].astype(np.float32)
-    mixed += share * (frames[after] - mixed)
-    return (np.rint(mixed, out=mixed) if frames.dtype == np.uint8 else mixed).astype(frames.dtype)
+    made = np.empty((count + 1, *frames.shape[1:]), frames.dtype)
+    for number, place in enumerate(places):
+        before = int(place)
+        after, share = min(before + 1, len(frames) - 1), place - before
+        made[number] = cv2.addWeighted(frames[before], 1.0 - share, frames[after], share, 0.0).reshape(made.shape[1:])
+    return made

@@ -33,11 +33,7 @@ def logit_of(weights: str | Path, videos: Sequence[str | Path], heart: Heart, de
 
     WeightsError or ValueError for weights of another kind of network, and for a video that is too short for it.
     """
-    name = str(checkpoint.read_sidecar(weights).get("method", ""))
-    if name and not (name in METHODS and issubclass(METHODS[name], PairTrainer)):
-        raise ValueError(f"'{weights}' is of {name}, which reads other input than pairs. Name a network for pairs.")
-    if name and METHODS[name].rule == "symmetric":
-        raise ValueError(f"'{weights}' is of {name}, which cannot choose: it answers the same for both orders.")
+    require_choosing(weights)
     with tempfile.TemporaryDirectory(prefix="pulsescope-") as scratch:
         vectors = [_vectors(weights, video, heart, Path(scratch) / str(number), device)
                    for number, video in enumerate(videos)]  # fmt: skip
@@ -45,6 +41,19 @@ def logit_of(weights: str | Path, videos: Sequence[str | Path], heart: Heart, de
     score = pairing.RULES[rule]
     every = [score(one, other, own[0]) for one in first for other in second]
     return float(np.mean(every))
+
+
+def require_choosing(weights: str | Path) -> None:
+    """FileNotFoundError or ValueError for a file that is no network that can choose between two videos."""
+    if not Path(weights).is_file():
+        raise FileNotFoundError(f"{weights}: no such file of weights.")
+    name = str(checkpoint.read_sidecar(weights).get("method", ""))
+    if not name:
+        raise ValueError(f"'{weights}' does not say what network it is: name a file that tools.pairing.train wrote.")
+    if not (name in METHODS and issubclass(METHODS[name], PairTrainer)):
+        raise ValueError(f"'{weights}' is of {name}, which reads other input than pairs. Name a network for pairs.")
+    if METHODS[name].rule == "symmetric":
+        raise ValueError(f"'{weights}' is of {name}, which cannot choose: it answers the same for both orders.")
 
 
 @torch.no_grad()

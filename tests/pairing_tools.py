@@ -22,8 +22,8 @@ def pulse(rate: float, seconds: float, fs: float = FS) -> np.ndarray:
 class PulsingClips(Dataset):
     """As a ClipDataset: person k of `rates` has two clips of `seconds`, frames of `size` pixels that pulse."""
 
-    def __init__(self, rates, seconds: float = 4.0, size: int = 8, amplitude: float = 8.0, leak: bool = False):
-        """`leak`: the brightness of the first column tells the rate."""
+    def __init__(self, rates, seconds: float = 4.0, size: int = 8, amplitude: float = 8.0, response=(1.0, 1.0, 1.0)):
+        """`response`: how much of it R, G and B have."""
         self.options = ClipOptions(labels=())
         length = round(seconds * FS)
         self.tracks = [SimpleNamespace(id=f"r{k}", subject=f"p{k}", fs=FS, count=2 * length) for k in range(len(rates))]
@@ -31,10 +31,9 @@ class PulsingClips(Dataset):
         self.waves = [pulse(rate, 2 * seconds) for rate in rates]
         random = np.random.default_rng(0)
         self.video = []
-        for rate, wave in zip(rates, self.waves, strict=True):
-            frames = random.normal(128, 2, (len(wave), size, size, 3)) + amplitude * wave[:, None, None, None]
-            if leak:
-                frames[:, :, : size // 2] = rate
+        for wave in self.waves:
+            frames = random.normal(128, 2, (len(wave), size, size, 3))
+            frames += amplitude * wave[:, None, None, None] * np.array(response)
             self.video.append(np.clip(frames, 0, 255).astype(np.uint8))
 
     def entries(self, name):

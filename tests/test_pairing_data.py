@@ -233,7 +233,7 @@ def test_the_groups_stand_for_keys_of_the_toolbox():
     [
         ("params.learning_rate=1", r"unknown key params.learning_rate"),
         ("data.sorce=synthetic", r"Did you mean 'source'"),
-        ("params.epochs=many", r"params.epochs is 'many', but must be like 8"),
+        ("params.epochs=many", r"params.epochs is 'many', but must be like 10"),
         ("data.source=rppg", r"Did you mean 'from_rppg'"),
         ("data.training_set_size=1.5", "between 0 and 1"),
     ],

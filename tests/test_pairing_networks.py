@@ -10,20 +10,25 @@ from yacs.config import CfgNode
 
 from neural_methods.model.legacy_pair import LegacyPair
 from neural_methods.model.pair_net import PairNet, choice_loss, scores
+from neural_methods.trainer.pair_rate import rate_of_wave
 from neural_methods.training import Training
 from registry import METHODS
+from tests.conftest import ROOT
 from tests.pairing_tools import PulsingClips
 from tests.trainer_tools import tiny_config
 
 NAMES = ("PairNet21", "PairNetProj", "PairRate", "legacy_cnn_proj", "legacy_cnn21")
 RATES = (55.0, 65.0, 75.0, 85.0, 95.0, 105.0)
+SKIN = (0.33, 0.77, 0.53)  # relative pulsatility of R, G, B
+GRIDPULSE = ROOT / "neural_methods" / "weights" / "gridpulse.safetensors"
+LEVELS = torch.full((1, 3, 4, 4), 128.0)
 
 
-def trainer_of(name: str, folder: Path, size: int = 8, frames: int = 120, **changes):
+def trainer_of(name: str, folder: Path, size: int = 8, frames: int = 120, types: str = "Standardized", **changes):
     """A trainer on frames of `size` pixels; options of MODEL.PAIR by their names, others with `__`."""
     pair = {key: changes.pop(key) for key in list(changes) if "__" not in key}
     options = CfgNode({**METHODS[name].OPTIONS["PAIR"], "PAIRS_PER_EPOCH": 8, "PERMUTATIONS": 99, **pair})
-    data = {"CHUNK_LENGTH": frames, "RESIZE": {"H": size, "W": size}, "DATA_TYPE": ["Standardized"]}
+    data = {"CHUNK_LENGTH": frames, "RESIZE": {"H": size, "W": size}, "DATA_TYPE": [types]}
     for part in ("TRAIN", "TEST"):
         for key, value in data.items():
             changes[f"{part}__DATA__PREPROCESS__{key}"] = CfgNode(value) if isinstance(value, dict) else value
@@ -42,8 +47,9 @@ def test_a_swapped_pair_is_a_swapped_answer(factorised):
     torch.manual_seed(0)
     network = PairNet(3, factorised, stride=2).eval()
     videos, heart, fs = torch.randn(6, 3, 90, 16, 16), torch.tensor([[800.0, 0.04]] * 6), torch.full((6,), 30.0)
+    levels = 255 * torch.rand(6, 3, 4, 4)
     with torch.no_grad():
-        vectors, hearts, _ = network(videos, heart, fs)
+        vectors, hearts, _ = network(videos, heart, fs, levels)
     first, second = vectors[:3], vectors[3:]
     one = torch.softmax(scores(torch.stack([first, second], 1), hearts[:3, None], "distance")[..., 0], 1)
     other = torch.softmax(scores(torch.stack([second, first], 1), hearts[:3, None], "distance")[..., 0], 1)
@@ -96,8 +102,27 @@ def test_a_network_reads_clips_of_any_size():
     """No layer is tied to frames, height or width."""
     network = PairNet(3, True).eval()
     for shape in ((3, 60, 32, 32), (3, 100, 48, 40), (3, 300, 64, 64)):
-        vectors, hearts, _ = network(torch.zeros(1, *shape), torch.tensor([[800.0, 0.05]]), torch.tensor([30.0]))
+        vectors, hearts, _ = network(
+            torch.zeros(1, *shape), torch.tensor([[800.0, 0.05]]), torch.tensor([30.0]), LEVELS
+        )
         assert vectors.shape == hearts.shape and torch.isfinite(vectors).all()
+
+
+def test_large_frames_are_averaged_down_before_they_are_normalised(tmp_path):
+    """To the same input of the stages as the network's own averaging makes of them, and the same levels."""
+    trainer = trainer_of("PairNet21", tmp_path, size=64, frames=40)
+    network = trainer.build().eval()
+    random = torch.Generator().manual_seed(4)
+    video = torch.randint(0, 256, (1, 3, 40, 64, 64), generator=random, dtype=torch.uint8)
+    batch = {"video": video, "next_frame": video[:, :, 0], "has_next": torch.tensor([False]),
+             "stats": torch.tensor([[120.0, 60.0, 0.1]]), "fs": torch.tensor([30.0]),
+             "heart": torch.tensor([[800.0, 0.05]])}  # fmt: skip
+    small, whole = trainer.normalise(batch), super(type(trainer), trainer).normalise(batch)
+    assert small["video"].shape[-1] == 32 and whole["video"].shape[-1] == 64
+    with torch.no_grad():
+        found = [network(one["video"], one["heart"], one["fs"], one["levels"]) for one in (small, whole)]
+        for one, other in zip(*found, strict=True):
+            torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
 
 
 def test_an_unknown_variation_is_the_usual_one():
@@ -144,6 +169,50 @@ def test_rates_are_told_by_the_colours_alone(tmp_path):
     for number, rate in enumerate(RATES):
         assert found[f"r{number}"][0]["pair"][0] == pytest.approx(rate, abs=3.0)
         assert np.isnan(found[f"r{number}"][0]["pair_rate.static"]).all()
+
+
+def test_rates_may_be_told_by_a_network_of_the_toolbox(tmp_path):
+    """PairRate with GridPulse and its weights, which read other frames than a network for pairs: within 3 bpm."""
+    network = {"NETWORK": "GridPulse", "NETWORK_WEIGHTS": str(GRIDPULSE)}
+    trainer = trainer_of("PairRate", tmp_path, size=32, frames=240, **network)
+    assert trainer.data_types == ["Raw"]
+    clips = PulsingClips(RATES[::2], seconds=8.0, size=32, amplitude=4.0, response=SKIN)
+    fitted = trainer.fit(clips, folder=tmp_path / "run")
+    told = {f"{part}__DATA__PREPROCESS__LABEL_TYPE": "Raw" for part in ("TRAIN", "TEST")}  # as their sidecar says
+    alone = trainer_of("PairRate", tmp_path, size=32, frames=240, types="Raw", NETWORK="GridPulse", **told)
+    found = alone.predictions(alone.load(fitted.path), clips)
+    for number, rate in enumerate(RATES[::2]):
+        assert found[f"r{number}"][0]["pair"][0] == pytest.approx(rate, abs=3.0)
+
+
+def test_the_noise_of_a_derivative_is_no_rate():
+    """Summed up it is drift that outweighs the pulse; `exact` takes it away, and so does the rate of a network."""
+    clock, right = np.arange(300) / 30.0, 0
+    for seed in range(40):
+        derivative = np.cos(2 * np.pi * 1.6 * clock) + np.random.default_rng(seed).normal(0, 3.0, 300)
+        right += abs(rate_of_wave(derivative, 30.0, differential=True) - 96.0) < 3.0
+    assert right >= 25
+    assert np.isnan(rate_of_wave(np.zeros(300), 30.0, differential=True))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"NETWORK": "GridPuls"}, "Did you mean 'GridPulse'"),
+        ({"NETWORK": "PairNet21"}, "gives no pulse wave"),
+        ({"NETWORK": "GridPulse"}, "name its weights, MODEL.PAIR.NETWORK_WEIGHTS"),
+        ({"NETWORK": "Physnet", "NETWORK_WEIGHTS": "GRIDPULSE"}, "holds weights of GridPulse"),
+        (
+            {"NETWORK": "GridPulse", "NETWORK_WEIGHTS": "GRIDPULSE", "size": 16},
+            r"size \[32, 32\] instead of \[16, 16\]",
+        ),
+    ],
+)
+def test_a_network_that_tells_no_rate_is_refused(tmp_path, changes, words):
+    """By name, before data are read: another method, no weights, weights of another one or of other frames."""
+    weights = {key: str(GRIDPULSE) for key, value in changes.items() if value == "GRIDPULSE"}
+    with pytest.raises((ValueError, KeyError), match=words):
+        trainer_of("PairRate", tmp_path, **{"size": 32, **changes, **weights}).check_start()
 
 
 class Killed(BaseException):
@@ -218,7 +287,7 @@ def test_mixed_precision_leaves_the_spectrum_as_it_is():
     video = torch.randn(1, 3, 300, 8, 8) * 0.1 + torch.sin(2 * torch.pi * 1.3 * frames)[:, None, None]
     heart, fs = torch.tensor([[770.0, 0.05]]), torch.tensor([30.0])
     with torch.no_grad():
-        *_, exact = network(video, heart, fs)
+        *_, exact = network(video, heart, fs, LEVELS)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            *_, mixed = network(video, heart, fs)
+            *_, mixed = network(video, heart, fs, LEVELS)
     assert exact.item() == pytest.approx(78.0, abs=4.0) and mixed.item() == pytest.approx(exact.item(), abs=0.5)

@@ -27,6 +27,7 @@ def videos(tmp_path, monkeypatch):
     """A folder of names, and what measuring them says; `wall.mp4` shows no face."""
     for name in (*KNOWN, "wall.mp4"):
         (tmp_path / name).write_bytes(name.encode())
+    (tmp_path / "copy.mp4").write_bytes(b"fast.mp4")
 
     def measure(path):
         if path.name == "wall.mp4":
@@ -69,6 +70,7 @@ def test_without_a_reliable_pulse_there_is_no_probability(videos, capsys):
     [
         ("gone.mp4", "fast.mp4", "no such video"),
         ("fast.mp4", "fast.mp4", "the same video"),
+        ("copy.mp4", "fast.mp4", "the same video"),
         ("short.mp4", "fast.mp4", "short.mp4: the wave of POS lasts 2.4 s; 5 s are needed"),
         ("fast.mp4", "wall.mp4", "wall.mp4: No face in the first 5 s"),
     ],
@@ -87,6 +89,8 @@ def test_videos_that_cannot_be_used_end_in_a_sentence(videos, capsys, first, sec
         ("--rr", "800\n", "1 intervals between beats: 2 are needed"),
         ("--rr", "800\nlong\n", "something else than intervals"),
         ("--rr", "0.8\n0.9\n0.8\n", "read as milliseconds"),
+        ("--rr", "", "0 intervals between beats: 2 are needed"),
+        ("--hr", "nan", "give one from 35 to 200"),
         ("--ecg", "nothing", "is no BDF file"),
     ],
 )
@@ -100,6 +104,14 @@ def test_hearts_that_cannot_be_end_in_a_sentence(videos, capsys, option, content
     said = capsys.readouterr().err
     assert code == 2 and found is None and words in said and "Traceback" not in said
     assert option == "--hr" or "heart.txt" in said
+
+
+def test_an_ecg_without_triggers_ends_in_a_sentence(videos, capsys):
+    """Exit code 2, the file by name."""
+    path = write_bdf(videos / "heart.bdf", np.zeros(2048 * 3), {})
+    code, found = asked(videos, "slow.mp4", "fast.mp4", "--ecg", str(path))
+    said = capsys.readouterr().err
+    assert code == 2 and found is None and "no trigger 2" in said and "heart.bdf" in said and "Traceback" not in said
 
 
 def test_a_heart_may_come_as_intervals_or_as_an_ecg(videos):
@@ -124,6 +136,18 @@ def test_a_model_of_another_kind_is_refused(videos, capsys):
         assert code == 2 and words in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("content", "words"), [(None, "no such file of weights"), (b"?", "does not say what network")])
+def test_a_file_that_is_no_model_is_refused_before_videos_are_measured(videos, monkeypatch, capsys, content, words):
+    """Exit code 2 and its name."""
+    monkeypatch.setattr(choosing, "measure", lambda path: pytest.fail("measured"))
+    path = videos / "model.pt"
+    if content is not None:
+        path.write_bytes(content)
+    code, _ = asked(videos, "slow.mp4", "fast.mp4", "--hr", "70", "--model", str(path))
+    said = capsys.readouterr().err
+    assert code == 2 and words in said and "model.pt" in said and "Traceback" not in said
+
+
 @pytest.mark.slow
 def test_two_rendered_people_through_a_trained_network(tmp_path):
     """Real files, the weights of a short training: probabilities of both orders add up to one."""
@@ -133,7 +157,8 @@ def test_two_rendered_people_through_a_trained_network(tmp_path):
     places = {"data_dir_path": "d", "val_data_path": "v.csv", "test_data_path": "t.csv", "train_data_path": "r.csv",
               "model_path": "models", "log_path": "runs"}  # fmt: skip
     changes = [f"paths.{key}={tmp_path / value}" for key, value in places.items()]
-    small = ["data.people=6", "data.seconds=10", "data.pairs_per_epoch=4", "params.epochs=1", "data.size=32"]
+    small = ["data.people=6", "data.seconds=10", "data.training_set_size=0.4", "data.pairs_per_epoch=4",
+             "params.epochs=1", "data.size=32"]  # fmt: skip
     assert train([*changes, *small]) == 0
     write_layout("Folder", tmp_path / "own", {"PRESET": "easy", "SUBJECTS": 2, "SECONDS": 11.0, "CODEC": "h264"})
     first, second = sorted((tmp_path / "own").rglob("*.mp4"))

@@ -1,51 +1,41 @@
 """Pairs through the programs, on small pictures that pulse: data, training, test, files; bad data in one sentence."""
 
 import csv
-import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from config import load_config, run_folder
-from registry import import_plugin
-from tests.conftest import ROOT
+from dataset.synthetic.layouts import write_layout
+from dataset.synthetic.layouts.paired_ecg import write_bdf
+from tests.pairing_programs import LISTS, content, pulsing, settings
 from tools.pairing import data as data_program
 from tools.pairing import evaluate as evaluate_program
 from tools.pairing import train as train_program
 
-SHIPPED = ROOT / "configs" / "pairing" / "train_model.yaml"
-LISTS = {"val": "val_pairs.csv", "test": "test_pairs.csv", "train": "train_pairs.csv"}
-
 
 @pytest.fixture(scope="module", autouse=True)
 def _pulsing():
-    import_plugin(Path(__file__).parent / "plugins" / "pulsing.py")
+    pulsing()
 
 
-def settings(folder: Path, *more: str, **pulsing) -> list[str]:
-    """Overrides that train on pictures that pulse, with everything in `folder`."""
-    paths = [f"paths.{name}_data_path={folder / 'mappings' / file}" for name, file in LISTS.items()]
-    paths += [f"paths.{key}={folder / value}" for key, value in
-              {"data_dir_path": "data", "log_path": "runs", "model_path": "models"}.items()]  # fmt: skip
-    small = {"data.source": "from_rppg", "base.dataset": "PULSING", "data.size": 16, "data.pairs_per_epoch": 16,
-             "params.epochs": 1, "params.patience": 0, "data.duration": 5}  # fmt: skip
-    own = {"PEOPLE": 15, "LASTS": 10.0, **pulsing}
-    sections = ("TRAIN", "VALID", "TEST")
-    keys = [f"{part}.DATA.{key}={value}" for part in sections for key, value in own.items()]
-    keys += [f"{part}.DATA.PREPROCESS.CROP_FACE.DO_CROP_FACE=False" for part in sections]
-    return [*paths, *(f"{key}={value}" for key, value in small.items()), *keys, "PREPROCESS_WORKERS=1",
-            "MODEL.PAIR.PERMUTATIONS=99", "base.device=cpu", *more]  # fmt: skip
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    """Where the faces of fifteen people are kept for all tests of this file."""
+    return tmp_path_factory.mktemp("faces")
 
 
-def content(folder: Path, *more: str, **pulsing) -> dict:
-    """What metrics.json of a run says of its pairs."""
-    run = run_folder(load_config(SHIPPED, settings(folder, *more, **pulsing)))
-    return json.loads((run / "metrics.json").read_text())["heads"]["pair"]
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, faces):
+    """The folder of one training of two updates."""
+    folder = tmp_path_factory.mktemp("trained")
+    assert train_program.main(settings(folder, data=faces)) == 0
+    return folder
 
 
-def test_data_are_listed_and_people_are_in_one_part(tmp_path, capsys):
+def test_data_are_listed_and_people_are_in_one_part(tmp_path, faces, capsys):
     """Mappings and pairs of three parts, nobody in two; a second call makes nothing anew."""
-    changes = settings(tmp_path)
+    changes = settings(tmp_path, data=faces)
     assert data_program.main(changes) == 0
     rows = {name: list(csv.DictReader((tmp_path / "mappings" / f"{name}_mapping.csv").open()))
             for name in ("train", "val", "test")}  # fmt: skip
@@ -61,29 +51,43 @@ def test_data_are_listed_and_people_are_in_one_part(tmp_path, capsys):
     assert lists == {path.name: path.read_bytes() for path in (tmp_path / "mappings").iterdir()}
 
 
-def test_a_training_leaves_its_files_and_can_be_tested_again(tmp_path, capsys):
-    """Weights with all that goes with them; the same accuracy from the file alone, changed clips beside it."""
-    assert train_program.main(settings(tmp_path)) == 0
-    found = content(tmp_path)
+def test_a_training_leaves_its_files_and_is_not_done_twice(trained, faces, capsys):
+    """Weights with all that goes with them; the second call only tests."""
+    found = content(trained, data=faces)
     assert found["accuracy"]["n"] == 24 and set(found["methods"]) == {"PairRate (POS)", "oracle (true rates)"}
-    models = tmp_path / "models"
+    models = trained / "models"
     assert {path.name for path in models.iterdir()} == {
         "pairing_PairNet21.pt", "pairing_PairNet21_metrics.json", "pairing_PairNet21_history.csv",
         "pairing_PairNet21_report.md",
     }  # fmt: skip
-    assert evaluate_program.main([*settings(tmp_path), "--model", str(models / "pairing_PairNet21.pt"), "--perturb",
-                                  "static", "grey"]) == 0  # fmt: skip
-    again = content(tmp_path, "MODEL.PAIR.PERTURB=[static, grey]")
-    assert again["accuracy"] == found["accuracy"] and set(again["perturbed"]) == {"static", "grey"}
     capsys.readouterr()
-    assert train_program.main(settings(tmp_path)) == 0
+    assert train_program.main(settings(trained, data=faces)) == 0
     assert "This training is finished" in capsys.readouterr().out
 
 
-def test_rates_are_compared_without_a_training(tmp_path):
+def test_weights_can_be_tested_by_themselves(trained, faces):
+    """The same accuracy from the file alone, changed clips beside it."""
+    model = str(trained / "models" / "pairing_PairNet21.pt")
+    assert evaluate_program.main([*settings(trained, data=faces), "--model", model, "--perturb", "static", "grey"]) == 0
+    again = content(trained, "MODEL.PAIR.PERTURB=[static, grey]", data=faces)
+    assert again["accuracy"] == content(trained, data=faces)["accuracy"]
+    assert set(again["perturbed"]) == {"static", "grey"}
+
+
+def test_weights_that_were_trained_on_other_input_are_refused(trained, faces, capsys):
+    """Grey frames for a network of colours: exit code 2, and what differs."""
+    model = str(trained / "models" / "pairing_PairNet21.pt")
+    changes = settings(trained, "data.grayscaled=True", data=faces)
+    assert evaluate_program.main([*changes, "--model", model]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("Error: ") and "GREY" in said and "Traceback" not in said
+
+
+def test_rates_are_compared_without_a_training(tmp_path, faces):
     """PairRate is right on clear pulses, and is the baseline on its own trials."""
-    assert train_program.main(settings(tmp_path, "base.architecture=PairRate", "data.duration=10")) == 0
-    found = content(tmp_path, "base.architecture=PairRate", "data.duration=10")
+    more = ("base.architecture=PairRate", "data.duration=10")
+    assert train_program.main(settings(tmp_path, *more, data=faces)) == 0
+    found = content(tmp_path, *more, data=faces)
     assert found["accuracy"]["accuracy"] == 1.0 == found["methods"]["PairRate (POS)"]["accuracy"]
 
 
@@ -96,8 +100,26 @@ def test_rates_are_compared_without_a_training(tmp_path):
         (("base.architecture=PairNet22",), "Did you mean 'PairNet21'"),
     ],
 )
-def test_data_that_make_no_pair_end_in_a_sentence(tmp_path, capsys, more, words):
+def test_data_that_make_no_pair_end_in_a_sentence(tmp_path, faces, capsys, more, words):
     """Exit code 2."""
-    assert train_program.main(settings(tmp_path, *more)) == 2
+    assert train_program.main(settings(tmp_path, *more, data=faces)) == 2
     said = capsys.readouterr().err
     assert words in said and "Traceback" not in said
+
+
+@pytest.mark.slow
+def test_videos_with_biosemi_files_make_pairs_and_one_without_triggers_is_named(tmp_path, capsys):
+    """The layout of the thesis: six people, two in each part; then a file whose triggers are gone: exit code 2."""
+    small = {"PRESET": "easy", "SUBJECTS": 6, "SECONDS": 8.0, "WIDTH": 160, "HEIGHT": 120, "FACE_SIZE": 0.6}
+    files = write_layout("PairedECG", tmp_path / "original", small)
+    changes = [one for one in settings(tmp_path) if not one.startswith(("data.source", "base.dataset"))]
+    changes = [one for one in changes if not any(key in one for key in ("PEOPLE", "LASTS", "DO_CROP_FACE"))]
+    changes += [f"paths.raw_data_path={tmp_path / 'original'}", "data.source=paired_ecg", "data.training_set_size=0.4"]
+    assert data_program.main(changes) == 0
+    rows = list(csv.DictReader((tmp_path / "mappings" / "test_pairs.csv").open()))
+    assert rows and all(40 < float(row["hr1"]) < 130 and row["person_id1"] != row["person_id2"] for row in rows)
+    write_bdf(files[0], {name: np.zeros(2048 * 8) for name in ("EXG1", "EXG2", "EXG3", "Status")}, 2048)
+    capsys.readouterr()
+    assert data_program.main(changes) == 2
+    said = capsys.readouterr()
+    assert "no trigger 2" in said.out + said.err and "Traceback" not in said.err

@@ -1,10 +1,10 @@
 """Two videos and a heart: whose is it? By the rates of both videos, or by the scores of a network."""
 
 import csv
+import filecmp
 import io
 import json
 import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,7 +116,7 @@ def choose(
     for path in (first, second):
         if not Path(path).is_file():
             raise FileNotFoundError(f"{path}: no such video.")
-    if os.path.samefile(first, second):
+    if filecmp.cmp(first, second, shallow=False):
         raise ValueError(f"{first} and {second} are the same video: name videos of two people.")
     answers = [_measured(path) for path in (first, second)]
     rates = tuple(one.heart_rate for one in answers)

@@ -9,11 +9,14 @@ non-linearities; nothing depends on the size of the clip.
 
 The head reads the wave of each channel, and of the mean colours, as a spectrum: power in steps of 1.5 bpm from 35 to
 215 bpm, from which a small network makes weights of all rates; the heart is a bump on the same grid. So the network
-starts as a comparison of spectra and learns from there. Beside the weights stands the mean of each channel: what a
-still picture tells. Time keeps its resolution until the head. Frames larger than 32 pixels are averaged down first.
+starts as a comparison of spectra and learns from there. Beside the weights stands what a still picture tells: the mean
+of each channel, and how bright the frames as they came are in each of 4 x 4 cells. No pulse is in it: where it tells
+the rate the data leak, and clips that stand still show that the network goes by it. Time keeps its resolution until the
+head. Frames larger than 32 pixels are averaged down first.
 
-Input   video  (B, C, T, H, W) normalised, T frames at `fs` Hz; H and W any from 16
-        heart  (B, 2): mean interval between beats (ms), coefficient of variation; standardised inside
+Input   video   (B, C, T, H, W) normalised, T frames at `fs` Hz; H and W any from 16
+        heart   (B, 2): mean interval between beats (ms), coefficient of variation; standardised inside
+        levels  (B, K, 4, 4): grey levels 0-255 of the cells in K colours, mean over the clip
 Output  vectors (B, D) of videos and of hearts; score of both: minus their squared distance, or their product
 """
 
@@ -28,6 +31,8 @@ LOWEST, HIGHEST, STEP = 35.0, 215.0, 1.5  # bpm
 FLOOR = 1e-4  # of the mean power, below which nothing is told apart
 RATES = torch.arange(LOWEST, HIGHEST + STEP / 2, STEP)
 WIDTH, SCALE = 5.0, 2.0  # bpm of a heart's bump, and length of the vectors, at the start
+CELLS = 4  # along each side of the frame, whose brightness is told
+GREY_LEVEL, CONTRAST = 128.0, 64.0  # grey levels that are 0, and that are 1 more
 COMBINATIONS = {False: ([0.0, 1.0, 0.0], [-1.0, 1.0, 0.0], [0.0, 1.0, -1.0]), True: ([1.0],)}  # of colours; of grey
 
 
@@ -130,8 +135,11 @@ class Heart(nn.Module):
 class PairNet(nn.Module):
     """Both networks; `factorised` is PairNet21."""
 
-    def __init__(self, channels: int = 3, factorised: bool = True, still: int = 8, stride: int = 4):
-        """`still`: numbers that tell of what does not move. `stride` of the first stage; the later ones halve it."""
+    def __init__(self, channels: int = 3, factorised: bool = True, still: int = 8, stride: int = 4, colours: int = 3):
+        """`still`: numbers that tell of what does not move. `stride` of the first stage; the later ones halve it.
+
+        `colours`: K of the levels.
+        """
         super().__init__()
         self.smallest = 8 * stride
         inputs = (channels, *BOTTLENECKS[:-1])
@@ -142,13 +150,13 @@ class PairNet(nn.Module):
         )
         width = BOTTLENECKS[-1] + channels
         self.head = Spectrum(width, channels)
-        self.still = nn.Linear(width, still)
+        self.still = nn.Linear(width + colours * CELLS**2, still)
         nn.init.zeros_(self.still.weight)
         nn.init.zeros_(self.still.bias)
         self.heart = Heart(still)
         self.scale = nn.Parameter(torch.tensor(SCALE).log())
 
-    def forward(self, video: Tensor, heart: Tensor, fs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, video: Tensor, heart: Tensor, fs: Tensor, levels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Vectors of videos and of hearts (B, D), and the rate (B,) in bpm that the video tells of."""
         colours = video.mean(dim=(3, 4))
         pool = max(1, min(video.shape[3:]) // self.smallest)
@@ -157,13 +165,20 @@ class PairNet(nn.Module):
             video = stage(video)
         waves = torch.cat([video.mean(dim=(3, 4)), colours], dim=1)
         with torch.autocast(waves.device.type, enabled=False):  # eight bits do not tell one rate from the next
-            return self._vectors(waves.float(), heart.float(), fs.float())
+            brightness = ((levels.float() - GREY_LEVEL) / CONTRAST).flatten(1)
+            return self._vectors(waves.float(), heart.float(), fs.float(), brightness)
 
-    def _vectors(self, waves: Tensor, heart: Tensor, fs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _vectors(self, waves: Tensor, heart: Tensor, fs: Tensor, brightness: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         share, scale = self.head(waves, fs), torch.exp(self.scale)
         rate, other = self.heart(heart)
-        videos = torch.cat([scale * F.normalize(share, dim=1), self.still(waves.mean(dim=-1))], dim=1)
+        still = self.still(torch.cat([waves.mean(dim=-1), brightness], dim=1))
+        videos = torch.cat([scale * F.normalize(share, dim=1), still], dim=1)
         return videos, torch.cat([scale * rate, other], dim=1), share @ self.head.rates
+
+
+def levels_of(video: Tensor) -> Tensor:
+    """Levels (B, K, 4, 4) of frames as they came (B, K, T, H, W): the mean over the clip of each cell."""
+    return F.adaptive_avg_pool2d(video.float().mean(dim=2), CELLS)
 
 
 def scores(videos: Tensor, hearts: Tensor, rule: str) -> Tensor:

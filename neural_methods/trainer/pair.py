@@ -18,7 +18,7 @@ from dataset.perturbing import PERTURBATIONS, Perturbed
 from evaluation.pairing import rightness, trials
 from neural_methods import distributed
 from neural_methods.model.legacy_pair import LegacyPair
-from neural_methods.model.pair_net import PairNet, choice_loss, scores
+from neural_methods.model.pair_net import PairNet, choice_loss, levels_of, scores
 from neural_methods.needs import BANDS
 from neural_methods.trainer.base import Needs, Trainer
 from neural_methods.trainer.passes import frame_rates
@@ -27,6 +27,7 @@ from unsupervised_methods.rates import rate_of_colours
 
 PAIR, HEART, RATE = "pair", "pair_heart", "pair_rate"  # outputs: of a video, of its heart, of the baseline
 AUXILIARY, NEAR = 0.1, 10.0  # weight of the error of the rate that the video tells; bpm that are one of it
+LINEAR = {"Raw", "Standardized"}  # types of frames of which the mean of pixels is that of their mean
 SYMMETRY = (
     "this network of the thesis gives the same answer whichever video comes first, while the right answer is the other "
     "one: it cannot do better than chance, whatever it learns."
@@ -105,11 +106,12 @@ class PairTrainer(Trainer):
         return super().augment(side_by_side(batch), epoch)
 
     def normalise(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """As any video, with the mean colours (B, T, 3) of the frames as they came."""
-        colours = batch["video"].float().mean(dim=(3, 4)).transpose(1, 2)
-        made = {**super().normalise(batch), "colours": colours}
+        """As any video, with mean colours (B, T, 3) and levels (B, 1 or 3, 4, 4) of the frames as they came."""
+        frames = batch["video"].float()
+        colours, levels = frames.mean(dim=(3, 4)).transpose(1, 2), levels_of(frames)
+        made = {**super().normalise(batch), "colours": colours, "levels": levels}
         if self.pair.GREY:
-            made["video"] = made["video"].mean(dim=1, keepdim=True)
+            made |= {name: made[name].mean(dim=1, keepdim=True) for name in ("video", "levels")}
         return made
 
     def prepare(self, batch: dict[str, Any]) -> dict[str, Any]:
@@ -118,7 +120,7 @@ class PairTrainer(Trainer):
 
     def predict(self, model: nn.Module, batch: dict[str, Any]) -> dict[str, torch.Tensor]:
         """Vectors of videos and hearts, and the interval that the video tells of."""
-        videos, hearts, told = model(batch["video"], batch["heart"], batch["rates"])
+        videos, hearts, told = model(batch["video"], batch["heart"], batch["rates"], batch["levels"])
         return {PAIR: videos, HEART: hearts, "told": told}
 
     def validation_rows(self, outputs: dict[str, torch.Tensor], batch: dict[str, Any]) -> list[Any]:
@@ -197,7 +199,17 @@ class PairNet21Trainer(PairTrainer):
 
     def build_model(self) -> nn.Module:
         """The network, which knows the training hearts once there are any."""
-        return PairNet(self.channels, self.factorised, stride=stride_of(self.frame_size))
+        colours = 1 if self.pair.GREY else BANDS["RGB"]
+        return PairNet(self.channels, self.factorised, stride=stride_of(self.frame_size), colours=colours)
+
+    def normalise(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Large frames are averaged down first, as the network does: of types that are linear that is the same."""
+        pool = pool_of(self.frame_size)
+        if pool > 1 and LINEAR.issuperset(self.data_types):
+            video = torch.nn.functional.avg_pool3d(batch["video"].float(), (1, pool, pool))
+            following = torch.nn.functional.avg_pool2d(batch["next_frame"].float(), pool)
+            batch = {**batch, "video": video, "next_frame": following}
+        return super().normalise(batch)
 
     def start(self) -> nn.Module:
         """The network with mean and spread of the training hearts."""
@@ -324,6 +336,11 @@ def list_options(pair: Mapping[str, Any], section: str, seed: int) -> tuple[str,
 def stride_of(size: tuple[int, int]) -> int:
     """Of the first stage in space: frames of 32 pixels become 8."""
     return max(1, min(4, min(size) // 8))
+
+
+def pool_of(size: tuple[int, int]) -> int:
+    """Pixels along each side of a frame that the network takes together."""
+    return max(1, min(size) // (8 * stride_of(size)))
 
 
 def check(pair: Mapping[str, Any]) -> None:

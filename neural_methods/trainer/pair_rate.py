@@ -12,15 +12,17 @@ import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import Dataset
+from yacs.config import CfgNode
 
 from dataset.signals import PULSE_WAVE
+from evaluation.evaluate import filtered
 from evaluation.heart_rate import spectral_peak_heart_rate
-from evaluation.post_process import in_band, integrate
 from evaluation.presets import PRESETS
 from neural_methods import checkpoint, distributed
 from neural_methods.trainer.pair import HEART, OPTIONS, PAIR, PairTrainer, colours_of
 from neural_methods.training import Fitted
 from registry import METHODS, UNSUPERVISED, did_you_mean
+from settings.modes import used_sections
 from unsupervised_methods.rates import rate_of_colours
 
 
@@ -30,13 +32,27 @@ class PairRateTrainer(PairTrainer):
 
     OPTIONS = {"PAIR": {**OPTIONS["PAIR"], "NETWORK": "", "NETWORK_WEIGHTS": ""}}
     rule = "absolute"
+    inner: Any = None  # the trainer of NETWORK
 
     def __init__(self, config: Any, device: torch.device | str | None = None):
         """ValueError for a method that gives no pulse wave."""
         super().__init__(config, device)
         self.inner = self._inner(config)
+        self.use_data(config[self.section].DATA)
+
+    def use_data(self, data: Any) -> None:
+        """As any method; frames are then normalised as the network was trained."""
+        super().use_data(data)
+        if self.inner is not None:
+            self.data_types, self.label_type = self.inner.data_types, self.inner.label_type
+
+    @property
+    def time_multiple(self) -> int:
+        """The network's."""
+        return 1 if self.inner is None else self.inner.time_multiple
 
     def _inner(self, config: Any) -> Any:
+        """The trainer of NETWORK, with the types and options its weights were trained with; None without."""
         name, weights = str(self.pair.NETWORK), str(self.pair.NETWORK_WEIGHTS)
         if not name:
             if self.pair.BASELINE not in UNSUPERVISED:
@@ -45,24 +61,23 @@ class PairRateTrainer(PairTrainer):
         if PULSE_WAVE not in METHODS[name].heads:
             known = [one for one in METHODS.names() if PULSE_WAVE in METHODS[one].heads]
             raise ValueError(f"MODEL.PAIR.NETWORK {name!r} gives no pulse wave.{did_you_mean(name, known)}")
-        if not weights:
-            raise ValueError(f"MODEL.PAIR.NETWORK is {name}: name its weights, MODEL.PAIR.NETWORK_WEIGHTS.")
-        other = config.clone()
-        other.defrost()
-        other.MODEL.NAME = name
-        for key, value in METHODS[name].OPTIONS.items():
-            if key not in other.MODEL:
-                other.MODEL[key] = type(other.MODEL)(value)
-        return METHODS[name](other, self.device)
+        found = METHODS[name](_config_of(config, name, weights), self.device)
+        found.chunk_length = None  # a clip is as long as pairs need it
+        return found
 
     def build_model(self) -> nn.Module:
         """The network of NETWORK, else one of nothing."""
         return Nothing() if self.inner is None else self.inner.build_model()
 
     def begin(self, network: nn.Module) -> None:
-        """NETWORK_WEIGHTS."""
-        if self.inner is not None:
-            self.inner.load(str(self.pair.NETWORK_WEIGHTS), network)
+        """Put NETWORK_WEIGHTS into it; ValueError where they are not named. What is written holds them."""
+        if self.inner is None:
+            return
+        weights = str(self.pair.NETWORK_WEIGHTS)
+        if not weights:
+            name = self.pair.NETWORK
+            raise ValueError(f"MODEL.PAIR.NETWORK is {name}: name its weights, MODEL.PAIR.NETWORK_WEIGHTS.")
+        self.inner.load(weights, network)
 
     def fit(self, train: Dataset, valid: Any = None, folder: Any = None, **options: Any) -> Fitted:
         """Nothing is trained: what is there is written as weights, so that it is tested like any other."""
@@ -87,7 +102,27 @@ class PairRateTrainer(PairTrainer):
 
     def checkpoint_options(self) -> dict[str, Any]:
         """Whose rates."""
-        return {"PAIR": {"BASELINE": str(self.pair.BASELINE), "NETWORK": str(self.pair.NETWORK)}}
+        own = {"BASELINE": str(self.pair.BASELINE), "NETWORK": str(self.pair.NETWORK)}
+        return {"PAIR": own, **({} if self.inner is None else self.inner.checkpoint_options())}
+
+
+def _config_of(config: Any, name: str, weights: str) -> Any:
+    """`config` for the method `name`, with the options, and the types of frames and labels, that `weights` state."""
+    other = config.clone()
+    other.defrost()
+    other.MODEL.NAME = name
+    sidecar = checkpoint.read_sidecar(weights) if weights else {}
+    sidecar = sidecar if sidecar.get("method") == name else {}
+    for key, value in METHODS[name].OPTIONS.items():
+        if key not in other.MODEL:
+            other.MODEL[key] = CfgNode(value) if isinstance(value, dict) else value
+    for key, value in sidecar.get("options", {}).items():
+        other.MODEL[key] = CfgNode(value) if isinstance(value, dict) else value
+    for part in used_sections(other):
+        preprocess = other[part].DATA.PREPROCESS
+        preprocess.DATA_TYPE = sidecar.get("data_types", preprocess.DATA_TYPE)
+        preprocess.LABEL_TYPE = sidecar.get("label_type", preprocess.LABEL_TYPE)
+    return other
 
 
 class Nothing(nn.Module):
@@ -100,9 +135,12 @@ class Nothing(nn.Module):
 
 
 def rate_of_wave(wave: np.ndarray, fs: float, differential: bool) -> float:
-    """Rate (bpm) at the highest peak of the spectrum of `wave` (T,); NaN for a constant."""
-    wave = integrate(wave.astype(float)) if differential else wave.astype(float)
+    """Rate (bpm) at the highest peak of the spectrum of `wave` (T,), filtered as `exact` does; NaN for a constant.
+
+    `differential`: the wave is a derivative, and is summed up first.
+    """
+    wave, exact = wave.astype(float), PRESETS["exact"]
     if not np.isfinite(wave).all() or np.ptp(wave) == 0:
         return math.nan
-    band = PRESETS["exact"].band
-    return spectral_peak_heart_rate(in_band(wave, fs, band), fs, band)
+    found, problem = filtered(wave, fs, exact.summed(fs) if differential else exact, differential)
+    return math.nan if problem else spectral_peak_heart_rate(found, fs, exact.band)

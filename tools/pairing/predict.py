@@ -42,8 +42,9 @@ def run(asked: argparse.Namespace) -> int:
     heart = heart_from(asked.hr, asked.rr, asked.ecg)
     more = {}
     if asked.model:
-        from neural_methods.pairing import logit_of  # torch: only where a network decides
+        from neural_methods.pairing import logit_of, require_choosing  # torch: only where a network decides
 
+        require_choosing(asked.model)  # before both videos are measured
         more = {"logit": lambda videos, one: logit_of(asked.model, videos, one, asked.device), "method": asked.model}
     found = choose(asked.video1, asked.video2, heart, **more)
     print(*found.lines, sep="\n")
