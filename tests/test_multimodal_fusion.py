@@ -10,8 +10,9 @@ import main
 from config import load_config, run_folder
 from dataset.synthetic.layouts import write_layout
 from neural_methods.model.sensor_fusion import SensorFusion
+from registry import METHODS
 from tests.conftest import ROOT
-from tools.multimodal.table import CONFIG, SECTIONS, Line, subsets, table
+from tools.multimodal.table import CONFIG, SECTIONS, SENSORS, Line, subsets, table
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +34,16 @@ def _run(raw, folder, *changes, sensors=("rgb", "thermal", "radar")):
     return ROOT / run_folder(load_config(CONFIG, where))
 
 
+def _some(of):
+    return [one for one in subsets(of) if one != ("ppg",)]
+
+
 @pytest.mark.parametrize(
-    "sensors", [pytest.param(one, marks=() if len(one) != 2 else pytest.mark.slow) for one in subsets()]
+    "sensors",
+    [
+        pytest.param(one, marks=() if one == ("thermal", "radar") else pytest.mark.slow)
+        for one in _some((*SENSORS, "ppg"))
+    ],
 )
 def test_every_subset_trains_and_gives_both_rates(raw, tmp_path, sensors):
     """From the configuration that is shipped."""
@@ -68,12 +77,58 @@ def test_nothing_that_is_missing_changes_what_is_there():
         network(there, colour, heat, radar)
         for heat in (None, torch.rand(2, 1, 30, 12, 16) * 50, torch.full((2, 1, 30, 12, 16), torch.nan))
     ]
-    assert all(torch.isfinite(one).all() and torch.equal(one, found[0]) for one in found)
+    assert all(torch.isfinite(one.waves).all() and torch.equal(one.waves, found[0].waves) for one in found)
+
+
+def test_a_wave_that_is_not_trusted_hardly_counts():
+    """A clear wave and noise of the same height: what is given is the clear one."""
+
+    class Told(torch.nn.Module):
+        def __init__(self, wave, trust):
+            super().__init__()
+            self.wave, self.trust = wave, torch.full((1, 2), trust)
+
+        def forward(self, given, seen):
+            return self.wave, self.trust
+
+    torch.manual_seed(0)
+    clear, noise = torch.sin(torch.arange(300) / 4).expand(1, 2, 300), 0.7 * torch.randn(1, 2, 300)
+    network = SensorFusion()
+    network.branches = torch.nn.ModuleDict(
+        {"colour": Told(noise, 0.1), "heat": Told(noise, 0.1), "motion": Told(clear, 0.9)}
+    )
+    given = torch.zeros(1, 1)
+    joint = network(torch.ones(1, 3, 300), given, given, given).waves
+    assert torch.corrcoef(torch.stack([joint[0, 0], clear[0, 0]]))[0, 1] > 0.995
+
+
+def test_ppg_alone_is_no_input(raw, tmp_path, capsys):
+    """It is what the others are compared with: one sentence."""
+    with pytest.raises(AssertionError):
+        _run(raw, tmp_path, sensors=("ppg",))
+    said = capsys.readouterr().err
+    assert "reads any of rgb, thermal, radar" in said and "Traceback" not in said
+
+
+def test_what_is_spoiled_is_told_by_seed_epoch_and_sample():
+    """The same clip in the same epoch twice; what it was given stays as it is."""
+    config = load_config(CONFIG, ["MODEL.FUSION.SPOIL=0.9", "DEVICE=cpu"])
+    trainer = METHODS["SensorFusion"](config)
+    batch = {
+        "index": torch.arange(4), "there": torch.ones(4, 3, 60),
+        "colour": torch.full((4, 3, 60, 8, 8), 120, dtype=torch.uint8),
+        "heat": torch.full((4, 1, 20, 6, 8), 34.0), "radar": torch.zeros(4, 300),
+    }  # fmt: skip
+    first, second, later = (trainer.augment(batch, epoch) for epoch in (0, 0, 1))
+    for name in ("there", "colour", "heat", "radar"):
+        assert torch.equal(first[name], second[name]) and not torch.equal(first[name], later[name])
+    assert batch["colour"].eq(120).all() and first["colour"].dtype == torch.uint8
+    assert first["colour"].float().mean(dim=(1, 2, 3, 4)).min() < 70
 
 
 def test_no_sensor_at_all_is_a_number():
     """A gap in everything."""
-    assert torch.isfinite(SensorFusion()(torch.zeros(1, 3, 60))).all()
+    assert torch.isfinite(SensorFusion()(torch.zeros(1, 3, 60)).waves).all()
 
 
 def test_the_network_learns_pulse_and_breath_from_motion_alone():
@@ -88,9 +143,9 @@ def test_the_network_learns_pulse_and_breath_from_motion_alone():
     optimizer = torch.optim.AdamW(network.parameters(), lr=5e-3)
     for _ in range(40):
         optimizer.zero_grad()
-        (network(there, motion=given)[0, 0] - label).pow(2).mean().backward()
+        (network(there, motion=given).waves[0, 0] - label).pow(2).mean().backward()
         optimizer.step()
-    assert np.corrcoef(network(there, motion=given)[0, 0].detach(), label)[0, 1] > 0.95
+    assert np.corrcoef(network(there, motion=given).waves[0, 0].detach(), label)[0, 1] > 0.95
 
 
 def test_the_table_names_what_there_is_none_of():
