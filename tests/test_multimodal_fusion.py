@@ -34,17 +34,11 @@ def _run(raw, folder, *changes, sensors=("rgb", "thermal", "radar")):
     return ROOT / run_folder(load_config(CONFIG, where))
 
 
-def _some(of):
-    return [one for one in subsets(of) if one != ("ppg",)]
+EVERY = [one for one in subsets((*SENSORS, "ppg")) if one != ("ppg",)]
 
 
-@pytest.mark.parametrize(
-    "sensors",
-    [
-        pytest.param(one, marks=() if one == ("thermal", "radar") else pytest.mark.slow)
-        for one in _some((*SENSORS, "ppg"))
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("sensors", EVERY)
 def test_every_subset_trains_and_gives_both_rates(raw, tmp_path, sensors):
     """From the configuration that is shipped."""
     folder = _run(raw, tmp_path, sensors=sensors)
@@ -102,28 +96,52 @@ def test_a_wave_that_is_not_trusted_hardly_counts():
     assert torch.corrcoef(torch.stack([joint[0, 0], clear[0, 0]]))[0, 1] > 0.995
 
 
-def test_ppg_alone_is_no_input(raw, tmp_path, capsys):
-    """It is what the others are compared with: one sentence."""
-    with pytest.raises(AssertionError):
-        _run(raw, tmp_path, sensors=("ppg",))
-    said = capsys.readouterr().err
-    assert "reads any of rgb, thermal, radar" in said and "Traceback" not in said
+def _batch(count=4, frames=60):
+    """Clips of all sensors, and waves to learn."""
+    draw, phase = torch.Generator().manual_seed(0), torch.arange(frames) / 5
+    return {
+        "index": torch.arange(count),
+        "there": torch.ones(count, 3, frames),
+        "colour": torch.randint(115, 125, (count, 3, frames, 8, 8), dtype=torch.uint8, generator=draw),
+        "heat": 34 + torch.rand(count, 1, frames // 3, 6, 8, generator=draw),
+        "radar": torch.rand(count, 5 * frames, generator=draw),
+        "ppg": torch.sin(phase).expand(count, -1),
+        "resp": torch.sin(phase / 4).expand(count, -1),
+    }
+
+
+def _trainer(*changes):
+    return METHODS["SensorFusion"](load_config(CONFIG, [*changes, "DEVICE=cpu"]))
+
+
+def test_ppg_alone_is_no_input():
+    """It is what the others are compared with: the section and the key are named."""
+    with pytest.raises(ValueError, match=r"any of rgb, thermal, radar: TRAIN.DATA.MODALITIES \(ppg\)"):
+        _trainer("TRAIN.DATA.MODALITIES=[ppg]").check_needs()
 
 
 def test_what_is_spoiled_is_told_by_seed_epoch_and_sample():
     """The same clip in the same epoch twice; what it was given stays as it is."""
-    config = load_config(CONFIG, ["MODEL.FUSION.SPOIL=0.9", "DEVICE=cpu"])
-    trainer = METHODS["SensorFusion"](config)
-    batch = {
-        "index": torch.arange(4), "there": torch.ones(4, 3, 60),
-        "colour": torch.full((4, 3, 60, 8, 8), 120, dtype=torch.uint8),
-        "heat": torch.full((4, 1, 20, 6, 8), 34.0), "radar": torch.zeros(4, 300),
-    }  # fmt: skip
+    trainer, batch, given = _trainer("MODEL.FUSION.SPOIL=0.9"), _batch(), _batch()
     first, second, later = (trainer.augment(batch, epoch) for epoch in (0, 0, 1))
     for name in ("there", "colour", "heat", "radar"):
         assert torch.equal(first[name], second[name]) and not torch.equal(first[name], later[name])
-    assert batch["colour"].eq(120).all() and first["colour"].dtype == torch.uint8
+        assert torch.equal(batch[name], given[name]) and first[name].dtype == batch[name].dtype
     assert first["colour"].float().mean(dim=(1, 2, 3, 4)).min() < 70
+
+
+@pytest.mark.parametrize("sensors", subsets())
+def test_every_subset_learns(sensors):
+    """A step on each choice of sensors moves the branches that are read, and every slope is a number."""
+    torch.manual_seed(0)
+    trainer = _trainer(f"MODEL.FUSION.SENSORS=[{','.join(sensors)}]")
+    batch = trainer.normalise(trainer.augment(_batch(), epoch=1))
+    network = trainer.build_model()
+    trainer.loss(trainer.predict(network, batch), batch, epoch=1)["loss"].backward()
+    for name, branch in zip(SENSORS, network.branches.values(), strict=True):
+        slopes = [one.grad for one in branch.parameters() if one.grad is not None]
+        assert all(torch.isfinite(one).all() for one in slopes)
+        assert any(one.abs().max() > 0 for one in slopes) == (name in sensors)
 
 
 def test_no_sensor_at_all_is_a_number():
@@ -150,5 +168,5 @@ def test_the_network_learns_pulse_and_breath_from_motion_alone():
 
 def test_the_table_names_what_there_is_none_of():
     """NaN becomes a word."""
-    text = table([Line("POS", "RGB", "all", 1.234, float("nan"), 8)])
-    assert "| POS | RGB | all | 1.23 | none | 8 |" in text and len(subsets()) == 7
+    text = table([Line("no network: POS", "RGB", "dark", 1.234, float("nan"), 8)])
+    assert "| no network: POS | RGB | dark | 1.23 | none | 8 |" in text and len(subsets()) == 7

@@ -112,7 +112,7 @@ class SensorFusionTrainer(Trainer):
         own, trust = outputs["own"][:, :, kind], outputs["trust"][:, :, kind]
         alone = neg_pearson_per_clip(own, label[:, None].expand_as(own))
         used = (trust > 0) & worn[:, None]
-        doubt = (trust - (1 - alone.detach()).clamp(0, 1)) ** 2
+        doubt = (trust - (1 - alone.detach())) ** 2  # of noise, r is as often below 0 as above: trust goes to 0
         each = torch.where(used, alone + doubt, 0).sum() / used.sum().clamp_min(1)
         joint = neg_pearson_per_clip(outputs[("ppg", "resp")[kind]], label)
         return torch.where(worn, joint, 0).mean() + each
