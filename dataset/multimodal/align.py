@@ -117,14 +117,10 @@ class _Work:
             if device in self.stamps:
                 self._sync(device, getattr(self, f"_{device}_series"))
         start, grid = self._axis()
-        self.file["t"] = (grid - start) / 1e9
-        self.file.attrs["host_start_ns"] = float(start)
-        valid = np.stack([_covered(self.times.get(device), grid) for device in DEVICES], axis=1)
-        if "rgb" in self.times:
-            valid[:, 0] = True
-        self.file["valid"] = valid
+        found = Aligned(self.session.meta.id, (grid - start) / 1e9, self.synced, self._valid(grid))
+        self.file["t"], self.file["valid"] = found.t, found.valid
         self.file["valid"].attrs["modalities"] = list(DEVICES)
-        found = Aligned(self.session.meta.id, (grid - start) / 1e9, self.synced, valid)
+        self.file.attrs["host_start_ns"] = float(start)
         for device in self.stamps:
             getattr(self, f"_add_{device}")(found, grid)
             times = (self.times[device] - start) / 1e9
@@ -134,6 +130,13 @@ class _Work:
                 self.file[f"waves/{name}/{kind}"] = np.asarray(wave, np.float32)
         self._judge(found)
         return found
+
+    def _valid(self, grid: np.ndarray) -> np.ndarray:
+        """Where on `grid` (T,) each device has measured (T, modality)."""
+        valid = np.stack([_covered(self.times.get(device), grid) for device in DEVICES], axis=1)
+        if "rgb" in self.times:
+            valid[:, 0] = True
+        return valid
 
     def _axis(self) -> tuple[float, np.ndarray]:
         """Start and true times (T,) ns of the reference: RGB exposures, or as many a second over what there is."""

@@ -12,9 +12,8 @@ import numpy as np
 from dataset.faults import is_own
 from dataset.files.names import shown
 from dataset.files.reading import read_json, told
-from dataset.files.tables import require_root
 from dataset.multimodal import clocks
-from dataset.multimodal.layout import DEVICES, FORMAT, META, UNITS, Session, Stamps, sessions
+from dataset.multimodal.layout import DEVICES, FORMAT, META, UNITS, Session, Stamps, require_sessions
 
 ERROR, NOTE = "error", "note"
 GAP = 0.5  # s without a sample: longer ones are invalid when the recording is aligned
@@ -45,21 +44,16 @@ def check_set(root: Path) -> tuple[list[Session], list[Fault]]:
 
     FileNotFoundError when `root` is no folder or holds no recording.
     """
-    require_root(root, "a multimodal set")
-    found = sessions(root)
-    if not found:
-        raise FileNotFoundError(
-            f"'{root}' holds no recording. Expected there: s001/r01/meta.json and rgb/, radar/, ..."
-        )
+    found = require_sessions(root)
     faults = list(_set(root, found))
     for session in found:
-        faults += check(session, root)
-    return found, faults + list(_doubled(found, root))
+        faults += check(session)
+    return found, faults + list(_doubled(found))
 
 
-def check(session: Session, root: Path | None = None) -> list[Fault]:
+def check(session: Session) -> list[Fault]:
     """What is wrong with one recording."""
-    where = _name(session, root)
+    where = _name(session)
     faults = [Fault(where, kind, words, level) for kind, words, level in _recording(session)]
     stamps = {}
     for device in session.present:
@@ -92,7 +86,7 @@ def _kind_of(words: str, kind: str) -> str:
     return "cut file" if "cut in the middle" in words else kind
 
 
-def _name(session: Session, root: Path | None) -> str:
+def _name(session: Session) -> str:
     return shown(f"{session.path.parent.name}/{session.path.name}")
 
 
@@ -117,14 +111,14 @@ def _set(root: Path, found: list[Session]) -> Iterator[Fault]:
         yield Fault(shown(name), "unknown subject", "dataset.json does not list it among `subjects`. Add it.", NOTE)
 
 
-def _doubled(found: list[Session], root: Path) -> Iterator[Fault]:
+def _doubled(found: list[Session]) -> Iterator[Fault]:
     seen: dict[str, str] = {}
     for session in found:
         try:
             name = session.meta.id
         except (ValueError, OSError):
             continue
-        where = _name(session, root)
+        where = _name(session)
         if name and name in seen:
             words = f"'{name}' is the id of {seen[name]}, too. Give one of them another `id` in {META}."
             yield Fault(where, "doubled id", words)

@@ -29,7 +29,7 @@ from dataset.files.frames import Frame
 from dataset.files.images import iter_images
 from dataset.files.names import natural_sort
 from dataset.files.reading import AGAIN, iter_lines, open_array, read_json, told
-from dataset.files.tables import MOST_NUMBERS
+from dataset.files.tables import MOST_NUMBERS, require_root
 from dataset.files.video import frame_count, iter_frames
 
 FORMAT = 1  # of meta.json
@@ -242,6 +242,16 @@ def sessions(root: Path) -> list[Session]:
         for take in natural_sort(f for f in subject.iterdir() if f.is_dir() and not f.name.startswith("."))
     ]
     return [Session(f) for f in folders if (f / META).exists() or any((f / device).is_dir() for device in DEVICES)]
+
+
+def require_sessions(root: Path) -> list[Session]:
+    """The same; FileNotFoundError when `root` is no folder or holds no recording."""
+    found = sessions(require_root(root, "a multimodal set"))
+    if not found:
+        raise FileNotFoundError(
+            f"'{root}' holds no recording. Expected there: s001/r01/meta.json and rgb/, radar/, ..."
+        )
+    return found
 
 
 def read_integers(path: Path, columns: tuple[str, ...]) -> np.ndarray:

@@ -28,13 +28,8 @@ from dataset.multimodal.layout import (
     Chirp,
     Scale,
 )
-from dataset.multimodal.simulated_sensors import (
-    Chest,
-    Finger,
-    Heat,
-    dark,
-    with_led,
-)
+from dataset.multimodal.simulated_chest import Chest
+from dataset.multimodal.simulated_sensors import Finger, Heat, dark, with_led
 from dataset.synthetic.render import Session as Person
 from dataset.synthetic.settings import PRESETS
 from dataset.synthetic.writer import write_video
@@ -261,7 +256,8 @@ class Simulation:
         }
         write_whole(folder / "truth.json", json.dumps(values, indent=2) + "\n")
         with open(folder / "truth.npz", "wb") as file:
-            np.savez(file, times=clock, pulse=heart.pulse(clock), breath=heart.breath(clock))
+            chest = Chest(self.person, CHIRP).displacement(clock)
+            np.savez(file, times=clock, pulse=heart.pulse(clock), breath=heart.breath(clock), chest=chest)
 
 
 def write_set(root: Path, setup: Setup, subjects: int, takes: int = 1, dark_from: int = 0) -> list[Path]:

@@ -1,16 +1,16 @@
-"""What the sensors of a simulated recording see of one person: light, heat, the chest's motion, blood in the finger."""
+"""What the sensors of a simulated recording see of one person: light, heat, blood in the finger."""
 
 from functools import cached_property
 
 import cv2
 import numpy as np
 
-from dataset.multimodal.layout import Chirp
+from dataset.synthetic.camera import coloured
 from dataset.synthetic.photo import CENTRE, NOSTRILS
 from dataset.synthetic.render import Session as Person
 
-LIGHT_SPEED = 299_792_458.0  # m/s
 _LED, _LED_OFF, _LED_ON = 10, 35.0, 200.0  # pixels, grey levels: not saturated, or half an exposure would look whole
+_STREAM = 84
 _DARKNESS, _DARK_NOISE = 0.02, 1.5  # share of the light that is left, grey levels
 
 
@@ -30,14 +30,16 @@ def dark(frame: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 class Heat:
     """A thermal camera beside the RGB camera: skin warmed by each beat, nostrils cooled by each breath in.
 
+    The temperature of an uncooled sensor wanders, and all of its picture with it.
+
     Garbey et al., "Contact-free measurement of cardiac pulse based on the analysis of thermal imagery", IEEE TBME 54,
     2007; Murthy, Pavlidis, Tsiamyrtzis, "Touchless monitoring of breathing function", EMBS 2004.
     """
 
     lag = 0.15  # s, time constant of the heater beside the LED
     room, skin = 295.0, 306.5  # K
-    beat, breath, heater = 0.12, 0.45, 6.0  # K, from valley to peak
-    noise = 0.05  # K, of one pixel
+    beat, breath, heater = 0.06, 0.45, 6.0  # K, from valley to peak
+    noise, wander = 0.05, 0.05  # K, of one pixel and of all pixels together
 
     def __init__(self, person: Person, size: tuple[int, int]):
         """`size`: width and height."""
@@ -73,13 +75,21 @@ class Heat:
         spot[3:7, 4:8] = 1.0
         return cv2.GaussianBlur(spot, (0, 0), 0.7)
 
+    @cached_property
+    def _wander(self) -> tuple[np.ndarray, np.ndarray]:
+        """Times (n,) s and how much too warm everything is then, K."""
+        settings, fs = self.person.settings, 30.0
+        times = np.arange(0, settings.seconds + 1, 1 / fs)
+        draw = np.random.default_rng([settings.seed, self.person.subject, _STREAM])
+        return times, self.wander * coloured(draw, len(times), fs, 0.01, 5.0, 1.0)
+
     def kelvin(self, time: float, glow: float, rng: np.random.Generator) -> np.ndarray:
         """The picture (h, w) at `time` (s); `glow`: how warm the heater is, 0 to 1."""
         rest, skin, nose = self._maps
         heart = self.person.heart
         # Blood brings heat a little after it brings colour; air that is breathed in is cooler than air breathed out.
         picture = rest + self.beat * skin * heart.pulse(time - 0.1) - self.breath * nose * heart.breath(time)
-        picture = picture + self.heater * glow * self._heater
+        picture = picture + self.heater * glow * self._heater + np.interp(time, *self._wander)
         return picture + rng.normal(0, self.noise, picture.shape)
 
     def _seen(self, field: np.ndarray) -> np.ndarray:
@@ -87,47 +97,6 @@ class Heat:
         inverse = cv2.WARP_INVERSE_MAP | cv2.INTER_AREA
         flat = cv2.GaussianBlur(np.float32(field), (0, 0), 0.5 * self.to_rgb[0, 0])
         return cv2.warpPerspective(flat, self.to_rgb, self.size, flags=inverse, borderMode=cv2.BORDER_REPLICATE)
-
-
-class Chest:
-    """A radar before the chest, which breath and beats move; a plate near the antenna, and a wall behind.
-
-    The beat signal of a chirp has the frequency 2 slope d / c and the phase 4 pi d / lambda.
-    """
-
-    lag = 0.02  # s, time constant of what moves the plate
-    distance, plate, wall = 0.85, 0.30, 2.6  # m
-    breath, beat = 3.0, 0.35  # mm, from valley to peak
-    noise = 12.0  # units of the converter
-
-    def __init__(self, person: Person, chirp: Chirp, samples: int = 64):
-        """`samples` of each chirp."""
-        self.person, self.chirp = person, chirp
-        self.shape = (chirp.chirps_per_frame, 2, samples, 2)
-        self._clock = np.arange(samples) / chirp.sample_rate_hz
-
-    def displacement(self, times: np.ndarray) -> np.ndarray:
-        """Of the chest, in mm towards the radar being negative: `times` of any shape in s."""
-        heart = self.person.heart
-        return -0.5 * self.breath * heart.breath(times) - self.beat * heart.pulse(np.asarray(times) - 0.03)
-
-    def frame(self, time: float, plate: float, rng: np.random.Generator) -> np.ndarray:
-        """ADC samples (chirp, rx, sample, 2) int16 of the frame whose middle is at `time` (s)."""
-        chirps = self.shape[0]
-        moments = time + (np.arange(chirps) - (chirps - 1) / 2) * self.chirp.chirp_period_s
-        body = self.distance + self.displacement(moments)[:, None] / 1000
-        still = np.zeros((chirps, 1))
-        echo = 900 * self._tone(body) + (40 + 500 * plate) * self._tone(self.plate + still)
-        echo = echo + 300 * self._tone(self.wall + still) + (60 + 25j)
-        both = np.stack([echo, echo * np.exp(0.4j)], axis=1)  # two antennas
-        parts = np.stack([both.real, both.imag], axis=-1)
-        return np.rint(parts + rng.normal(0, self.noise, parts.shape)).astype(np.int16)
-
-    def _tone(self, distance: np.ndarray) -> np.ndarray:
-        chirp = self.chirp
-        beat = 2 * chirp.slope_hz_per_s * distance / LIGHT_SPEED
-        phase = 4 * np.pi * distance * chirp.start_frequency_hz / LIGHT_SPEED
-        return np.exp(1j * (2 * np.pi * beat * self._clock + phase))
 
 
 class Finger:

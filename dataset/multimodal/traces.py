@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.signal import hilbert
 
 from dataset.face import get_detector
 from dataset.face.boxes import Box, largest
@@ -10,6 +11,8 @@ from evaluation.post_process import bandpass, periodogram
 from unsupervised_methods.methods.pos import pos
 
 PULSE, BREATH = (0.7, 3.0), (0.1, 0.6)  # Hz
+HARMONICS, BLOCK = 6, 60.0  # of a breath that are fitted, s in which they are the same
+WINDOW, NEAR = 20.0, 0.25  # s in which beats have one rate, Hz on each side of it that is kept
 LAG = (-0.05, 0.5)  # s by which the PPG may follow the pulse in the face
 SEARCH = (-0.5, 1.0)  # s that are searched
 LEAST = 0.3  # correlation below which two waves tell no lag
@@ -36,9 +39,49 @@ def pulse_of_colour(colours: np.ndarray, fs: float) -> np.ndarray:
 
 
 def pulse_of_motion(displacement: np.ndarray, fs: float) -> np.ndarray:
-    """Beats in the chest's motion (n,) mm: acceleration tells them from breath, whose harmonics fall off."""
-    faster = np.gradient(np.gradient(displacement)) * fs**2
-    return bandpass(-faster, fs, PULSE, order=2)
+    """Beats in the chest's motion (n,) mm: its speed without the breath, near the rate that is likely in 20 s of it.
+
+    The first harmonics of the breath are as strong as the beats. A beat is no sine either: of its speed the second
+    harmonic may be the strongest, so the rate is the one that explains most together with its double.
+    """
+    band = (PULSE[0], min(2 * PULSE[1], 0.45 * fs))
+    speed = bandpass(np.gradient(-without_breath(displacement, fs)) * fs, fs, band, order=2)
+    size = min(round(WINDOW * fs), len(speed))
+    step = max(size // 4, 1)
+    starts = [*range(0, len(speed) - size, step), len(speed) - size]
+    wave, weight, window = np.zeros(len(speed)), np.zeros(len(speed)), np.hanning(size + 2)[1:-1]
+    for start in starts:
+        part = slice(start, start + size)
+        wave[part] += window * _near_rate(speed[part], fs)
+        weight[part] += window
+    return wave / weight
+
+
+def without_breath(displacement: np.ndarray, fs: float) -> np.ndarray:
+    """`displacement` (n,) without what follows the phase of the breath: its harmonics, deep breaths having more."""
+    wave = np.asarray(displacement, float) - np.mean(displacement)
+    breath = hilbert(bandpass(wave, fs, BREATH, order=2))
+    depth, phase = np.abs(breath), np.unwrap(np.angle(breath))
+    most = min(HARMONICS, int(len(wave) / fs / 5))  # a short recording would be explained by anything
+    orders = np.arange(1, most + 1)[:, None]
+    waves = np.concatenate([depth * np.cos(orders * phase), depth * np.sin(orders * phase)]).T
+    left, size = wave.copy(), round(BLOCK * fs)
+    for start in range(0, max(len(wave) - size // 2, 1), size):
+        part = slice(start, len(wave) if start + 3 * size // 2 > len(wave) else start + size)
+        left[part] -= waves[part] @ np.linalg.lstsq(waves[part], wave[part], rcond=None)[0]
+    return left
+
+
+def _near_rate(speed: np.ndarray, fs: float) -> np.ndarray:
+    """`speed` (n,) within NEAR of the rate that explains most of it, its double counted in."""
+    count = 1 << int(np.ceil(np.log2(8 * len(speed))))
+    strength = np.abs(np.fft.rfft(speed * np.hanning(len(speed)), count))
+    half = strength[: len(strength) // 2]
+    frequencies = np.arange(len(half)) * fs / count
+    inside = (frequencies >= PULSE[0]) & (frequencies <= PULSE[1])
+    best = frequencies[np.argmax(np.where(inside, half + strength[::2][: len(half)], 0))]
+    near = np.abs(np.fft.rfftfreq(len(speed), 1 / fs) - best) <= NEAR
+    return np.fft.irfft(np.fft.rfft(speed) * near, len(speed))
 
 
 def breath_of_motion(displacement: np.ndarray, fs: float) -> np.ndarray:

@@ -34,9 +34,12 @@ class Heart:
 
     def breath(self, times: np.ndarray) -> np.ndarray:
         """Breathing wave from -1 (out) to 1 (in)."""
+        return np.sin(2 * np.pi * self.breath_phase(times))
+
+    def breath_phase(self, times: np.ndarray) -> np.ndarray:
+        """Phase of breathing in cycles."""
         grid = np.arange(len(self.breath_grid)) / _GRID - _MARGIN
-        phase = np.interp(times, grid, self.breath_grid)
-        return np.sin(2 * np.pi * phase)
+        return np.interp(times, grid, self.breath_grid)
 
     def pulse(self, times: np.ndarray) -> np.ndarray:
         """Blood volume wave: a beat rises by 1, breathing changes height and baseline."""

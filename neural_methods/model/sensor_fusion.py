@@ -1,16 +1,19 @@
-"""Pulse and breath from any of colour, heat and motion: one encoder per sensor, features per frame side by side.
+"""Pulse and breath from any of colour, heat and motion: a branch per sensor, joined by how far each is to be trusted.
 
-Made for PulseScope's multimodal sets; no published network. Pictures are averaged over a grid of cells, the cells are
-weighed by where they are and how bright or warm (skin, nostrils), and what is left are a few courses per sensor. A gate
-per sensor is told how strongly these change and how bright the picture is, so that noise from a dark one can be turned
-down. Then one head reads them all.
+Made for PulseScope's multimodal sets; no published network. Each sensor has an encoder and a head of its own, so what
+it tells does not depend on the others. Beside its waves a branch says how far it trusts them: the correlation with the
+truth that it expects, from how clearly one rhythm stands out of each wave, how strongly the sensor's courses change and
+how bright the picture is. Waves of one rhythm in independent noise are best added in proportion to r / (1 - r^2), so
+what comes from a dark picture, or from a body that moves, counts for next to nothing.
 
     colour  (B, 3, T, H, W) grey levels 0 to 1      heat    (B, 1, T', h, w) degrees Celsius
     motion  (B, 5 T) mm                             there   (B, 3, T) 1 where a sensor has measured, else 0
-    output  (B, 2, T): pulse, breath
+    output  Fused: pulse and breath (B, 2, T), and those of each sensor with the correlation it expects
 
-A sensor that is missing (None, or `there` 0) gives zeros in place of its features.
+A sensor that is missing (None, or `there` 0) has no weight; without any, the output is 0.
 """
+
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +24,17 @@ CELLS = 8  # on each side of the grid
 COURSES = 4  # weighted means of the cells
 WIDTH = 16  # features of a sensor
 LONGEST = 5  # doublings of the head's reach: it sees 2 x 2 x (1 + 2 + ... + 32) frames
+MOST = 0.98  # correlation: no sensor is trusted more, or the others would never count
+BANDS = ((0.6, 3.3), (0.1, 0.6))  # Hz, of pulse and breath
+FS = 30.0  # Hz
+
+
+class Fused(NamedTuple):
+    """`waves` (B, 2, T) of all sensors; `own` (B, S, 2, T) of each one, and the correlation `trust` (B, S, 2) of it."""
+
+    waves: torch.Tensor
+    own: torch.Tensor
+    trust: torch.Tensor
 
 
 class SensorFusion(nn.Module):
@@ -29,13 +43,8 @@ class SensorFusion(nn.Module):
     def __init__(self, width: int = WIDTH):
         """Fresh weights."""
         super().__init__()
-        self.encoders = nn.ModuleDict(
-            {"colour": Pictures(3, width, relative=True), "heat": Pictures(1, width), "motion": Motion(width)}
-        )
-        self.gates = nn.ModuleDict(
-            {name: nn.Sequential(nn.Linear(3, 8), nn.GELU(), nn.Linear(8, 1)) for name in SENSORS}
-        )
-        self.head = Head(3 * (width + 1), 2 * width)
+        encoders = {"colour": Pictures(3, width, relative=True), "heat": Pictures(1, width), "motion": Motion(width)}
+        self.branches = nn.ModuleDict({name: Branch(encoder, width) for name, encoder in encoders.items()})
 
     def forward(
         self,
@@ -43,25 +52,44 @@ class SensorFusion(nn.Module):
         colour: torch.Tensor | None = None,
         heat: torch.Tensor | None = None,
         motion: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """(B, 2, T)."""
-        parts = []
+    ) -> Fused:
+        """See the module."""
+        found = []
         for place, (name, given) in enumerate(zip(SENSORS, (colour, heat, motion), strict=True)):
             seen = there[:, place : place + 1]
-            parts += [self._features(name, given, seen), seen]
-        return self.head(torch.cat(parts, dim=1))
+            if given is None:
+                found.append((seen.new_zeros(len(seen), 2, seen.shape[2]), seen.new_zeros(len(seen), 2)))
+            else:
+                found.append(self.branches[name](given, seen))
+        own, trust = (torch.stack(one, dim=1) for one in zip(*found, strict=True))
+        trust = MOST * trust
+        weights = (trust / (1 - trust**2))[..., None] * there[:, :, None]
+        return Fused((weights * own).sum(dim=1) / weights.sum(dim=1).clamp_min(1e-6), own, trust)
 
-    def _features(self, name: str, given: torch.Tensor | None, seen: torch.Tensor) -> torch.Tensor:
-        """(B, width, T), 0 where the sensor was not there."""
-        if given is None:
-            return seen.new_zeros(seen.shape[0], self.encoders[name].width, seen.shape[2])
-        features, strength = self.encoders[name](given, seen)
-        gate = torch.sigmoid(self.gates[name](strength))[:, :, None]
-        return torch.where(seen > 0, features * gate, torch.zeros_like(features))
+
+class Branch(nn.Module):
+    """What one sensor tells: waves (B, 2, T) of variance 1, 0 where it was not there, and its trust (B, 2) in them."""
+
+    def __init__(self, encoder: nn.Module, width: int):
+        """`encoder` gives features (B, width, T) and what is known of its input (B, 3)."""
+        super().__init__()
+        self.encoder, self.head = encoder, Head(width, 2 * width)
+        self.judges = nn.ModuleList(nn.Sequential(nn.Linear(4, 8), nn.GELU(), nn.Linear(8, 1)) for _ in BANDS)
+
+    def forward(self, given: torch.Tensor, seen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """`seen` (B, 1, T): 1 where the sensor has measured."""
+        features, known = self.encoder(given, seen)
+        waves = _standardised(self.head(torch.where(seen > 0, features, 0)), seen)
+        trust = [
+            # Judging does not change the wave: it would become what looks certain.
+            torch.sigmoid(judge(torch.cat([_rhythm(waves[:, kind].detach(), band), known.detach()], dim=1)))
+            for kind, (band, judge) in enumerate(zip(BANDS, self.judges, strict=True))
+        ]
+        return waves, torch.where(seen.amax(dim=2) > 0, torch.cat(trust, dim=1), 0)
 
 
 class Pictures(nn.Module):
-    """Frames (B, C, T', H, W) -> features (B, width, T) and what the gate is told (B, 3)."""
+    """Frames (B, C, T', H, W) -> features (B, width, T) and what is known of them (B, 3)."""
 
     def __init__(self, channels: int, width: int, relative: bool = False):
         """`relative`: changes count as a share of the level (light), otherwise as they are (degrees)."""
@@ -92,7 +120,7 @@ class Pictures(nn.Module):
 
 
 class Motion(nn.Module):
-    """Displacement (B, L) in mm -> features (B, width, T) and what the gate is told (B, 3)."""
+    """Displacement (B, L) in mm -> features (B, width, T) and what is known of them (B, 3)."""
 
     def __init__(self, width: int):
         """Position, speed and acceleration enter: beats are small beside breath, but faster."""
@@ -149,3 +177,22 @@ def _strength(courses: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Logarithms of how much courses (B, n, T) vary, and how much from one frame to the next, (B,) each."""
     steps = courses[..., 1:] - courses[..., :-1]
     return tuple(torch.log(one.pow(2).mean(dim=(1, 2)) + 1e-6) / 4 for one in (courses, steps))
+
+
+def _standardised(waves: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+    """`waves` (B, 2, T) with mean 0 and variance 1 over what was `seen` (B, 1, T), and 0 elsewhere."""
+    count = seen.sum(dim=2, keepdim=True).clamp_min(1)
+    waves = torch.where(seen > 0, waves, 0)
+    waves = torch.where(seen > 0, waves - waves.sum(dim=2, keepdim=True) / count, 0)
+    return waves / (waves.pow(2).sum(dim=2, keepdim=True) / count + 1e-8).sqrt()
+
+
+def _rhythm(wave: torch.Tensor, band: tuple[float, float]) -> torch.Tensor:
+    """Share (B, 1) of the power of `wave` (B, T) between `band` (Hz) that lies about its strongest frequency."""
+    count = wave.shape[1]
+    window = torch.hann_window(count, device=wave.device, dtype=wave.dtype)
+    power = torch.fft.rfft(wave * window, n=2 * count).abs() ** 2
+    low, high = (round(edge * 2 * count / FS) for edge in band)
+    power = power[:, low : high + 1]
+    near = F.avg_pool1d(power[:, None], 7, stride=1, padding=3)[:, 0] * 7  # the main lobe of the window
+    return near.amax(dim=1, keepdim=True) / power.sum(dim=1, keepdim=True).clamp_min(1e-9)

@@ -14,10 +14,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a file, f
 
 from dataset.faults import is_own
 from dataset.files.names import plural, shown
-from dataset.files.tables import require_root
 from dataset.files.writing import write_whole
 from dataset.multimodal.align import Aligned, align
-from dataset.multimodal.layout import ALIGNED, Session, sessions
+from dataset.multimodal.layout import ALIGNED, Session, require_sessions
 from dataset.program import BAD_INPUT, answer
 
 
@@ -35,15 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(root: Path, size: tuple[int, int] | None, again: bool) -> int:
     """Align what is not yet; the exit code."""
-    require_root(root, "a multimodal set")
     if size is not None and not all(16 <= side <= 8192 for side in size):
         raise ValueError(f"--size is {size[0]} {size[1]}; use 16 to 8192 pixels on each side.")
-    found = sessions(root)
-    if not found:
-        raise FileNotFoundError(
-            f"'{root}' holds no recording. Expected there: s001/r01/meta.json and rgb/, radar/, ..."
-        )
-    bad = 0
+    found, bad = require_sessions(root), 0
     for session in found:
         name = shown(f"{session.path.parent.name}/{session.path.name}")
         if (session.path / ALIGNED).exists() and not again:

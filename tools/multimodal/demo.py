@@ -1,7 +1,7 @@
 """Four sensors from nothing to a table: python tools/multimodal/demo.py
 
-Simulates people, checks the set, puts all clocks on one axis, trains SensorFusion on every subset of sensors, and
-prints what each of them reaches. What is there already is used again.
+Simulates people, checks the set, puts all clocks on one axis, trains SensorFusion and prints what it reaches with each
+choice of sensors, beside what signal processing reaches. What is there already is used again.
 """
 
 import argparse
@@ -11,11 +11,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a file, from any folder
 
+from dataset.files.names import plural
 from dataset.multimodal.simulate import Setup, write_set
 from dataset.program import answer
 from tools.multimodal import align, table, validate
 
-SIZE = (160, 120)  # of the RGB picture
+SIZE, HEAT = (96, 96), (40, 30)  # width, height of the RGB and the thermal pictures
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,12 +36,12 @@ def run(asked: argparse.Namespace) -> int:
     begin = time.monotonic()
     if not (asked.root / "dataset.json").exists():
         print(f"Simulating {asked.subjects} people for {asked.seconds:g} s each ...", flush=True)
-        write_set(asked.root, Setup(asked.seconds, SIZE), asked.subjects)
+        write_set(asked.root, Setup(asked.seconds, SIZE, HEAT), asked.subjects)
     code = validate.validate(asked.root) or align.run(asked.root, None, again=False)
     if code:
         return code
-    print("Training on every subset of sensors ...", flush=True)
-    code = table.make(asked.root, asked.out, asked.epochs)
+    print(f"Training SensorFusion for {plural(asked.epochs, 'epoch')} ...", flush=True)
+    code = table.make(asked.root, asked.out, asked.epochs, once=True)
     report = next(iter(sorted(asked.root.rglob("report.html"))), None)
     print(f"\nDone in {time.monotonic() - begin:.0f} s. Open '{report}' and '{asked.out / 'table.md'}'.")
     return code

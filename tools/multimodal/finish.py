@@ -40,23 +40,26 @@ def finish(folder: Path, outcome: Mapping[str, Any] | None = None, say: Callable
         _require_own(path)
     cut_to_whole_lines(folder / EVENTS)
     for name in sorted(devices):
-        if not (folder / name).is_dir():
-            devices[name]["samples"] = 0
-            continue
-        ended = (outcome or {}).get(name, {"problem": "killed"})
-        try:
-            devices[name]["samples"] = finish_device(folder / name) if ended["problem"] else ended["samples"]
-        except OSError as error:
-            raise OSError(
-                f"'{folder / name}' could not be finished ({error.strerror or error}). Nothing is lost; make room and "
-                f"run --finish {folder} again."
-            ) from error
+        devices[name]["samples"] = _samples(folder / name, (outcome or {}).get(name, {"problem": "killed"}))
     _note_outcome(meta, outcome)
     write_json(folder / META, meta)
     for lock in (folder / LOCK, *folder.glob(f"*/{LOCK}")):
         lock.unlink(missing_ok=True)
     counted = ", ".join(f"{name} {plural(one.get('samples', 0), 'sample')}" for name, one in sorted(devices.items()))
     say(f"'{folder}' is finished: {counted}.")
+
+
+def _samples(folder: Path, ended: Mapping[str, Any]) -> int:
+    """How many samples a device has, its files cut where it has not `ended` in order; OSError with the remedy."""
+    if not folder.is_dir():
+        return 0
+    try:
+        return finish_device(folder) if ended["problem"] else ended["samples"]
+    except OSError as error:
+        raise OSError(
+            f"'{folder}' could not be finished ({error.strerror or error}). Nothing is lost; make room and run "
+            f"--finish {folder.parent} again."
+        ) from error
 
 
 def _note_outcome(meta: dict[str, Any], outcome: Mapping[str, Any] | None) -> None:

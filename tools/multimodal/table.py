@@ -1,8 +1,9 @@
 """Which sensors does it take? python tools/multimodal/table.py --root DIR
 
-Trains SensorFusion on each sensor, each pair and all of them, tests the network of all without each one, and puts the
-errors of pulse and breathing beside those of signal processing alone (POS, phase of the radar, heat). Everything is an
-ordinary run of configs/multimodal/fusion.yaml; the table is written to the folder of --out.
+Trains SensorFusion on each choice of sensors, tests the network of all of them without each one, and puts the errors of
+pulse and breathing beside those of signal processing alone (POS, phase of the radar, heat). --once trains one network
+of all sensors and tests it with each choice, which is several times faster. Everything is an ordinary run of
+configs/multimodal/fusion.yaml; the table is written to the folder of --out.
 """
 
 import argparse
@@ -35,16 +36,20 @@ SECTIONS = ("TRAIN", "VALID", "TEST")
 WINDOW = 20.0  # s of a rate, as a clip of the configuration
 PULSE, BREATH = (0.6, 3.3), (0.13, 0.5)  # Hz, as the runs have them
 NAMES = {"rgb": "RGB", "thermal": "thermal", "radar": "radar"}
-ALONE = {"rgb": "POS", "thermal": "heat of skin and nostrils", "radar": "phase of the radar"}
+ALONE = {"rgb": "no network: POS", "thermal": "no network: heat", "radar": "no network: phase"}
+ANY = "any"  # light
 
 
 @dataclass(frozen=True)
 class Line:
-    """A row: who measured, with which sensors, on what; mean absolute errors per minute, and of how many windows."""
+    """A row: what was trained, which sensors it was tested with, in which light.
 
-    method: str
-    sensors: str
+    Then the mean absolute errors of pulse and breath per minute, and of how many windows of 20 s.
+    """
+
+    trained: str
     tested: str
+    light: str
     pulse: float
     breath: float
     n: int
@@ -57,22 +62,31 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("runs/multimodal"), help="folder of runs and table")
     parser.add_argument("--epochs", type=int, help="of each training, in place of the configuration's")
     parser.add_argument("--light", action="append", default=[], help="also test on recordings of this light (dark)")
+    parser.add_argument("--once", action="store_true", help="train one network and test it with each choice of sensors")
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="further settings of every run")
     asked = parser.parse_args(arguments)
-    return answer(lambda: make(asked.root, asked.out, asked.epochs, asked.light))
+    return answer(lambda: make(asked.root, asked.out, asked.epochs, asked.light, asked.once, asked.set))
 
 
-def make(root: Path, out: Path, epochs: int | None = None, lights: Iterable[str] = ()) -> int:
-    """Run everything, print and write the table; 1 where a run failed."""
-    begin = time.monotonic()
+def make(
+    root: Path,
+    out: Path,
+    epochs: int | None = None,
+    lights: Iterable[str] = (),
+    once: bool = False,
+    changes: Iterable[str] = (),
+) -> int:
+    """Run everything, print and write the table; ValueError where a run failed."""
+    begin, lights = time.monotonic(), (ANY, *lights)
     common = [f"{part}.DATA.DATA_PATH={root}" for part in SECTIONS]
     common += [f"{part}.DATA.CACHED_PATH={out / 'cache'}" for part in SECTIONS]
     common += [f"TRAIN.EPOCHS={epochs}"] if epochs else []
-    lines = []
-    for sensors in subsets():
-        lines += _trained(common, sensors, out, lights)
-    lines = [*baselines(common), *lines]
+    common += changes
+    lines = [line for light in lights for line in baselines(common, light)]
+    for sensors in [SENSORS] if once else subsets():
+        lines += _trained(common, sensors, out, lights, every=once)
     text = table(lines)
-    print(f"\n{text}\nMade in {time.monotonic() - begin:.0f} s.")
+    print(f"\n{text}\n\nMade in {time.monotonic() - begin:.0f} s.")
     write_whole(out / "table.md", text + "\n")
     write_whole(out / "table.json", json.dumps([vars(line) for line in lines], indent=2) + "\n")
     return 0
@@ -84,25 +98,31 @@ def subsets(sensors: Iterable[str] = SENSORS) -> list[tuple[str, ...]]:
     return [some for count in range(1, len(sensors) + 1) for some in itertools.combinations(sensors, count)]
 
 
-def _trained(common: list[str], sensors: tuple[str, ...], out: Path, lights: Iterable[str]) -> list[Line]:
-    """A network of `sensors`: tested with them, without each one where there are three, and by light."""
-    name = "fusion_" + "_".join(sensors)
-    where = [*common, f"TRAIN.MODEL_FILE_NAME={name}", _reading(sensors), f"LOG.PATH={out / 'runs' / name}"]
-    lines = [_line(_run(where), sensors, "all")]
-    weights = max((out / "runs" / name).glob("*/PreTrainedModels/*.pth"), key=lambda path: path.stat().st_mtime)
-    tests = {}
-    if len(sensors) == len(SENSORS):
-        for without in sensors:
-            rest = [one for one in sensors if one != without]
-            tests[f"without {NAMES[without]}"] = [_reading(rest)]
-    for light in lights:
-        picked = ["TEST.DATA.FILTERING.SELECT_TASKS=True", f"TEST.DATA.FILTERING.TASK_LIST=[{light}]"]
-        tests[f"{light} only"] = picked
-    for word, changes in tests.items():
-        again = [*where, *changes, "TOOLBOX_MODE=only_test", f"INFERENCE.MODEL_PATH={weights}"]
-        place = f"LOG.PATH={out / 'runs' / name / word.replace(' ', '_')}"
-        lines.append(_line(_run([*again, place]), sensors, word))
+def _trained(common: list[str], sensors: tuple[str, ...], out: Path, lights: Iterable[str], every: bool) -> list[Line]:
+    """A network of `sensors`, tested with them; one of all also without each one, or with `every` choice of them."""
+    folder = out / "runs" / _name(sensors)
+    where = [*common, f"TRAIN.MODEL_FILE_NAME={_name(sensors)}"]
+    found = _run([*where, _reading(sensors), f"LOG.PATH={folder}"])
+    lines = [_line(found, sensors, sensors, ANY)]
+    weights = max(folder.glob("*/PreTrainedModels/*.pth"), key=lambda path: path.stat().st_mtime)
+    where += ["TOOLBOX_MODE=only_test", f"INFERENCE.MODEL_PATH={weights}"]
+    least = 1 if every else 2
+    chosen = [one for one in subsets() if len(one) >= least] if sensors == SENSORS else [sensors]
+    for light, some in itertools.product(lights, chosen):
+        if (light, some) != (ANY, sensors):
+            place = folder / f"{_name(some)}_{light}"
+            found = _run([*where, *_in(light), _reading(some), f"LOG.PATH={place}"])
+            lines.append(_line(found, sensors, some, light))
     return lines
+
+
+def _name(sensors: Iterable[str]) -> str:
+    return "_".join(sensors)
+
+
+def _in(light: str) -> list[str]:
+    """The settings that test on recordings of this light."""
+    return [] if light == ANY else ["TEST.DATA.FILTERING.SELECT_TASKS=True", f"TEST.DATA.FILTERING.TASK_LIST=[{light}]"]
 
 
 def _reading(sensors: Iterable[str]) -> str:
@@ -122,11 +142,12 @@ def _run(changes: list[str]) -> Path:
     return ROOT / run_folder(load_config(CONFIG, changes))
 
 
-def _line(folder: Path, sensors: tuple[str, ...], tested: str) -> Line:
+def _line(folder: Path, trained: tuple[str, ...], tested: tuple[str, ...], light: str) -> Line:
     values = json.loads((folder / "metrics.json").read_text())
     pulse, count = _mae(values["tables"])
     breath, _ = _mae(values.get("heads", {}).get("resp", {}).get("tables", []))
-    return Line("SensorFusion", " + ".join(NAMES[one] for one in sensors), tested, pulse, breath, count)
+    first, second = (" + ".join(NAMES[one] for one in some) for some in (trained, tested))
+    return Line(first, second, light, pulse, breath, count)
 
 
 def _mae(tables: Iterable[Mapping]) -> tuple[float, int]:
@@ -136,11 +157,11 @@ def _mae(tables: Iterable[Mapping]) -> tuple[float, int]:
     return (float("nan") if found is None else float(found)), (0 if own is None else int(own["n"]))
 
 
-def baselines(common: list[str]) -> list[Line]:
+def baselines(common: list[str], light: str = ANY) -> list[Line]:
     """Signal processing of each sensor alone on the same recordings, in windows of a clip's length."""
     from dataset.prepare.section import prepare
 
-    config = load_config(CONFIG, common)
+    config = load_config(CONFIG, [*common, *_in(light)])
     with contextlib.redirect_stdout(io.StringIO()):
         recordings = prepare(config.TEST.DATA, "test", config).recordings
     found: dict[str, list[tuple[float, float]]] = {sensor: [] for sensor in SENSORS}
@@ -152,7 +173,8 @@ def baselines(common: list[str]) -> list[Line]:
     for sensor, pairs in found.items():
         errors = np.array(pairs, float).reshape(-1, 2)
         means = [float(np.nanmean(one)) if np.isfinite(one).any() else float("nan") for one in errors.T]
-        lines.append(Line(ALONE[sensor], NAMES[sensor], "all", *means, len(errors)))
+        count = int(np.isfinite(errors[:, 0]).sum())
+        lines.append(Line(ALONE[sensor], NAMES[sensor], light, *means, count))
     return lines
 
 
@@ -178,10 +200,11 @@ def _rate(file: h5py.File, name: str, part: slice, fs: float, band: tuple[float,
 
 def table(lines: Iterable[Line]) -> str:
     """The table as Markdown."""
-    rows = ["| method | sensors | tested | pulse MAE (bpm) | breathing MAE (1/min) | n |", "|---|---|---|---|---|---|"]
+    heads = ("trained with", "tested with", "light", "pulse MAE (bpm)", "breathing MAE (1/min)", "windows")
+    rows = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
     for line in lines:
         values = f"{_number(line.pulse)} | {_number(line.breath)} | {line.n}"
-        rows.append(f"| {line.method} | {line.sensors} | {line.tested} | {values} |")
+        rows.append(f"| {line.trained} | {line.tested} | {line.light} | {values} |")
     return "\n".join(rows)
 
 

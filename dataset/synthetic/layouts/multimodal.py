@@ -14,7 +14,7 @@ import numpy as np
 from dataset.multimodal.appending import write_json
 from dataset.multimodal.layout import DEVICES, FORMAT, UNITS
 from dataset.multimodal.simulate import CHIRP
-from dataset.multimodal.simulated_sensors import Chest
+from dataset.multimodal.simulated_chest import Chest
 from dataset.synthetic.layouts import LAYOUTS, at_rate, takes
 from dataset.synthetic.render import Session
 
