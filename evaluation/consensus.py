@@ -2,13 +2,13 @@
 
 The voters' spectra are averaged and one path is laid through the mean; its median is the rate. The confidence is the
 share of the band's power that lies at the rate and its double (the median over the windows), times the share of windows
-in which a voter's own path runs within 5 bpm of the common one. Below `LEVEL` there is no number, nor where the colours
-change as light changes them, not as blood does. How often the rate is right at each level, and how often something
-without a pulse reaches it, is measured: docs/own_videos.md.
+in which a voter's own path runs within 5 bpm of the common one, times how sure a network is of its wave. Below `LEVEL`
+there is no number, nor where the colours change as light changes them, not as blood does. How often the rate is right
+at each level, and how often something without a pulse reaches it, is measured: docs/own_videos.md.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -26,6 +26,7 @@ LEVEL = 0.4  # confidence below which there is no number
 NEAR = 5.0  # bpm between two rates that agree
 MOST = 2 / 3  # share of the voters' windows; with fewer that agree it is said that they do not
 LEAST_FACE = 0.8  # share of the looked-at frames with a face
+MEND = "More light, a larger face, less compression; hold still"
 INTERVAL = (5, 95)  # percentiles of the rates along the path
 
 
@@ -84,14 +85,14 @@ def answer(voters: Mapping[str, RecordingResult], preset: Preset, coverage: floa
     if problems:
         return replace(empty, reason=problems[0])
     common, own, agreement = joint(found)
-    share = power_share(common)
+    share, sure = power_share(common), _sureness(voters.values())
     votes = {name: one.rate for name, one in own.items()}
     clearest = max(own, key=lambda name: np.median(own[name].quality))
     beats, said = _rhythm(voters[clearest], preset, common)
     return replace(
-        empty, rate=common.rate, interval=interval(common, share), confidence=agreement * share, votes=votes,
-        course=common, beats=beats, rhythm=said, reason=_reason(agreement, share, votes, coverage, said),
-        clearest=clearest,
+        empty, rate=common.rate, interval=interval(common, share), confidence=agreement * share * sure,
+        votes=votes, course=common, beats=beats, rhythm=said, clearest=clearest,
+        reason=_reason(agreement, share, sure, votes, coverage, said),
     )  # fmt: skip
 
 
@@ -108,6 +109,12 @@ def by_blood(one: Answer, trace: np.ndarray, fs: float) -> Answer:
         reason=f"what changes at {one.rate:.0f} bpm changes the colours as light does ({how}). "
         "Steady light, no screen near; hold still",
     )
+
+
+def _sureness(voters: Iterable[RecordingResult]) -> float:
+    """The mean of how sure they are by themselves; 1 where none of them tells."""
+    told = [one.sure for one in voters if math.isfinite(one.sure)]
+    return float(np.mean(told)) if told else 1.0
 
 
 def _rhythm(voter: RecordingResult, preset: Preset, common: Course) -> tuple[Beats, Rhythm]:
@@ -144,11 +151,13 @@ def interval(found: Course, share: float) -> tuple[float, float]:
     return float(low - open_to), float(high + open_to)
 
 
-def _reason(agreement: float, share: float, votes: Mapping[str, float], coverage: float | None, beats: Rhythm) -> str:
+def _reason(
+    agreement: float, share: float, sure: float, votes: Mapping[str, float], coverage: float | None, beats: Rhythm
+) -> str:
     """Why there is no number, and what to change; "" where there is one."""
     if coverage is not None and coverage < LEAST_FACE:
         return f"a face in {coverage:.0%} of the video only. Keep it in the picture, or cut the video"
-    if agreement * share >= LEVEL:
+    if agreement * share * sure >= LEVEL:
         return ""
     if beats.irregular:
         return (
@@ -158,7 +167,6 @@ def _reason(agreement: float, share: float, votes: Mapping[str, float], coverage
     if agreement < MOST:
         said = ", ".join(f"{name} {rate:.0f}" for name, rate in votes.items())
         return f"the methods disagree ({said} bpm). Hold still, in steady light, and record for longer"
-    return (
-        f"the rate holds {share:.0%} of what changes the colour, the rest is noise. "
-        "More light, a larger face, less compression; hold still"
-    )
+    if agreement * share >= LEVEL:
+        return f"{', '.join(votes)} takes such a wave for right in {sure:.0%} of cases only. {MEND}"
+    return f"the rate holds {share:.0%} of what changes the colour, the rest is noise. {MEND}"

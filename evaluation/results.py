@@ -25,6 +25,7 @@ class RecordingResult:
     frames      frames of the whole video, where the prediction stops earlier: spreads a reference without times
     info        what the data set says of the recording (skin, light, motion ...), for tables of subgroups
     sources     its signals that tell a rate by themselves: `ppg`, `ecg`, `hr` (bpm)
+    sure        how sure the method is of the rate of its wave, 0 to 1; NaN where it does not tell
     """
 
     id: str
@@ -39,6 +40,7 @@ class RecordingResult:
     frames: int | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
     sources: Mapping[str, Any] = field(default_factory=dict)
+    sure: float = math.nan
 
     def __post_init__(self) -> None:
         """ValueError for a label type or rate that no evaluation can use."""

@@ -14,6 +14,7 @@ from evaluation.kinds import kind_name
 from neural_methods.checkpoint import read_sidecar
 from neural_methods.needs import VIDEO
 from neural_methods.trainer.base import Trainer
+from neural_methods.trainer.passes import QUALITY
 from registry import METHODS
 from unsupervised_methods.expects import USUAL_BOX, Expects
 
@@ -99,7 +100,10 @@ def expects_of(trainer: Trainer) -> Expects:
 
 
 class Wave(nn.Module):
-    """A network with what its trainer does before and after it: normalised video in, the pulse wave alone out."""
+    """A network with what its trainer does before and after it: normalised video in, the pulse wave out.
+
+    A network that tells how sure it is of its wave gives that beside it.
+    """
 
     def __init__(self, trainer: Trainer, network: nn.Module):
         """Of a `network` that `trainer` has built or loaded."""
@@ -107,9 +111,10 @@ class Wave(nn.Module):
         self.trainer, self.network = trainer, network
 
     def forward(self, video: torch.Tensor) -> torch.Tensor:
-        """Video (B, C, T, H, W) -> wave (B, T)."""
+        """Video (B, C, T, H, W) -> wave (B, T), or (B, 2, T): wave and logits of being right."""
         batch = self.trainer.prepare({VIDEO: video})
-        return self.trainer.finish(self.trainer.predict(self.network, batch), batch)[PULSE_WAVE]
+        found = self.trainer.finish(self.trainer.predict(self.network, batch), batch)
+        return torch.stack([found[PULSE_WAVE], found[QUALITY]], dim=1) if QUALITY in found else found[PULSE_WAVE]
 
 
 class TorchNetwork:
@@ -122,5 +127,5 @@ class TorchNetwork:
 
     @torch.no_grad()
     def __call__(self, video: np.ndarray) -> np.ndarray:
-        """Clips (B, C, T, H, W) float32 -> waves (B, T) float32."""
+        """Clips (B, C, T, H, W) float32 -> waves (B, T) float32, or (B, 2, T) with how sure it is."""
         return self._wave(torch.from_numpy(video).to(self._device)).float().cpu().numpy()

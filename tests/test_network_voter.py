@@ -1,5 +1,6 @@
 """A network as the one voter on videos without labels; a function here, so that neither torch nor ONNX is needed."""
 
+import contextlib
 import csv
 import json
 import re
@@ -96,6 +97,27 @@ def test_a_rate_that_the_classical_methods_are_sure_is_another_is_not_given(meas
     with pytest.raises(mode.NoPulseError):
         measured([entry("a", classical=100.0)], MeanGreen())
     assert re.search(r"a: no reliable pulse: Mean finds 7[12] bpm, POS, CHROM find 100", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("odds", "said"), [(4.0, r"a: 7[12]\.\d bpm"), (-1.0, "Mean takes such a wave for right in 27%")]
+)
+def test_a_network_that_tells_how_sure_it_is_is_heard(measured, tmp_path, capsys, odds, said):
+    """The confidence is less by that; where it is not sure there is no number, and the sentence says so."""
+
+    class Sure(MeanGreen):
+        def __call__(self, video):
+            wave = super().__call__(video)
+            return np.stack([wave, np.full_like(wave, odds)], axis=1)
+
+    sure = 1 / (1 + np.exp(-odds))
+    assert wave_of(Sure(), entry("a")).sure == pytest.approx(sure) and np.isnan(wave_of(MeanGreen(), entry("a")).sure)
+    measured([entry("b", classical=72.0)], MeanGreen())
+    plain = read(tmp_path / "runs" / "x")["b"]["confidence"]
+    with contextlib.suppress(mode.NoPulseError):
+        measured([entry("a", classical=72.0)], Sure())
+    assert read(tmp_path / "runs" / "x")["a"]["confidence"] == pytest.approx(plain * sure, rel=1e-6)
+    assert re.search(said, capsys.readouterr().out)
 
 
 def test_the_waves_of_all_stand_at_the_same_times(measured, tmp_path):

@@ -27,7 +27,10 @@ UNREADABLE = (ValueError, OSError, RuntimeError)  # of one recording: its faces,
 
 
 class Network(Protocol):
-    """Clips (B, C, T, H, W) float32 -> waves (B, T) float32, as `expects` says; `name` stands in tables."""
+    """Clips (B, C, T, H, W) float32 -> waves (B, T) float32, as `expects` says; `name` stands in tables.
+
+    One that tells how sure it is gives (B, 2, T): under each wave the log-odds of its being right.
+    """
 
     name: str
     expects: Expects
@@ -70,15 +73,18 @@ def wave_of(network: Network, entry: Any, fs: float = 0.0) -> RecordingResult:
     """
     expects = network.expects
     found = reel(entry, fs or expects.rate_for(float(entry.fs)))
-    count, wave, done = found.camera.count, np.empty(found.camera.count, np.float32), 0
+    count, done = found.camera.count, 0
+    given = np.full((2, count), np.nan, np.float32)
     length = expects.length_for(count)
     clips = found.clips(length, expects.data_types)
     for start, video in show_progress(clips, entry.id, -(-count // length), "clips", keep=False):
-        wave[done : start + length] = network(video[None])[0][done - start :]
+        own = np.atleast_2d(network(video[None])[0])
+        given[: len(own), done : start + length] = own[:, done - start :]
         done = start + length
+    sure = float(1 / (1 + np.exp(-given[1].mean())))  # NaN where it does not tell
     return RecordingResult(
-        entry.id, entry.subject, found.fs, wave, label_type=expects.label_type, times=found.times, frames=count,
-        info=entry.info,
+        entry.id, entry.subject, found.fs, given[0], label_type=expects.label_type, times=found.times, frames=count,
+        info=entry.info, sure=sure,
     )  # fmt: skip
 
 

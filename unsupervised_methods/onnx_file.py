@@ -66,10 +66,14 @@ class OnnxNetwork:
             raise NetworkError(f"'{shown(self.path)}' reads other clips than it describes. {AGAIN}")
 
     def __call__(self, video: np.ndarray) -> np.ndarray:
-        """Clips (B, C, T, H, W) float32 -> waves (B, T) float32; NetworkError when it cannot be computed."""
+        """Clips (B, C, T, H, W) float32 -> waves (B, T) float32, or (B, 2, T) with how sure it is of them.
+
+        NetworkError when it cannot be computed.
+        """
         with _named(self.path, "cannot be run"), bounded():
             wave = np.asarray(self._session.run([OUTPUT], {INPUT: np.ascontiguousarray(video)})[0])
-        if wave.shape != (len(video), self.expects.frames) or wave.dtype != np.float32:
+        count, frames = len(video), self.expects.frames
+        if wave.shape not in ((count, frames), (count, 2, frames)) or wave.dtype != np.float32:
             raise NetworkError(f"'{shown(self.path)}' gives {wave.shape} where it describes waves. {AGAIN}")
         return wave
 

@@ -10,6 +10,7 @@ from dataset.data_loader.drawn_signals import channels_of
 from neural_methods.loss.wave_and_spectrum import wave_and_spectrum
 from neural_methods.model.grid_pulse import RATE, GridPulse
 from neural_methods.trainer.base import Batch, Losses, Needs, Outputs, Trainer
+from neural_methods.trainer.passes import QUALITY
 from registry import DATASETS, METHODS
 from settings.modes import used_sections
 
@@ -45,14 +46,13 @@ class GridPulseTrainer(Trainer):
         return {**batch, "video": video}
 
     def predict(self, model: nn.Module, batch: Batch) -> Outputs:
-        """Video (B, 3, T, H, W) -> {"ppg": (B, T)}; in training with `quality`, logits (B, T)."""
+        """Video (B, 3, T, H, W) -> `ppg` (B, T) and logits (B, T) of how sure it is of that."""
         wave, quality = model(batch["video"])
-        return {"ppg": wave, "quality": quality} if model.training else {"ppg": wave}
+        return {"ppg": wave, QUALITY: quality}
 
     def loss(self, outputs: Outputs, batch: Batch, epoch: int) -> Losses:
         """Means over the clips that have a pulse; quality over all."""
-        quality = outputs.get("quality", torch.zeros_like(outputs["ppg"]))
-        return wave_and_spectrum(outputs["ppg"], quality, batch["ppg"], RATE, WEIGHTS)
+        return wave_and_spectrum(outputs["ppg"], outputs[QUALITY], batch["ppg"], RATE, WEIGHTS)
 
 
 def _needs_of(config: Any) -> Needs:

@@ -20,6 +20,7 @@ from neural_methods.settings import worker_count
 
 Batch = dict[str, Any]
 Outputs = dict[str, torch.Tensor]
+QUALITY = "quality"  # the output by which a method tells how sure it is of its wave: log-odds (B, T)
 Losses = dict[str, Any]
 Predictions = dict[str, dict[int, dict[str, np.ndarray]]]
 AMP_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
