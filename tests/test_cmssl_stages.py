@@ -170,6 +170,17 @@ def test_cmssl_commitment_is_recorded_by_itself(tmp_path):
     assert terms["commitment"] < terms["loss"]
 
 
+def test_cmssl_a_token_is_right_when_its_score_is_the_best_or_among_five(tmp_path, tokenizer):
+    """As sorted scores say, window by window; scores that are no numbers are never right."""
+    trainer = make("TokenEncoder", tmp_path, {"TOKENIZER": str(tokenizer)})
+    scores, tokens = torch.randn(6, 2, 12), torch.randint(12, (6, 2))
+    outputs = {"scores": scores, "tokens": tokens.double(), "judged": torch.ones(6, 2).double()}
+    found = trainer.loss(outputs, {}, 0)
+    best = scores.topk(5, dim=-1).indices == tokens[..., None]
+    assert found["top1"] == best[..., 0].double().mean() and found["top5"] == best.any(-1).double().mean()
+    assert trainer.loss({**outputs, "scores": torch.full_like(scores, torch.nan)}, {}, 0)["top5"] == 0
+
+
 # --- What is refused -------------------------------------------------------------------------------------------------
 
 

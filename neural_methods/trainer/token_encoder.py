@@ -149,9 +149,11 @@ class TokenEncoderTrainer(Trainer):
     def loss(self, outputs: dict[str, torch.Tensor], batch: dict[str, Any], epoch: int) -> dict[str, torch.Tensor]:
         """Cross-entropy of each window's judged patches, and how often the token, or one of five, is right."""
         tokens, judged = outputs["tokens"].long(), outputs["judged"]
-        entropy = F.cross_entropy(outputs["scores"].transpose(1, 2), tokens, reduction="none")
-        best = outputs["scores"].topk(min(TOP, outputs["scores"].shape[-1]), dim=-1).indices == tokens[..., None]
-        terms = {"loss": entropy, "top1": best[..., 0], f"top{TOP}": best.any(dim=-1)}
+        entropy = F.cross_entropy(outputs["scores"].flatten(0, 1), tokens.flatten(), reduction="none").view_as(tokens)
+        with torch.no_grad():  # its place among all scores, which need not be sorted for that; 0 where they are NaN
+            own = outputs["scores"].gather(-1, tokens[..., None])
+            place = (outputs["scores"] >= own).sum(dim=-1)
+        terms = {"loss": entropy, "top1": place == 1, f"top{TOP}": (place > 0) & (place <= TOP)}
         share = judged / judged.sum(dim=1, keepdim=True)
         return {name: (value * share).sum(dim=1).mean() for name, value in terms.items()}
 

@@ -4,21 +4,20 @@
     python -m tools.benchmark.cmssl --sizes published   tokenizer as published, encoder of 256
     python -m tools.benchmark.cmssl --only quantizer million growth
 
-Both loops train the same network on the same array for one epoch, from the fresh network to its last update; the plain
-one has no states, history, checks or files. Epochs alternate, and the median of the quotients of neighbours counts; the
-first pair does not. CPU seconds tell little of what else the machine does, wall seconds stand beside them.
+Both loops train the same network on the same array, from the fresh network to its last update; the plain one has a data
+set, a DataLoader and the mean of its losses, and no states, history, checks or files. Their updates alternate, so that
+what else the machine does falls on both alike; a first epoch does not count.
 """
 
 import argparse
 import contextlib
 import io
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ import numpy as np
 import psutil
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, Dataset
 
 from config import load_config
 from dataset.files.downstream import FolderWriter, Meta, open_downstream
@@ -72,14 +72,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
     parser.add_argument("--sizes", choices=("tiny", "published"), default="tiny")
-    parser.add_argument("--epochs", type=int, default=5, help="measured pairs of epochs")
+    parser.add_argument("--epochs", type=int, default=2, help="measured epochs")
     asked = parser.parse_args(arguments)
     print(conditions())
     print(section(asked.only, asked.sizes, asked.epochs))
     return 0
 
 
-def section(parts: Sequence[str] = (), sizes: str = "tiny", epochs: int = 5) -> str:
+def section(parts: Sequence[str] = (), sizes: str = "tiny", epochs: int = 2) -> str:
     """Markdown of what is asked for; () for all."""
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         found = [PARTS[name](Path(folder), sizes, epochs) for name in parts or PARTS]
@@ -103,19 +103,19 @@ def quantizer_memory() -> float:
 def loops(folder: Path, sizes: str, epochs: int) -> str:
     """A table with a line for each stage."""
     lines = [
-        f"One epoch of {WINDOWS:,} windows, batch {BATCH}, threads: {torch.get_num_threads()}, the networks of the "
-        f"{sizes} configurations; medians of {epochs} pairs of epochs.",
+        f"Epochs of {WINDOWS:,} windows: {epochs}, batch {BATCH}, threads: {torch.get_num_threads()}, the networks of "
+        f"the {sizes} configurations; updates of both loops in turn.",
         "",
         "| stage | the loop (windows/s) | a plain one | share, CPU time | share, wall time |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
     write_data(folder)
     for stage in STAGES:
-        trainer, clips, array = prepared(folder, stage, sizes)
-        pairs = measured(trainer, clips, array, folder / stage, epochs)
-        own, plain = (WINDOWS / statistics.median(pair[k].wall for pair in pairs) for k in (0, 1))
-        shares = [statistics.median(getattr(b, kind) / getattr(a, kind) for a, b in pairs) for kind in ("cpu", "wall")]
-        lines.append(f"| {stage} | {own:.0f} | {plain:.0f} | {' | '.join(f'**{share:.2f}**' for share in shares)} |")
+        own, plain = measured(*prepared(folder, stage, sizes), folder / stage, epochs)
+        speeds = [f"{epochs * WINDOWS / one.wall:.0f}" for one in (own, plain)]
+        lines.append(
+            f"| {stage} | {' | '.join(speeds)} | **{plain.cpu / own.cpu:.2f}** | {plain.wall / own.wall:.2f} |"
+        )
     return "\n".join(lines)
 
 
@@ -153,45 +153,77 @@ def prepared(folder: Path, stage: str, sizes: str) -> tuple[Any, Any, np.ndarray
 
 
 class Seconds:
-    """CPU and wall seconds of what is done inside."""
+    """CPU and wall seconds of all that was done inside, time after time."""
+
+    cpu = wall = 0.0
 
     def __enter__(self) -> "Seconds":
-        """Begin."""
+        """Go on."""
         self._begin = time.process_time(), time.perf_counter()
         return self
 
     def __exit__(self, *raised: Any) -> None:
-        """End."""
-        self.cpu, self.wall = time.process_time() - self._begin[0], time.perf_counter() - self._begin[1]
+        """Stop."""
+        self.cpu += time.process_time() - self._begin[0]
+        self.wall += time.perf_counter() - self._begin[1]
 
 
-def measured(trainer: Any, clips: Any, array: np.ndarray, folder: Path, epochs: int) -> list[tuple[Seconds, Seconds]]:
-    """Pairs of epochs: the loop and the plain one, in turn the first."""
-    pairs = []
+def measured(trainer: Any, clips: Any, array: np.ndarray, folder: Path, epochs: int) -> tuple[Seconds, Seconds]:
+    """What `epochs` epochs of the loop took, and what as many updates of the plain one between them."""
     for number in range(epochs + 1):
-        own, plain = Seconds(), Seconds()
-        for seconds in (own, plain) if number % 2 else (plain, own):
-            with seconds:
-                if seconds is own:
-                    fitted = trainer.fit(clips, folder=folder / f"run{number}")
-                else:
-                    plain_epoch(trainer, array, clips)
-        pairs.append((own, plain))
+        if number < 2:  # the first epoch warms up
+            own, plain = Seconds(), Seconds()
+        fitted = in_turn(trainer, clips, plain_updates(trainer, array, clips), folder / f"run{number}", own, plain)
     write_bundle(folder.with_suffix(".pth"), fitted.path, {})
-    return pairs[1:]
+    return own, plain
 
 
-def plain_epoch(trainer: Any, array: np.ndarray, clips: Any) -> None:
-    """One epoch as one would write it."""
+def in_turn(trainer: Any, clips: Any, updates: Iterator[None], folder: Path, own: Seconds, plain: Seconds) -> Any:
+    """An epoch of the loop, with one of the plain `updates` before each of its own."""
+    accumulate = type(trainer).accumulate
+
+    def interrupted(*arguments: Any, **more: Any) -> Any:
+        own.__exit__()
+        with plain:
+            next(updates)
+        own.__enter__()
+        return accumulate(trainer, *arguments, **more)
+
+    trainer.accumulate = interrupted
+    with own:
+        return trainer.fit(clips, folder=folder)
+
+
+Step = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # windows and their numbers -> loss
+
+
+class Rows(Dataset):
+    """Number and windows (C, L) of each row of an array."""
+
+    def __init__(self, array: np.ndarray):
+        """`array` (n, C, L)."""
+        self.array = array
+
+    def __len__(self) -> int:
+        """Rows."""
+        return len(self.array)
+
+    def __getitem__(self, index: int) -> tuple[int, torch.Tensor]:
+        """A copy of one."""
+        return index, torch.from_numpy(np.array(self.array[index]))
+
+
+def plain_updates(trainer: Any, array: np.ndarray, clips: Any) -> Iterator[None]:
+    """One epoch as one would write it, update by update."""
     network = trainer.start().train()
     for part in trainer.frozen(network):
         part.requires_grad_(False).eval()
     step = STEPS[trainer.name](trainer, network, clips)
     groups = trainer.parameter_groups(network)
     optimizer = torch.optim.AdamW(groups, lr=trainer.settings.lr)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
-    for rows in np.array_split(np.random.permutation(len(array)), range(BATCH, len(array), BATCH)):
-        loss = step(torch.from_numpy(np.ascontiguousarray(array[np.sort(rows)])), np.sort(rows))
+    scheduler, losses = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0), []
+    for rows, waves in DataLoader(Rows(array), BATCH, shuffle=True):
+        loss = step(waves, rows)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -199,10 +231,12 @@ def plain_epoch(trainer: Any, array: np.ndarray, clips: Any) -> None:
         scheduler.step()
         if trainer.name == "Tokenizer":
             network.quantizer.update()
+        losses.append(loss.item())
+        yield
 
 
-def _tokenizer_step(trainer: Any, network: nn.Module, clips: Any) -> Callable[[torch.Tensor, np.ndarray], torch.Tensor]:
-    def step(waves: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
+def _tokenizer_step(trainer: Any, network: nn.Module, clips: Any) -> Step:
+    def step(waves: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         seen = patches.patched(patches.normalised(waves, "zscore"), 125)
         again, quantised = network(seen)
         return (again - seen).abs().mean() + 0.25 * quantised.commitment
@@ -210,8 +244,8 @@ def _tokenizer_step(trainer: Any, network: nn.Module, clips: Any) -> Callable[[t
     return step
 
 
-def _encoder_step(trainer: Any, network: nn.Module, clips: Any) -> Callable[[torch.Tensor, np.ndarray], torch.Tensor]:
-    def step(waves: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
+def _encoder_step(trainer: Any, network: nn.Module, clips: Any) -> Step:
+    def step(waves: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         seen = patches.patched(patches.normalised(waves, "zscore"), 125)
         scores, tokens = network(seen, seen[:, :, 1])
         return nn.functional.cross_entropy(scores.flatten(0, 1), tokens.flatten())
@@ -219,11 +253,11 @@ def _encoder_step(trainer: Any, network: nn.Module, clips: Any) -> Callable[[tor
     return step
 
 
-def _finetune_step(trainer: Any, network: nn.Module, clips: Any) -> Callable[[torch.Tensor, np.ndarray], torch.Tensor]:
+def _finetune_step(trainer: Any, network: nn.Module, clips: Any) -> Step:
     labels = torch.from_numpy(clips.scalars(trainer.output))
     labels = (labels - labels.mean()) / labels.std()
 
-    def step(waves: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
+    def step(waves: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         answers = network(patches.normalised(waves[:, 0], "zscore"))
         return nn.functional.mse_loss(answers[:, 0], labels[rows])
 
