@@ -219,6 +219,7 @@ class Killed(BaseException):
     """Stands for a kill: nothing handles it."""
 
 
+@pytest.mark.slow
 def test_a_killed_training_ends_with_the_same_bits(tmp_path, monkeypatch):
     """Killed in its third update and started again: the same weights, the same history."""
     changes = {"TRAIN__EPOCHS": 2, "TRAIN__BATCH_SIZE": 4, "TRAIN__STATE_EVERY": 1}
