@@ -47,9 +47,9 @@ def test_a_swapped_pair_is_a_swapped_answer(factorised):
     torch.manual_seed(0)
     network = PairNet(3, factorised, stride=2).eval()
     videos, heart, fs = torch.randn(6, 3, 90, 16, 16), torch.tensor([[800.0, 0.04]] * 6), torch.full((6,), 30.0)
-    levels = 255 * torch.rand(6, 3, 4, 4)
+    levels, waves = 255 * torch.rand(6, 3, 4, 4), torch.randn(6, 3, 90)
     with torch.no_grad():
-        vectors, hearts, _ = network(videos, heart, fs, levels)
+        vectors, hearts, _ = network(videos, heart, fs, levels, waves)
     first, second = vectors[:3], vectors[3:]
     one = torch.softmax(scores(torch.stack([first, second], 1), hearts[:3, None], "distance")[..., 0], 1)
     other = torch.softmax(scores(torch.stack([second, first], 1), hearts[:3, None], "distance")[..., 0], 1)
@@ -101,10 +101,9 @@ def test_kernels_stand_along_time_or_along_space():
 def test_a_network_reads_clips_of_any_size():
     """No layer is tied to frames, height or width."""
     network = PairNet(3, True).eval()
-    for shape in ((3, 60, 32, 32), (3, 100, 48, 40), (3, 300, 64, 64)):
-        vectors, hearts, _ = network(
-            torch.zeros(1, *shape), torch.tensor([[800.0, 0.05]]), torch.tensor([30.0]), LEVELS
-        )
+    heart, fs = torch.tensor([[800.0, 0.05]]), torch.tensor([30.0])
+    for shape in ((3, 60, 32, 32), (3, 80, 48, 40), (3, 120, 64, 64)):
+        vectors, hearts, _ = network(torch.zeros(1, *shape), heart, fs, LEVELS, torch.zeros(1, 3, shape[1]))
         assert vectors.shape == hearts.shape and torch.isfinite(vectors).all()
 
 
@@ -120,7 +119,8 @@ def test_large_frames_are_averaged_down_before_they_are_normalised(tmp_path):
     small, whole = trainer.normalise(batch), super(type(trainer), trainer).normalise(batch)
     assert small["video"].shape[-1] == 32 and whole["video"].shape[-1] == 64
     with torch.no_grad():
-        found = [network(one["video"], one["heart"], one["fs"], one["levels"]) for one in (small, whole)]
+        waves = torch.randn(1, 3, 40, generator=random)
+        found = [network(one["video"], one["heart"], one["fs"], one["levels"], waves) for one in (small, whole)]
         for one, other in zip(*found, strict=True):
             torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
 
@@ -219,6 +219,7 @@ class Killed(BaseException):
     """Stands for a kill: nothing handles it."""
 
 
+@pytest.mark.slow
 def test_a_killed_training_ends_with_the_same_bits(tmp_path, monkeypatch):
     """Killed in its third update and started again: the same weights, the same history."""
     changes = {"TRAIN__EPOCHS": 2, "TRAIN__BATCH_SIZE": 4, "TRAIN__STATE_EVERY": 1}
@@ -284,10 +285,11 @@ def test_mixed_precision_leaves_the_spectrum_as_it_is():
     torch.manual_seed(2)
     network = PairNet(3, True, stride=1).eval()
     frames = torch.arange(300) / 30.0
-    video = torch.randn(1, 3, 300, 8, 8) * 0.1 + torch.sin(2 * torch.pi * 1.3 * frames)[:, None, None]
+    wave = torch.sin(2 * torch.pi * 1.3 * frames)
+    video = torch.randn(1, 3, 300, 8, 8) * 0.1 + wave[:, None, None]
     heart, fs = torch.tensor([[770.0, 0.05]]), torch.tensor([30.0])
     with torch.no_grad():
-        *_, exact = network(video, heart, fs, LEVELS)
+        *_, exact = network(video, heart, fs, LEVELS, wave.expand(1, 3, -1))
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            *_, mixed = network(video, heart, fs, LEVELS)
+            *_, mixed = network(video, heart, fs, LEVELS, wave.expand(1, 3, -1))
     assert exact.item() == pytest.approx(78.0, abs=4.0) and mixed.item() == pytest.approx(exact.item(), abs=0.5)

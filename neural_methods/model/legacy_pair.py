@@ -51,9 +51,7 @@ class LegacyPair(nn.Module):
         self.first = nn.Linear(2 * size, UNITS)
         self.last = nn.Linear(UNITS + 2, 1)
 
-    def forward(
-        self, video: Tensor, heart: Tensor, fs: Tensor | None = None, levels: Tensor | None = None
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, video: Tensor, heart: Tensor, fs: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Vectors of videos (B, 2 UNITS) and hearts (B, 2 UNITS + 5), and zeros: it tells no rate."""
         flat = self.encoder(video)
         halves = self.first.weight.chunk(2, dim=1)

@@ -7,16 +7,18 @@ task comes from, whose result was chance. What differs from them: each video is 
 the videos swaps the probabilities, exactly; kernels are written for (frames, height, width); there are norms and
 non-linearities; nothing depends on the size of the clip.
 
-The head reads the wave of each channel, and of the mean colours, as a spectrum: power in steps of 1.5 bpm from 35 to
-215 bpm, from which a small network makes weights of all rates; the heart is a bump on the same grid. So the network
-starts as a comparison of spectra and learns from there. Beside the weights stands what a still picture tells: the mean
-of each channel, and how bright the frames as they came are in each of 4 x 4 cells. No pulse is in it: where it tells
-the rate the data leak, and clips that stand still show that the network goes by it. Time keeps its resolution until the
-head. Frames larger than 32 pixels are averaged down first.
+The head reads the wave of each channel, of the mean colours, and of three classical methods as a spectrum: power in
+steps of 1.5 bpm from 35 to 215 bpm, from which a small network makes weights of all rates; the heart is a bump on the
+same grid. So the network starts as a comparison of the classical methods' spectra, at all rates and not at their
+highest peaks alone, and learns from there. Beside the weights stands what a still picture tells: the mean of each
+channel, and how bright the frames as they came are in each of 4 x 4 cells. No pulse is in it: where it tells the rate
+the data leak, and clips that stand still show that the network goes by it. Time keeps its resolution until the head.
+Frames larger than 32 pixels are averaged down first.
 
 Input   video   (B, C, T, H, W) normalised, T frames at `fs` Hz; H and W any from 16
         heart   (B, 2): mean interval between beats (ms), coefficient of variation; standardised inside
         levels  (B, K, 4, 4): grey levels 0-255 of the cells in K colours, mean over the clip
+        waves   (B, V, T) of the classical methods; zeros where one finds none
 Output  vectors (B, D) of videos and of hearts; score of both: minus their squared distance, or their product
 """
 
@@ -34,6 +36,7 @@ WIDTH, SCALE = 5.0, 2.0  # bpm of a heart's bump, and length of the vectors, at 
 CELLS = 4  # along each side of the frame, whose brightness is told
 GREY_LEVEL, CONTRAST = 128.0, 64.0  # grey levels that are 0, and that are 1 more
 COMBINATIONS = {False: ([0.0, 1.0, 0.0], [-1.0, 1.0, 0.0], [0.0, 1.0, -1.0]), True: ([1.0],)}  # of colours; of grey
+TRUSTED, LOOKED_AT = 0.4, 0.0  # weights of a spectrum at the start: of a classical method, and of the others
 
 
 class Stage(nn.Module):
@@ -63,30 +66,33 @@ def _norm(width: int) -> nn.Module:
 
 
 class Spectrum(nn.Module):
-    """From waves to a weight for each rate: log power, a mean over the waves, and what convolutions along it add.
+    """From waves to a weight for each rate: log power, a sum over the waves, and what convolutions along it add.
 
-    Input (B, C, T) at `fs` Hz, the last three channels being the mean colours; output (B, R), a softmax over `rates`.
-    It starts as the spectra of green, and of green less red and less blue; convolutions add nothing yet.
+    Input channels (B, C, T) at `fs` Hz, the last `colours` being mean colours, and classical waves (B, V, T); output
+    (B, R), a softmax over `rates`. It starts as the spectra of the classical waves; without any, as those of green, and
+    of green less red and less blue. Convolutions add nothing yet.
     """
 
-    def __init__(self, channels: int, colours: int, waves: int = 8):
-        """`waves`: combinations of the channels whose spectra are looked at."""
+    def __init__(self, channels: int, colours: int, classical: int = 0, mixed: int = 8):
+        """`mixed`: combinations of the channels whose spectra are looked at."""
         super().__init__()
-        self.mix = nn.Conv1d(channels, waves, 1, bias=False)
+        waves = mixed + classical
+        self.mix = nn.Conv1d(channels, mixed, 1, bias=False)
         self.register_buffer("rates", RATES.clone(), persistent=False)
-        self.weights = nn.Parameter(torch.full((waves, 1), 0.1))
+        self.weights = nn.Parameter(torch.full((waves, 1), LOOKED_AT))
         self.along = nn.Sequential(nn.Conv1d(waves, 16, 5, padding=2), nn.ReLU(), nn.Conv1d(16, 1, 5, padding=2))
         nn.init.zeros_(self.along[-1].weight)
         nn.init.zeros_(self.along[-1].bias)
+        combined = COMBINATIONS[colours % 3 != 0]
         with torch.no_grad():
-            for wave, one in enumerate(COMBINATIONS[colours % 3 != 0]):
+            for wave, one in enumerate(combined):
                 self.mix.weight[wave] = 0.0
                 self.mix.weight[wave, -colours:, 0] = torch.tensor(one).repeat(max(1, colours // 3))[:colours]
-                self.weights[wave] = 0.6
+            self.weights[slice(mixed, None) if classical else slice(len(combined))] = TRUSTED
 
-    def forward(self, waves: Tensor, fs: Tensor) -> Tensor:
+    def forward(self, channels: Tensor, classical: Tensor, fs: Tensor) -> Tensor:
         """`fs` (B,) in Hz."""
-        power = self.power(self.mix(waves.float()), fs)
+        power = self.power(torch.cat([self.mix(channels.float()), classical.float()], dim=1), fs)
         return torch.softmax((power * self.weights).sum(dim=1) + self.along(power)[:, 0], dim=-1)
 
     def power(self, waves: Tensor, fs: Tensor) -> Tensor:
@@ -135,10 +141,18 @@ class Heart(nn.Module):
 class PairNet(nn.Module):
     """Both networks; `factorised` is PairNet21."""
 
-    def __init__(self, channels: int = 3, factorised: bool = True, still: int = 8, stride: int = 4, colours: int = 3):
+    def __init__(
+        self,
+        channels: int = 3,
+        factorised: bool = True,
+        still: int = 8,
+        stride: int = 4,
+        colours: int = 3,
+        classical: int = 3,
+    ):
         """`still`: numbers that tell of what does not move. `stride` of the first stage; the later ones halve it.
 
-        `colours`: K of the levels.
+        `colours`: K of the levels; `classical`: V of the waves.
         """
         super().__init__()
         self.smallest = 8 * stride
@@ -149,14 +163,16 @@ class PairNet(nn.Module):
             for k, one in enumerate(zip(inputs, WIDTHS, BOTTLENECKS, strides, strict=True))
         )
         width = BOTTLENECKS[-1] + channels
-        self.head = Spectrum(width, channels)
+        self.head = Spectrum(width, channels, classical)
         self.still = nn.Linear(width + colours * CELLS**2, still)
         nn.init.zeros_(self.still.weight)
         nn.init.zeros_(self.still.bias)
         self.heart = Heart(still)
         self.scale = nn.Parameter(torch.tensor(SCALE).log())
 
-    def forward(self, video: Tensor, heart: Tensor, fs: Tensor, levels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        self, video: Tensor, heart: Tensor, fs: Tensor, levels: Tensor, classical: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Vectors of videos and of hearts (B, D), and the rate (B,) in bpm that the video tells of."""
         colours = video.mean(dim=(3, 4))
         pool = max(1, min(video.shape[3:]) // self.smallest)
@@ -166,10 +182,13 @@ class PairNet(nn.Module):
         waves = torch.cat([video.mean(dim=(3, 4)), colours], dim=1)
         with torch.autocast(waves.device.type, enabled=False):  # eight bits do not tell one rate from the next
             brightness = ((levels.float() - GREY_LEVEL) / CONTRAST).flatten(1)
-            return self._vectors(waves.float(), heart.float(), fs.float(), brightness)
+            share = self.head(waves, classical, fs.float())
+            return self._vectors(share, waves.float(), heart.float(), brightness)
 
-    def _vectors(self, waves: Tensor, heart: Tensor, fs: Tensor, brightness: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        share, scale = self.head(waves, fs), torch.exp(self.scale)
+    def _vectors(
+        self, share: Tensor, waves: Tensor, heart: Tensor, brightness: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        scale = torch.exp(self.scale)
         rate, other = self.heart(heart)
         still = self.still(torch.cat([waves.mean(dim=-1), brightness], dim=1))
         videos = torch.cat([scale * F.normalize(share, dim=1), still], dim=1)

@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 from dataset.pair_lists import Clip, pairs_of
 from dataset.pairs import Hearts, PairDataset, hearts_of, require_people
 from dataset.perturbing import PERTURBATIONS, Perturbed
+from evaluation.consensus import VOTERS
 from evaluation.pairing import rightness, trials
 from neural_methods import distributed
 from neural_methods.model.legacy_pair import LegacyPair
@@ -23,7 +24,7 @@ from neural_methods.needs import BANDS
 from neural_methods.trainer.base import Needs, Trainer
 from neural_methods.trainer.passes import frame_rates
 from registry import METHODS, did_you_mean
-from unsupervised_methods.rates import rate_of_colours
+from unsupervised_methods.rates import rate_of_colours, waves_of_colours
 
 PAIR, HEART, RATE = "pair", "pair_heart", "pair_rate"  # outputs: of a video, of its heart, of the baseline
 AUXILIARY, NEAR = 0.1, 10.0  # weight of the error of the rate that the video tells; bpm that are one of it
@@ -120,7 +121,8 @@ class PairTrainer(Trainer):
 
     def predict(self, model: nn.Module, batch: dict[str, Any]) -> dict[str, torch.Tensor]:
         """Vectors of videos and hearts, and the interval that the video tells of."""
-        videos, hearts, told = model(batch["video"], batch["heart"], batch["rates"], batch["levels"])
+        more = () if self.rule == "symmetric" else (batch["levels"], batch["classical"])
+        videos, hearts, told = model(batch["video"], batch["heart"], batch["rates"], *more)
         return {PAIR: videos, HEART: hearts, "told": told}
 
     def validation_rows(self, outputs: dict[str, torch.Tensor], batch: dict[str, Any]) -> list[Any]:
@@ -200,7 +202,9 @@ class PairNet21Trainer(PairTrainer):
     def build_model(self) -> nn.Module:
         """The network, which knows the training hearts once there are any."""
         colours = 1 if self.pair.GREY else BANDS["RGB"]
-        return PairNet(self.channels, self.factorised, stride=stride_of(self.frame_size), colours=colours)
+        return PairNet(
+            self.channels, self.factorised, stride=stride_of(self.frame_size), colours=colours, classical=self.classical
+        )
 
     def normalise(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Large frames are averaged down first, as the network does: of types that are linear that is the same."""
@@ -210,6 +214,19 @@ class PairNet21Trainer(PairTrainer):
             following = torch.nn.functional.avg_pool2d(batch["next_frame"].float(), pool)
             batch = {**batch, "video": video, "next_frame": following}
         return super().normalise(batch)
+
+    def prepare(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """With the waves (B, V, T) of classical methods; none of grey frames."""
+        batch = super().prepare(batch)
+        found = [waves_of_colours(*one, VOTERS) for one in colours_of(batch)] if self.classical else []
+        none = torch.zeros(len(batch["video"]), 0, batch["video"].shape[2])
+        waves = torch.from_numpy(np.stack(found)).float() if found else none
+        return {**batch, "classical": waves.to(self.device)}
+
+    @property
+    def classical(self) -> int:
+        """How many of them."""
+        return 0 if self.pair.GREY else len(VOTERS)
 
     def start(self) -> nn.Module:
         """The network with mean and spread of the training hearts."""

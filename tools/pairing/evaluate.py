@@ -8,8 +8,7 @@ import argparse
 import sys
 
 import config as settings
-from dataset.program import answer
-from tools.pairing.data import parser
+from tools.pairing.data import decided, parser
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,7 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--model", required=True, metavar="FILE", help="weights of tools.pairing.train")
     add("--perturb", nargs="+", default=[], metavar="HOW", help="inverted, masked, static, grey, shuffled_time")
     asked = made.parse_intermixed_args(arguments)
-    return answer(lambda: run(asked))
+    return decided(lambda: run(asked))
 
 
 def run(asked: argparse.Namespace) -> None:
