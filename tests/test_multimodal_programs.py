@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from dataset.multimodal.layout import DEVICES
+from dataset.multimodal.simulate import Setup, Simulation
 from tools.multimodal import demo, synth
 
 
@@ -30,6 +32,13 @@ def test_a_set_is_never_written_over(tmp_path, capsys):
     (tmp_path / "dataset.json").write_text("{}")
     assert synth.main(["--root", str(tmp_path)]) == 2
     assert "holds a multimodal data set already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("drift", [-80.0, 80.0])
+def test_a_slow_clock_has_a_picture_for_every_stamp(drift):
+    """In ten minutes it is behind by more than one of them."""
+    one = Simulation(Setup(600.0, drifts=dict.fromkeys(DEVICES, drift)), 1)
+    assert 0 <= one.person.settings.frames - len(one.times("rgb")) <= 1
 
 
 @pytest.mark.slow
