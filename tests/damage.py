@@ -34,6 +34,7 @@ FILES = {  # the files of a subject that are damaged, by pattern; other data set
     "iBVP": ("*.bmp", "*.csv"),
     "MCD-rPPG": ("*.avi", "*.PW", "meta/*.txt", "ppg_sync/*.txt"),
     "MR-NIRP": ("RGB/*.pgm", "*.mat"),
+    "Multimodal": ("*.h5",),
     "UBFC-PHYS": ("*.avi", "bvp*.csv"),
     f"UBFC-rPPG{MOTION}": ("*.npy",),
     "V4V": ("*.mkv", "BP_raw_1KHz/*.txt", "Physiology/*.txt"),

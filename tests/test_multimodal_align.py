@@ -8,6 +8,7 @@ import pytest
 
 from dataset.multimodal.layout import sessions
 from tests.multimodal_tools import aligned_set, small_set
+from tests.test_multimodal_validate import DAMAGE
 from tools.multimodal.align import main
 
 
@@ -102,3 +103,25 @@ def test_a_sensor_that_never_saw_a_mark_is_not_trusted(tmp_path, capsys):
     path.write_text("\n".join([head, *(f"{a},{b},0,{d}" for a, b, _, d in fields)]) + "\n")
     assert main(["--root", str(root)]) == 2
     assert "ppg: none of 2 bursts was seen" in capsys.readouterr().out
+
+
+def test_what_checking_finds_is_not_trusted_whatever_the_clocks_say(tmp_path, capsys):
+    """A tenth of a kelvin taken for a hundredth: aligned, and kept out of every split."""
+    root = small_set(tmp_path)
+    path = root / "s001" / "r01" / "thermal" / "scale.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"kelvin_per_count": 0.1}))
+    assert main(["--root", str(root)]) == 2
+    assert "s001/r01/thermal: wrong units" in capsys.readouterr().out
+    assert json.loads((root / "s001" / "r01" / "meta.json").read_text())["sync"]["sync_ok"] is False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", [one for several in DAMAGE.values() for one in several])
+def test_every_damage_that_is_named_ends_aligning_with_2(tmp_path, capsys, damage):
+    """With the words of the check, and no other error beside what follows from it."""
+    root = small_set(tmp_path)
+    damage(root / "s001" / "r01")
+    (kind,) = (kind for kind, several in DAMAGE.items() if damage in several)
+    assert main(["--root", str(root)]) == 2
+    said = capsys.readouterr().out
+    assert f": {kind}: " in said and "reshape" not in said

@@ -36,11 +36,10 @@ def errors(folder, seconds, number):
     return found
 
 
-@pytest.mark.parametrize(("seconds", "number", "most"), [(60.0, 1, 15), (600.0, 3, 5)])
-def test_offsets_and_drifts_of_a_recording(tmp_path, seconds, number, most):
-    """5 ms; 15 ppm on a minute, 5 ppm on ten."""
-    for device, (offset, drift) in errors(tmp_path / "r", seconds, number).items():
-        assert abs(offset) < 5 and abs(drift) < most, (device, offset, drift)
+def test_offsets_and_drifts_of_a_recording(tmp_path):
+    """5 ms and 15 ppm on a minute; ten minutes are among the slow ones."""
+    for device, (offset, drift) in errors(tmp_path / "r", 60.0, 1).items():
+        assert abs(offset) < 5 and abs(drift) < 15, (device, offset, drift)
 
 
 @pytest.mark.slow

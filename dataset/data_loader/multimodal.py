@@ -196,7 +196,7 @@ def aligned(recording: Recording) -> Path:
     if not is_there(path):
         raise FileNotFoundError(
             f"'{path}' does not exist: the recording is not aligned yet. Run python tools/multimodal/align.py --root "
-            f"{recording.path.parent.parent}"
+            f"{recording.path.parent.parent}, or leave the recording out."
         )
     return path
 

@@ -13,7 +13,7 @@ Frames are read once and never held all at a time.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -79,8 +79,10 @@ class Aligned:
         }
 
 
-def align(session: Session, size: tuple[int, int] | None = None) -> Aligned:
+def align(session: Session, size: tuple[int, int] | None = None, faults: Sequence[str] = ()) -> Aligned:
     """Write aligned.h5 and the results in meta.json; `size` (width, height) reduces the RGB pictures.
+
+    With `faults` that checking has found the recording is not trusted, whatever its clocks say.
 
     ValueError, FileNotFoundError or OSError naming the file for what cannot be read.
     """
@@ -91,6 +93,7 @@ def align(session: Session, size: tuple[int, int] | None = None) -> Aligned:
     path.parent.mkdir(exist_ok=True)
     with replacing(path, ending=".h5") as temporary, h5py.File(temporary, "w", locking=False) as file:
         found = _Work(session, stamps, file, size).run()
+        found.problems[:0] = faults
         file.attrs["format"] = FORMAT
         file.attrs["id"] = session.meta.id
         file.attrs["sync"] = json.dumps(found.said())

@@ -16,6 +16,7 @@ from dataset.multimodal import clocks
 from dataset.multimodal.layout import DEVICES, FORMAT, META, UNITS, Session, Stamps, require_sessions
 
 ERROR, NOTE = "error", "note"
+SET = "dataset.json"
 GAP = 0.5  # s without a sample: longer ones are invalid when the recording is aligned
 DEAD = 2.0  # s before the end of the others at which a device has stopped
 RATE = 0.05  # share by which the measured rate may differ from the stated one
@@ -95,16 +96,16 @@ def _name(session: Session) -> str:
 
 def _set(root: Path, found: list[Session]) -> Iterator[Fault]:
     try:
-        about = read_json(root / "dataset.json")
+        about = read_json(root / SET)
     except (OSError, ValueError) as error:
-        yield Fault("dataset.json", "missing file", str(error))
+        yield Fault(SET, "missing file", str(error))
         return
     units = about.get("units")
     for name, unit in UNITS.items():
         stated = units.get(name) if isinstance(units, dict) else None
         if stated != unit:
             words = f"`units` states {str(stated)[:20]!r} for {name}; files of this layout hold {unit}. Convert them."
-            yield Fault("dataset.json", "wrong units", words)
+            yield Fault(SET, "wrong units", words)
     known = about.get("subjects")
     known = known if isinstance(known, list) else []
     for name in sorted({session.path.parent.name for session in found} - {str(one) for one in known}):

@@ -127,7 +127,7 @@ class Simulation:
 
     def times(self, device: str) -> np.ndarray:
         """True times (n,) of the middle of each exposure, in seconds."""
-        count = int((self.setup.seconds - STARTS[device]) * RATES[device])
+        count = int((self.setup.seconds - STARTS[device]) * self._rate(device))
         return STARTS[device] + np.arange(count) / self._rate(device)
 
     def stamps(self, device: str) -> tuple[np.ndarray, np.ndarray]:

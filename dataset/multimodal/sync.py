@@ -92,6 +92,7 @@ def _offset(found: Sequence[bursts.Seen]) -> tuple[float, float]:
         return float("nan"), float("nan")
     offsets, spreads = (np.array([getattr(one, name) for one in found]) for name in ("offset", "spread"))
     near = np.abs(offsets - np.median(offsets)) <= np.maximum(0.02, 5 * spreads)
+    near = near if near.any() else np.ones(len(found), bool)
     weights = 1 / np.maximum(spreads[near], 1e-4) ** 2
     return float(weights @ offsets[near] / weights.sum()), float(weights.sum() ** -0.5)
 

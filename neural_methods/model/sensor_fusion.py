@@ -24,6 +24,7 @@ CELLS = 8  # on each side of the grid
 COURSES = 4  # weighted means of the cells
 WIDTH = 16  # features of a sensor
 LONGEST = 5  # doublings of the head's reach: it sees 2 x 2 x (1 + 2 + ... + 32) frames
+HASTE = 4  # times as fast as the branches a judge learns: it has little to learn, and few clips to learn it from
 MOST = 0.98  # correlation: no sensor is trusted more, or the others would never count
 BANDS = ((0.6, 3.3), (0.1, 0.6))  # Hz, of pulse and breath
 FS = 30.0  # Hz
@@ -82,7 +83,7 @@ class Branch(nn.Module):
         waves = _standardised(self.head(torch.where(seen > 0, features, 0)), seen)
         trust = [
             # Judging does not change the wave: it would become what looks certain.
-            torch.sigmoid(judge(torch.cat([_rhythm(waves[:, kind].detach(), band), known.detach()], dim=1)))
+            torch.sigmoid(HASTE * judge(torch.cat([_rhythm(waves[:, kind].detach(), band), known.detach()], dim=1)))
             for kind, (band, judge) in enumerate(zip(BANDS, self.judges, strict=True))
         ]
         return waves, torch.where(seen.amax(dim=2) > 0, torch.cat(trust, dim=1), 0)
@@ -188,11 +189,11 @@ def _standardised(waves: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
 
 
 def _rhythm(wave: torch.Tensor, band: tuple[float, float]) -> torch.Tensor:
-    """Share (B, 1) of the power of `wave` (B, T) between `band` (Hz) that lies about its strongest frequency."""
+    """How much of the power of `wave` (B, T) in `band` (Hz) lies about its strongest frequency (B, 1), -2 to 2."""
     count = wave.shape[1]
     window = torch.hann_window(count, device=wave.device, dtype=wave.dtype)
     power = torch.fft.rfft(wave * window, n=2 * count).abs() ** 2
     low, high = (round(edge * 2 * count / FS) for edge in band)
     power = power[:, low : high + 1]
     near = F.avg_pool1d(power[:, None], 7, stride=1, padding=3)[:, 0] * 7  # the main lobe of the window
-    return near.amax(dim=1, keepdim=True) / power.sum(dim=1, keepdim=True).clamp_min(1e-9)
+    return 4 * near.amax(dim=1, keepdim=True) / power.sum(dim=1, keepdim=True).clamp_min(1e-9) - 2

@@ -16,7 +16,8 @@ from dataset.faults import is_own
 from dataset.files.names import plural, shown
 from dataset.files.writing import write_whole
 from dataset.multimodal.align import Aligned, align
-from dataset.multimodal.layout import ALIGNED, Session, require_sessions
+from dataset.multimodal.checks import ERROR, SET, Fault, check_set
+from dataset.multimodal.layout import ALIGNED, Session
 from dataset.program import BAD_INPUT, answer
 
 
@@ -36,28 +37,31 @@ def run(root: Path, size: tuple[int, int] | None, again: bool) -> int:
     """Align what is not yet; the exit code."""
     if size is not None and not all(16 <= side <= 8192 for side in size):
         raise ValueError(f"--size is {size[0]} {size[1]}; use 16 to 8192 pixels on each side.")
-    found, bad = require_sessions(root), 0
+    found, faults = check_set(root)
+    errors = [fault for fault in faults if fault.level == ERROR]
+    bad = 0
     for session in found:
         name = shown(f"{session.path.parent.name}/{session.path.name}")
         if (session.path / ALIGNED).exists() and not again:
             print(f"{name}: aligned before (--again makes it anew)")
             continue
-        bad += not _one(session, name, size)
-    print(f"{plural(len(found), 'recording')}: {bad} not to be trusted or not aligned.")
-    return BAD_INPUT if bad else 0
+        bad += not _one(session, name, size, [one for one in errors if f"{one.where}/".startswith(f"{name}/")])
+    of_set = [fault for fault in errors if fault.where == SET]
+    print(*of_set, f"{plural(len(found), 'recording')}: {bad} not to be trusted or not aligned.", sep="\n")
+    return BAD_INPUT if bad or of_set else 0
 
 
-def _one(session: Session, name: str, size: tuple[int, int] | None) -> bool:
-    """Align one recording and say how; whether it can be trusted."""
+def _one(session: Session, name: str, size: tuple[int, int] | None, faults: list[Fault]) -> bool:
+    """Align one recording, in which checking has found `faults`, and say how; whether it can be trusted."""
     from tools.multimodal.page import page  # it draws with what stands above the data
 
     begin = time.monotonic()
     try:
-        found = align(session, size)
+        found = align(session, size, [f"{fault.where}: {fault.kind}: {fault.words}" for fault in faults])
     except (ValueError, OSError) as error:
         if is_own(error):
             raise
-        print(f"error: {name}: {error}")
+        print("\n".join(map(str, faults)) or f"error: {name}: {error}")  # what follows from a fault says less
         return False
     write_whole(session.path / ALIGNED.replace("aligned.h5", "report.html"), page(found))
     print(f"{name}: {found.t[-1]:.1f} s in {time.monotonic() - begin:.1f} s; {_clocks(found)}")

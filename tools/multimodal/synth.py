@@ -25,6 +25,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--width", type=int, default=192, help="of the RGB picture (192)")
     parser.add_argument("--height", type=int, default=144)
+    parser.add_argument(
+        "--thermal", type=int, nargs=2, default=(80, 60), metavar=("W", "H"), help="its picture (80 60)"
+    )
     parser.add_argument("--seed", type=int, default=100, help="another seed: other people (100)")
     parser.add_argument("--dark-from", type=int, default=0, help="recordings from this number on are made in the dark")
     parser.add_argument("--missing", nargs="*", default=[], choices=DEVICES, help="devices that were not there")
@@ -38,8 +41,11 @@ def make(asked: argparse.Namespace) -> None:
         raise ValueError("--subjects and --recordings are numbers from 1 on.")
     if not (96 <= asked.width <= 4096 and 96 <= asked.height <= 4096):
         raise ValueError(f"A picture of {asked.width} x {asked.height} cannot be: use 96 to 4096 pixels on each side.")
+    if not all(16 <= side <= 1024 for side in asked.thermal):
+        raise ValueError(f"--thermal is {asked.thermal[0]} {asked.thermal[1]}; use 16 to 1024 pixels on each side.")
     begin = time.monotonic()
-    setup = Setup(asked.seconds, (asked.width, asked.height), missing=tuple(asked.missing), seed=asked.seed)
+    size = asked.width, asked.height
+    setup = Setup(asked.seconds, size, tuple(asked.thermal), missing=tuple(asked.missing), seed=asked.seed)
     folders = write_set(asked.root, setup, asked.subjects, asked.recordings, asked.dark_from)
     print(
         f"Wrote {plural(len(folders), 'recording')} of {asked.seconds:g} s to '{asked.root}' in "
