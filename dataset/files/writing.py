@@ -30,10 +30,12 @@ def replacing(
     try:
         with _owned(temporary):
             yield temporary
+            if ending != UNFINISHED and not temporary.stat().st_size:
+                raise FileNotFoundError(f"'{temporary}' was not written.")  # by a library that says nothing
             if sync:
                 with temporary.open("rb+") as file:
                     os.fsync(file.fileno())
-        os.replace(temporary, path)
+            os.replace(temporary, path)  # while it is owned: else another process may tidy it away just before
     except OSError as error:
         if error.filename is not None or error.errno is None:
             raise
@@ -48,14 +50,21 @@ def replacing(
 @contextlib.contextmanager
 def _owned(temporary: Path) -> Iterator[None]:
     """Mark a file that is about to be written as that of a living process; it is there when the block begins."""
-    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+    descriptor = _claimed(temporary)
     try:
-        locked(descriptor)
         yield
-        if temporary.suffix != UNFINISHED and not temporary.stat().st_size:
-            raise FileNotFoundError(f"'{temporary}' was not written.")  # by a library that says nothing
     finally:
         os.close(descriptor)
+
+
+def _claimed(temporary: Path) -> int:
+    """A locked descriptor of the new file; made anew where it was tidied away before it was locked."""
+    while True:
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        if locked(descriptor) and temporary.exists():
+            return descriptor
+        os.close(descriptor)
+        temporary.unlink(missing_ok=True)
 
 
 def clear(folder: Path, pattern: str = "*") -> None:
