@@ -132,6 +132,29 @@ def test_two_folders_do_not_share_a_cache_in_one_run(config, tmp_path):
     assert prepare(config.TEST.DATA, "test", config).cache.root != train.cache.root
 
 
+def test_a_cache_that_another_process_has_just_begun_for_the_same_data_is_used(config, tmp_path, monkeypatch, capsys):
+    """Its list is there and nothing else yet; its owner is written while it is looked at, or before the list."""
+    video(tmp_path / "videos" / "me.avi", 1)
+    root, looks, original = (tmp_path / "videos").resolve(), [], Cache.owner
+    begun = ready(config, root).cache.root
+    shutil.rmtree(begun / "me")
+    shutil.rmtree(begun / ".status")
+    origin.USED.clear()
+
+    def owner(self):
+        looks.append(self.root)
+        return {} if len(looks) == 1 else original(self)
+
+    monkeypatch.setattr(Cache, "owner", owner)
+    assert ready(config, root).cache.root == begun and "another folder" not in capsys.readouterr().out
+    order, frozen, claimed = [], Cache.freeze, Cache.claim
+    monkeypatch.setattr(Cache, "freeze", lambda *given: (order.append("list"), frozen(*given)))
+    monkeypatch.setattr(Cache, "claim", lambda *given: (order.append("owner"), claimed(*given)))
+    shutil.rmtree(begun)
+    ready(config, root)
+    assert order == ["owner", "list"]
+
+
 def test_rendered_data_never_stand_for_real_ones(config, tmp_path, capsys):
     """Their entries are marked, and a real folder of the same name gets its own, even with the same bytes."""
     video(tmp_path / "x" / "UBFC" / "me.avi", 1)

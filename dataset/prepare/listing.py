@@ -70,8 +70,8 @@ def listing_of(loader: BaseLoader, root: Path, cache: Cache, data: Any, name: st
                 f"The expected layout is at the top of {type(loader).__module__.replace('.', '/')}.py."
                 f"{elsewhere(loader, root)}"
             )
+        cache.claim(root.resolve())  # first: other processes take a cache with a list and no owner for a stranger's
         cache.freeze(recordings)
-        cache.claim(root.resolve())
         return list(recordings)
     if not cache.root.is_dir():
         raise FileNotFoundError(

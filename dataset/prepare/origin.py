@@ -121,8 +121,13 @@ def _fits(cache: Cache, root: Path, loader: BaseLoader, crop: FaceCrop) -> bool:
     if known:
         return True
     if old:
-        return not cache.owner() and _recognised(old, cache, loader, crop)
-    return not entries and not cache.owner()
+        return _free(cache, root) and _recognised(old, cache, loader, crop)
+    return not entries and _free(cache, root)
+
+
+def _free(cache: Cache, root: Path) -> bool:
+    """Whether no other raw data claim it; another process may just have claimed it for these."""
+    return cache.owner().get("root", str(root)) == str(root)
 
 
 def _entries(cache: Cache) -> Iterator[Entry]:
