@@ -97,9 +97,7 @@ def answer(voters: Mapping[str, RecordingResult], preset: Preset, coverage: floa
 
 
 def by_blood(one: Answer, trace: np.ndarray, fs: float) -> Answer:
-    """`one`, without a number where the mean colours `trace` (T, 3) at `fs` (Hz, even) do not change as blood does."""
-    if one.course is None or not one.reliable:
-        return one
+    """The reliable `one`, without its number where colours `trace` (T, 3) at `fs` (Hz, even) do not change as blood."""
     found = likeness(trace, fs, one.course)
     if found.blood:
         return one

@@ -11,13 +11,12 @@ SHIPPED = ROOT / "configs" / "pairing" / "train_model.yaml"
 LISTS = {"val": "val_pairs.csv", "test": "test_pairs.csv", "train": "train_pairs.csv"}
 
 
-def pulsing() -> None:
-    """Register the data set PULSING."""
-    import_plugin(Path(__file__).parent / "plugins" / "pulsing.py")
-
-
 def settings(folder: Path, *more: str, data: Path | None = None, **pulsing) -> list[str]:
-    """Overrides that train on pictures that pulse, everything in `folder`; `data`: where faces are kept instead."""
+    """Overrides that train on pictures that pulse, everything in `folder`; `data`: where faces are kept instead.
+
+    Their data set, PULSING, is registered.
+    """
+    import_plugin(Path(__file__).parent / "plugins" / "pulsing.py")
     paths = [f"paths.{name}_data_path={folder / 'mappings' / file}" for name, file in LISTS.items()]
     paths += [f"paths.{key}={folder / value}" for key, value in
               {"log_path": "runs", "model_path": "models"}.items()]  # fmt: skip

@@ -5,17 +5,12 @@ People without a face and without a pulse (tests/plugins/pulsing.py), through th
 
 import pytest
 
-from tests.pairing_programs import content, pulsing, settings
+from tests.pairing_programs import content, settings
 from tools.pairing import train as train_program
 
 PEOPLE = {"PEOPLE": 40, "LASTS": 10.0, "AMPLITUDE": 0.0}
 LEARNS = ("params.lr=0.03", "data.pairs_per_epoch=128", "params.batch_size=16", "params.epochs=4",
           "data.training_set_size=0.5", "MODEL.PAIR.PERTURB=[static]")  # fmt: skip
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _pulsing():
-    pulsing()
 
 
 @pytest.fixture(scope="module")

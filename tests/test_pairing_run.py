@@ -8,15 +8,10 @@ import pytest
 
 from dataset.synthetic.layouts import write_layout
 from dataset.synthetic.layouts.paired_ecg import write_bdf
-from tests.pairing_programs import LISTS, content, pulsing, settings
+from tests.pairing_programs import LISTS, content, settings
 from tools.pairing import data as data_program
 from tools.pairing import evaluate as evaluate_program
 from tools.pairing import train as train_program
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _pulsing():
-    pulsing()
 
 
 @pytest.fixture(scope="module")

@@ -24,8 +24,7 @@ NAMES = [  # the networks of the thesis on pairs are tied to clips that are larg
     and not name.startswith("legacy_")
     and name not in FROM_FILES | LARGE
 ]
-QUICK = {"Physnet", "Tscan"}  # each is tried with the weights of all
-INTO = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in NAMES]
+INTO = few(NAMES, "Physnet", "Tscan")  # each is tried with the weights of all
 SIZES = {"FactorizePhys": 72, "iBVPNet": 64, "BigSmall": 48, "PhysFormer": 32, "RhythmFormer": 32}
 SHARED = ({"DeepPhys", "Tscan"},)  # the same layers: only the sidecar tells their weights apart
 

@@ -144,7 +144,7 @@ def native_rows(
     """Rows under `exact`, whole recordings in real time, and the predictions they came from."""
     found, results = [], []
     for stored in samples:
-        sample, problem = evened(stored)
+        sample, problem = _evened(stored)
         prediction = np.empty(0)
         if not problem:
             prediction, problem = predict(method, sample.trace, sample.fs, settings.exact.band)
@@ -190,7 +190,7 @@ def _label_part(method: Callable, sample: Sample, part: slice, fs: float, settin
     return rows([result], settings.preset, settings.estimator, settings.window_seconds)
 
 
-def evened(sample: Sample) -> tuple[Sample, str]:
+def _evened(sample: Sample) -> tuple[Sample, str]:
     """The even sample and "", or `sample` as it is and why its clock allows none."""
     try:
         return even(sample), ""

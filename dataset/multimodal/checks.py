@@ -54,7 +54,7 @@ def check_set(root: Path) -> tuple[list[Session], list[Fault]]:
 
 def check(session: Session) -> list[Fault]:
     """What is wrong with one recording."""
-    where = _name(session)
+    where = name_of(session)
     faults = [Fault(where, kind, words, level) for kind, words, level in _recording(session)]
     stamps = {}
     for device in session.present:
@@ -87,7 +87,8 @@ def _kind_of(words: str, kind: str) -> str:
     return "cut file" if "cut in the middle" in words else kind
 
 
-def _name(session: Session) -> str:
+def name_of(session: Session) -> str:
+    """What a recording is called in faults."""
     return shown(f"{session.path.parent.name}/{session.path.name}")
 
 
@@ -119,7 +120,7 @@ def _doubled(found: list[Session]) -> Iterator[Fault]:
             name = session.meta.id
         except (ValueError, OSError):
             continue
-        where = _name(session)
+        where = name_of(session)
         if name and name in seen:
             words = f"'{name}' is the id of {seen[name]}, too. Give one of them another `id` in {META}."
             yield Fault(where, "doubled id", words)

@@ -28,7 +28,7 @@ from evaluation.truth import available, sources_of
 from evaluation.view import View, view
 from evaluation.vitals_page import SHOWN
 from registry import KINDS, UNSUPERVISED
-from unsupervised_methods.measure import Sample, classical_tables, evened, sample_beside
+from unsupervised_methods.measure import Sample, classical_tables, even, sample_beside
 
 COMPARED = ("POS", "GREEN")  # classical methods measured beside a network
 CONSTANT = "constant mean"
@@ -229,10 +229,10 @@ def answers(
 def _answer(voters: Mapping[str, RecordingResult], exact: Preset, sample: Sample | None) -> Answer:
     """What the voters say of a recording, and its colours, where these are all that they compare."""
     found = answer(voters, exact, sample and sample.coverage)
-    if sample is None or not set(voters) <= set(VOTERS):  # a network reads more, GREEN less
+    if sample is None or not found.reliable or not set(voters) <= set(VOTERS):  # a network reads more, GREEN less
         return found
-    seen, problem = evened(sample)
-    return replace(found, reason=problem) if problem else by_blood(found, seen.trace, seen.fs)
+    seen = even(sample)  # as the voters have read it
+    return by_blood(found, seen.trace, seen.fs)
 
 
 def votes(

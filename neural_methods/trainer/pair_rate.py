@@ -113,10 +113,8 @@ def _config_of(config: Any, name: str, weights: str) -> Any:
     other.MODEL.NAME = name
     sidecar = checkpoint.read_sidecar(weights) if weights else {}
     sidecar = sidecar if sidecar.get("method") == name else {}
-    for key, value in METHODS[name].OPTIONS.items():
-        if key not in other.MODEL:
-            other.MODEL[key] = CfgNode(value) if isinstance(value, dict) else value
-    for key, value in sidecar.get("options", {}).items():
+    own = {key: value for key, value in METHODS[name].OPTIONS.items() if key not in other.MODEL}
+    for key, value in {**own, **sidecar.get("options", {})}.items():
         other.MODEL[key] = CfgNode(value) if isinstance(value, dict) else value
     for part in used_sections(other):
         preprocess = other[part].DATA.PREPROCESS

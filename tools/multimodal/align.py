@@ -13,10 +13,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a file, from any folder
 
 from dataset.faults import is_own
-from dataset.files.names import plural, shown
+from dataset.files.names import plural
 from dataset.files.writing import write_whole
 from dataset.multimodal.align import Aligned, align
-from dataset.multimodal.checks import ERROR, SET, Fault, check_set
+from dataset.multimodal.checks import ERROR, SET, Fault, check_set, name_of
 from dataset.multimodal.layout import ALIGNED, Session
 from dataset.program import BAD_INPUT, answer
 
@@ -41,7 +41,7 @@ def run(root: Path, size: tuple[int, int] | None, again: bool) -> int:
     errors = [fault for fault in faults if fault.level == ERROR]
     bad = 0
     for session in found:
-        name = shown(f"{session.path.parent.name}/{session.path.name}")
+        name = name_of(session)
         if (session.path / ALIGNED).exists() and not again:
             print(f"{name}: aligned before (--again makes it anew)")
             continue
