@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from dataset.files.reading import read_text
 from dataset.files.writing import replacing
@@ -26,6 +26,7 @@ class History:
         self.path = Path(folder) / "history.csv"
         self.rows: list[Row] = []
         self._columns: list[str] = []
+        self._file: TextIO | None = None  # stays open from row to row
         self._boards: list[Any] | None = None
         self._wandb = wandb
         self._folder = Path(folder)
@@ -46,8 +47,10 @@ class History:
             self._columns += [name for name in row if name not in self._columns]
             self._rewrite()
         else:
-            with self.path.open("a", newline="") as file:
-                csv.DictWriter(file, self._columns, restval="").writerow(row)
+            if self._file is None:
+                self._file = self.path.open("a", newline="")
+            csv.DictWriter(self._file, self._columns, restval="").writerow(row)
+            self._file.flush()
         self._show({name: row[name] for name in row if name not in ("epoch", "update", "samples")}, len(self.rows))
 
     def note(self, columns: Mapping[str, float | str]) -> None:
@@ -76,7 +79,8 @@ class History:
         return [name for name in self._columns if name not in known and "/" not in name]
 
     def close(self) -> None:
-        """Finish what shows the curves elsewhere."""
+        """Finish the file, and what shows the curves elsewhere."""
+        self._release()
         for board in self._boards or ():
             board.close()
         self._boards = None
@@ -88,10 +92,17 @@ class History:
         return dict(sorted(epochs.items()))
 
     def _rewrite(self) -> None:
+        self._release()
         with replacing(self.path) as temporary, temporary.open("w", newline="") as file:
             writer = csv.DictWriter(file, self._columns, restval="")
             writer.writeheader()
             writer.writerows(self.rows)
+
+    def _release(self) -> None:
+        """Close the file that rows are added to."""
+        if self._file is not None:
+            self._file.close()
+        self._file = None
 
     def _show(self, values: Mapping[str, Any], step: int) -> None:
         if self._boards is None:

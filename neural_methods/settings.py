@@ -109,6 +109,18 @@ def cuda_devices(device: torch.device) -> list[int]:
     return [device.index or 0] if device.type == "cuda" else []
 
 
+def seed_numbers(seed: int, device: torch.device) -> None:
+    """Seed the random numbers of the CPU and of `device`.
+
+    torch.manual_seed does it for every kind of device, and notes the stack of its caller, at each call, for those that
+    are not in use: that would be a part of every update.
+    """
+    if device.type == "cpu":
+        torch.default_generator.manual_seed(seed)
+    else:
+        torch.manual_seed(seed)
+
+
 def make_deterministic(on: bool) -> None:
     """Ask torch for reproducible kernels (a warning where an operation has none), or for the fastest ones."""
     if on:

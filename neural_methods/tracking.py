@@ -21,14 +21,16 @@ class TensorBoard:
 
     def __init__(self, folder: Path):
         """Opened at once."""
-        from tensorboardX import SummaryWriter  # slow to import, and only the main process writes
+        from tensorboardX import FileWriter  # slow to import, and only the main process writes
 
-        self.writer = SummaryWriter(str(folder / "tensorboard"))
+        self.writer = FileWriter(str(folder / "tensorboard"))
 
     def show(self, values: dict[str, float], step: int) -> None:
-        """A point of each curve."""
-        for name, value in values.items():
-            self.writer.add_scalar(name, value, step)
+        """A point of each curve, all in one event: one for each would wait for the thread that writes them."""
+        from tensorboardX.proto.summary_pb2 import Summary
+
+        points = [Summary.Value(tag=name, simple_value=value) for name, value in values.items()]
+        self.writer.add_summary(Summary(value=points), step)
 
     def close(self) -> None:
         """Finish the file."""

@@ -23,7 +23,7 @@ from neural_methods.batches import Micro, PlannedBatches, loader, seed_of, train
 from neural_methods.frozen import Frozen, freeze
 from neural_methods.history import History
 from neural_methods.plots import training_plots
-from neural_methods.settings import cuda_devices, worker_count
+from neural_methods.settings import cuda_devices, seed_numbers, worker_count
 
 Batch = dict[str, Any]
 AFTER = 1 << 32  # in place of the number of a process: random numbers that all of them share
@@ -155,7 +155,7 @@ class Training:
         """One optimiser step; returns its row of the history."""
         start, progress = time.perf_counter(), session.progress
         # Dropout and the like depend on (seed, epoch, update, process) and on nothing before.
-        torch.manual_seed(seed_of(self.settings.seed, progress.epoch, progress.update, distributed.rank()))
+        seed_numbers(seed_of(self.settings.seed, progress.epoch, progress.update, distributed.rank()), self.device)
         lr = session.optimizer.param_groups[0]["lr"]
         entered = (self.trainer.enter(next(stream), progress.epoch) for _ in window)
         terms = self.trainer.accumulate(session.model, entered, window, progress.epoch, session.scaler.scale)
@@ -193,7 +193,7 @@ class Training:
         """The trainer's own change of the network, then the average; all processes draw the same random numbers."""
         progress = session.progress
         with torch.random.fork_rng(devices=cuda_devices(self.device)):
-            torch.manual_seed(seed_of(self.settings.seed, progress.epoch, progress.update, AFTER))
+            seed_numbers(seed_of(self.settings.seed, progress.epoch, progress.update, AFTER), self.device)
             with torch.no_grad():
                 self.trainer.after_update(session.network, progress.epoch, progress.update)
         if session.average is not None:

@@ -61,6 +61,22 @@ def test_samples_are_those_of_clips(folder):
     assert data[Ask(1, epoch=4)]["epoch"] == 4 and "epoch" not in data[1]
 
 
+@pytest.mark.parametrize("ask", [int, lambda k: Ask(k, 3)], ids=["numbers", "asks"])
+def test_a_batch_read_at_once_is_the_samples_put_together(folder, ask):
+    """Inputs at two rates, one that is missing, waves and scalars as labels: equal to the bit, of the same types."""
+    inputs = (Input("both", CHANNELS), Input("ppg", fs=25.0), Input("abp", optional=True))
+    data = made(folder, inputs=inputs, labels=(SBP, BP, Label("ecg"), Label("waves", parts=("ppg", "ecg"))))
+    chosen = [ask(k) for k in (3, 0, 2)]
+    once, one_by_one = collate(data.__getitems__(chosen)), collate([data[k] for k in chosen])
+    assert list(once) == list(one_by_one)
+    for key, value in once.items():
+        if isinstance(value, torch.Tensor):
+            assert value.dtype == one_by_one[key].dtype and torch.equal(value, one_by_one[key]), key
+        else:
+            assert value == one_by_one[key], key
+    assert once["both"].shape == (3, 2, 100) and once["ppg"].shape == (3, 50) and not once["abp"].any()
+
+
 def test_inputs_and_labels_of_all_kinds(folder):
     """Several channels of one input, another rate, a missing one, codes, and a wave that is a channel."""
     values = np.load(folder / "windows.npy")

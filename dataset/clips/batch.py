@@ -6,12 +6,16 @@ from typing import Any
 import torch
 
 
-def collate(samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def collate(samples: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> dict[str, Any]:
     """One batch of samples: tensors stacked, numbers as tensors, texts as lists.
+
+    A data set with `__getitems__` gives what it read at once: one mapping, a batch already.
 
     Videos are stacked as they lie in memory (channels last) and only viewed as (B, C, T, H, W): the copy stays one
     straight run, and `normalise` changes the order on the device. Raises ValueError for clips of different lengths.
     """
+    if isinstance(samples, Mapping):
+        return dict(samples)
     return {key: _stacked(key, [sample[key] for sample in samples]) for key in samples[0]}
 
 

@@ -40,6 +40,9 @@ class WindowDataset(Dataset):
         self.notes: list[str] = []
         self._inputs = [self._input(one) for one in self.options.inputs]
         self._labels = [label for label in self.options.labels if self._known(label)]
+        waves = (self._numbers_of(label.columns) for label in self._labels if label.kind == "wave")
+        needed = [*(channels for _, channels, _ in self._inputs if channels is not None), *waves]
+        self._channels = list(dict.fromkeys(channel for channels in needed for channel in channels))  # read at once
         wanted = windows.recordings if ids is None else ids
         self._rows = self._chosen(wanted)
         used = np.zeros(len(windows.recordings), dtype=bool)
@@ -52,32 +55,45 @@ class WindowDataset(Dataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """The sample with this number."""
-        row, epoch = int(self._rows[index]), index.epoch if isinstance(index, Ask) else 0
-        sample: dict[str, Any] = {}
-        for one, channels, grid in self._inputs:
-            if channels is None:
-                sample[one.name] = torch.zeros((len(one.streams), grid.count) if one.streams else grid.count)
-            else:
-                values = change_rate(self.windows.read(row, channels, epoch), grid.up, grid.down)
-                sample[one.name] = torch.from_numpy(values if one.streams else values[0])
-            if one.optional:
-                sample[f"has_{one.name}"] = channels is not None
-        for label in self._labels:
-            sample[label.name] = torch.from_numpy(self._label(label, row, epoch))
-        number = self.windows.of[row]
-        sample |= {
-            "recording": self.windows.recordings[number],
-            "subject": self.windows.subjects[number],
-            "clip": int(self.windows.number[row]),
-            "fs": self._inputs[0][2].fs,
-            "index": int(index),
+        sample = {key: value[0] for key, value in self.__getitems__([index]).items()}
+        whole = {
+            key: value.item()
+            for key, value in sample.items()
+            if isinstance(value, torch.Tensor) and not value.is_floating_point()
         }
-        return sample | ({"epoch": epoch} if isinstance(index, Ask) else {})
+        return sample | whole | {"fs": self._inputs[0][2].fs}
+
+    def __getitems__(self, indices: Sequence[int]) -> dict[str, Any]:
+        """What `collate` makes of the samples with these numbers, read at once; a `DataLoader` asks for it."""
+        places = np.array(indices, dtype=np.int64)
+        rows = self._rows[places]
+        epochs = [index.epoch if isinstance(index, Ask) else 0 for index in indices]
+        waves = self.windows.read_many(rows, self._channels, epochs)
+        batch: dict[str, Any] = {}
+        for one, channels, grid in self._inputs:
+            batch[one.name] = torch.from_numpy(self._values(one, channels, grid, waves))
+            if one.optional:
+                batch[f"has_{one.name}"] = torch.full((len(rows),), channels is not None)
+        for label in self._labels:
+            made = self._wave_label(label, waves) if label.kind == "wave" else self._scalar_label(label, rows)
+            batch[label.name] = torch.from_numpy(made)
+        asked = {"epoch": torch.tensor(epochs)} if isinstance(indices[0], Ask) else {}
+        return batch | self._facts(rows, places) | asked
+
+    def _facts(self, rows: np.ndarray, places: np.ndarray) -> dict[str, Any]:
+        """Whose the windows are, where in their recording and in this data set they lie, and their rate."""
+        of = self.windows.of[rows].tolist()
+        return {
+            "recording": [self.windows.recordings[number] for number in of],
+            "subject": [self.windows.subjects[number] for number in of],
+            "clip": torch.from_numpy(self.windows.number[rows].astype(np.int64)),
+            "fs": torch.full((len(rows),), self._inputs[0][2].fs, dtype=torch.float32),
+            "index": torch.from_numpy(places),
+        }
 
     def scalars(self, name: str) -> np.ndarray:
         """The scalar label `name` of every window as its samples have it, (n,) or (n, columns); no window is read."""
-        label = next(one for one in self._labels if one.name == name)
-        return np.stack([self._label(label, row) for row in self._rows])
+        return self._scalar_label(next(one for one in self._labels if one.name == name), self._rows)
 
     def lengths(self, recording: str) -> list[int]:
         """Samples of each window of `recording`, in order."""
@@ -98,7 +114,10 @@ class WindowDataset(Dataset):
             raise ValueError(f"the windows have no channel {lacking[0]!r} (they have: {', '.join(known)}).")
         if lacking:
             self.notes.append(f"the windows have no {one.name!r}, zeros instead")
-        return one, None if lacking else [known.index(name) for name in one.parts], grid
+        return one, None if lacking else self._numbers_of(one.parts), grid
+
+    def _numbers_of(self, names: Sequence[str]) -> list[int]:
+        return [self.windows.channels.index(name) for name in names]
 
     def _known(self, label: Label) -> bool:
         """Whether the data have this label; ValueError when they lack a required one."""
@@ -144,13 +163,26 @@ class WindowDataset(Dataset):
                 self.failed.append((self.windows.recordings[number], f"no window has the target {label.name!r}"))
         return rows[good]
 
-    def _label(self, label: Label, row: int, epoch: int = 0) -> np.ndarray:
-        if label.kind == "wave":
-            channels = [self.windows.channels.index(name) for name in label.columns]
-            grid = self._inputs[0][2]
-            waves = change_rate(self.windows.read(row, channels, epoch), grid.up, grid.down)
-            waves = np.stack([labels.transform(wave, self.options.label_type) for wave in waves], axis=-1)
-            return (waves if label.parts else waves[:, 0]).astype(np.float32)
-        values = np.array([self.windows.targets[name][row] for name in label.columns], dtype=np.float32)
+    def _picked(self, waves: np.ndarray, channels: list[int]) -> np.ndarray:
+        """`channels` of what was read of windows (n, C, L)."""
+        return waves if channels == self._channels else waves[:, [self._channels.index(one) for one in channels]]
+
+    def _values(self, one: Input, channels: list[int] | None, grid: Grid, waves: np.ndarray) -> np.ndarray:
+        """An input of windows, (n, L) or (n, C, L); zeros where the data lack it."""
+        if channels is None:
+            return np.zeros((len(waves), *([len(one.streams)] if one.streams else []), grid.count), dtype=np.float32)
+        found = change_rate(self._picked(waves, channels), grid.up, grid.down)
+        return found if one.streams else found[:, 0]
+
+    def _wave_label(self, label: Label, waves: np.ndarray) -> np.ndarray:
+        """(n, L) or (n, L, columns)."""
+        grid, kind = self._inputs[0][2], self.options.label_type
+        found = change_rate(self._picked(waves, self._numbers_of(label.columns)), grid.up, grid.down)
+        found = np.stack([np.stack([labels.transform(one, kind) for one in window], axis=-1) for window in found])
+        return (found if label.parts else found[..., 0]).astype(np.float32)
+
+    def _scalar_label(self, label: Label, rows: np.ndarray) -> np.ndarray:
+        """(n,) or (n, columns)."""
+        values = np.stack([self.windows.targets[name][rows] for name in label.columns], axis=-1)
         values = np.where(np.isnan(values), np.float32(label.missing), values)
-        return values if label.parts else values.reshape(())
+        return values if label.parts else values[:, 0]

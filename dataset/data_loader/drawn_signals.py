@@ -11,7 +11,7 @@ import numpy as np
 
 from dataset.data_loader.base import BaseLoader
 from dataset.files.windows import Windows
-from dataset.synthetic.signals import EFFECTS, NO_PULSE, Drawn, draw
+from dataset.synthetic.signals import EFFECTS, NO_PULSE, draw
 from registry import DATASETS
 
 COLOURS = ("red", "green", "blue")
@@ -75,7 +75,6 @@ class DrawnWindows:
     def __init__(self, seed: int, count: int, length: int, grid: int, without: tuple[str, ...]):
         """`count` windows of `length` samples at 30 Hz."""
         self.seed, self.count, self.length, self.grid, self.without = seed, count, length, grid, without
-        self._last: tuple[tuple[int, ...], Drawn] | None = None  # colours and label are asked for one after the other
 
     def __len__(self) -> int:
         """Windows of an epoch."""
@@ -83,10 +82,7 @@ class DrawnWindows:
 
     def read(self, number: int, rows: Sequence[int], epoch: int = 0) -> np.ndarray:
         """Channels `rows` of a window of `epoch`, (len(rows), L) float32."""
-        key = (self.seed, epoch, number)
-        if self._last is None or self._last[0] != key:
-            alive = number % NO_PULSE != NO_PULSE - 1
-            self._last = key, draw(key, self.length, 30.0, self.grid, alive, self.without)
-        found = self._last[1]
+        alive = number % NO_PULSE != NO_PULSE - 1
+        found = draw((self.seed, epoch, number), self.length, 30.0, self.grid, alive, self.without)
         whole = np.concatenate([found.colours.reshape(self.length, -1).T, found.ppg[None]])
         return whole[list(rows)]

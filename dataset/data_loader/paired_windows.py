@@ -75,9 +75,16 @@ class CutArray:
 
     def read(self, number: int, rows: Sequence[int]) -> np.ndarray:
         """Channels `rows` of a window, (len(rows), length) float32."""
-        row, cut = divmod(int(number), self.cuts)
-        start = cut * self.stride
-        return self.whole.read(row, rows)[:, start : start + self.length]
+        return self.read_many(np.array([number]), rows)[0]
+
+    def read_many(self, numbers: np.ndarray, rows: Sequence[int]) -> np.ndarray:
+        """Channels `rows` of windows (n,), (n, len(rows), length) float32."""
+        lines, cuts = np.divmod(numbers, self.cuts)
+        found = self.whole.read_many(lines, rows)
+        if self.length == self.whole.length:
+            return found
+        starts = (cuts * self.stride).tolist()
+        return np.stack([wave[:, start : start + self.length] for wave, start in zip(found, starts, strict=True)])
 
 
 def beside(path: Path, ending: str) -> Path:

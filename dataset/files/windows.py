@@ -60,6 +60,12 @@ class Windows:
         """Channels `rows` of a window, (len(rows), L) float32, a copy; of windows that are drawn, that of `epoch`."""
         return self.store.read(number, rows, epoch) if self.drawn else self.store.read(number, rows)
 
+    def read_many(self, numbers: np.ndarray, rows: Sequence[int], epochs: Sequence[int]) -> np.ndarray:
+        """Channels `rows` of windows (n,), each of its epoch, (n, len(rows), L) float32, a copy."""
+        if hasattr(self.store, "read_many"):
+            return self.store.read_many(numbers, rows)
+        return np.stack([self.read(int(row), rows, epoch) for row, epoch in zip(numbers, epochs, strict=True)])
+
     @property
     def drawn(self) -> bool:
         """Whether the windows are made when they are read, others in each epoch of a training."""
@@ -158,10 +164,24 @@ class WindowArray:
 
     def read(self, number: int, rows: Sequence[int]) -> np.ndarray:
         """Channels `rows` of a window, (len(rows), L) float32."""
+        return self.read_many(np.array([number]), rows)[0]
+
+    def read_many(self, numbers: np.ndarray, rows: Sequence[int]) -> np.ndarray:
+        """Channels `rows` of windows (n,), (n, len(rows), L) float32."""
+        found = np.empty((len(numbers), len(rows), self.length), dtype=np.float32)
+        step = max(1, DROPPED_AFTER // self._row)
+        for start in range(0, len(numbers), step):
+            part = numbers[start : start + step]
+            found[start : start + step] = self._opened(len(part))[part[:, None], rows]
+        return found
+
+    def _opened(self, count: int) -> np.ndarray:
+        """The map, from which `count` windows are about to be read."""
         if self._map is None or self._mapped > DROPPED_AFTER:
-            self._map, self._mapped = _by_channel(open_array(self.path, AGAIN), self._channels), 0
-        self._mapped += self._row
-        return self._map[number][rows].astype(np.float32)
+            whole = open_array(self.path, AGAIN).view(np.ndarray)  # as a plain array: np.memmap is slow to cut
+            self._map, self._mapped = _by_channel(whole, self._channels), 0
+        self._mapped += count * self._row
+        return self._map
 
 
 def _by_channel(array: np.ndarray, channels: int) -> np.ndarray:
@@ -185,8 +205,16 @@ class WindowParts:
 
     def read(self, number: int, rows: Sequence[int]) -> np.ndarray:
         """Channels `rows` of a window, (len(rows), L) float32."""
-        place = int(np.searchsorted(self._ends, number, side="right"))
-        return self.stores[place].read(number - int(self._ends[place]) + len(self.stores[place]), rows)
+        return self.read_many(np.array([number]), rows)[0]
+
+    def read_many(self, numbers: np.ndarray, rows: Sequence[int]) -> np.ndarray:
+        """Channels `rows` of windows (n,), (n, len(rows), L) float32."""
+        found = np.empty((len(numbers), len(rows), self.length), dtype=np.float32)
+        places = np.searchsorted(self._ends, numbers, side="right")
+        for place in np.unique(places):
+            store, own = self.stores[place], places == place
+            found[own] = store.read_many(numbers[own] - self._ends[place] + len(store), rows)
+        return found
 
 
 class WindowFiles:

@@ -71,7 +71,8 @@ class TokenEncoderTrainer(Trainer):
         self._check_teacher()
         channels = tuple(name for name in patches.CHANNELS if name in (*self.teacher.channels, self.own.CHANNEL))
         self.needs = Needs(signals=(), inputs=(Input("waves", channels, fs=patches.FS),))
-        self._taught = [channels.index(name) for name in self.teacher.channels]
+        first = channels.index(self.teacher.channels[0])
+        self._taught = slice(first, first + len(self.teacher.channels))  # not a list, which would copy the windows
         self._seen = channels.index(str(self.own.CHANNEL))
         self._sign = ""
         super().__init__(config, device)
@@ -152,7 +153,7 @@ class TokenEncoderTrainer(Trainer):
         entropy = F.cross_entropy(outputs["scores"].flatten(0, 1), tokens.flatten(), reduction="none").view_as(tokens)
         with torch.no_grad():  # its place among all scores, which need not be sorted for that; 0 where they are NaN
             own = outputs["scores"].gather(-1, tokens[..., None])
-            place = (outputs["scores"] >= own).sum(dim=-1)
+            place = (outputs["scores"] >= own).sum(dim=-1, dtype=torch.int32)
         terms = {"loss": entropy, "top1": place == 1, f"top{TOP}": (place > 0) & (place <= TOP)}
         share = judged / judged.sum(dim=1, keepdim=True)
         return {name: (value * share).sum(dim=1).mean() for name, value in terms.items()}
