@@ -24,7 +24,7 @@ from neural_methods.needs import BANDS
 from neural_methods.trainer.base import Needs, Trainer
 from neural_methods.trainer.passes import frame_rates
 from registry import METHODS, did_you_mean
-from unsupervised_methods.rates import rate_of_colours, waves_of_colours
+from unsupervised_methods.rates import COMPARED, rate_told, wave_of_colours, waves_of_colours
 
 PAIR, HEART, RATE = "pair", "pair_heart", "pair_rate"  # outputs: of a video, of its heart, of the baseline
 AUXILIARY, NEAR = 0.1, 10.0  # weight of the error of the rate that the video tells; bpm that are one of it
@@ -47,6 +47,7 @@ OPTIONS = {
         "BATCH": True,  # ... and among all clips of the batch; with ACCUMULATION_STEPS above 1: False
         "WEIGHT_DECAY": 1e-4,
         "BASELINE": "POS",  # classical method whose rates decide beside the network; of PairRate, by itself
+        "COMPARE": "spectrum",  # by the likelihood of the heart's rate; peak: by the rate at the highest peak
         "PERTURB": [],  # inverted, masked, static, grey, shuffled_time: test these, too
         "PERMUTATIONS": 1000,  # of people, for the p that counts
         "GREY": False,  # the mean of the channels instead of colours
@@ -160,9 +161,14 @@ class PairTrainer(Trainer):
         return found
 
     def finish(self, outputs: dict[str, torch.Tensor], batch: dict[str, Any]) -> dict[str, torch.Tensor]:
-        """With the baseline's rate (bpm) of each clip, and what the heart really did."""
-        rates = [rate_of_colours(*one, str(self.pair.BASELINE)) for one in colours_of(batch)]
-        return {**outputs, RATE: torch.tensor(rates)[:, None], "heart": batch["heart"].float()}
+        """With what the baseline tells of the rate of each clip, and what the heart really did."""
+        return {**outputs, RATE: self.told_by_colours(batch), "heart": batch["heart"].float()}
+
+    def told_by_colours(self, batch: Mapping[str, Any]) -> torch.Tensor:
+        """What BASELINE tells of the rates of the clips, (B, R) or (B, 1) as COMPARE says."""
+        name, how = str(self.pair.BASELINE), str(self.pair.COMPARE)
+        waves = [(wave_of_colours(*one, name), one[1]) for one in colours_of(batch)]
+        return torch.from_numpy(np.stack([rate_told(*one, how) for one in waves]))
 
     def checkpoint_options(self) -> dict[str, Any]:
         """What the network is, not how it was trained."""
@@ -179,6 +185,7 @@ class PairTrainer(Trainer):
         return {
             "rule": self.rule,
             "baseline": str(self.pair.BASELINE),
+            "compared": COMPARED[str(self.pair.COMPARE)],
             "perturbed": [str(one) for one in self.pair.PERTURB],
             "pairs": path,
             "most": most,
@@ -366,8 +373,9 @@ def check(pair: Mapping[str, Any]) -> None:
     for name, low in least.items():
         if not pair[name] >= low:
             raise ValueError(f"MODEL.PAIR.{name} is {pair[name]!r}, but must be {low} or more.")
-    if pair.SCORE not in ("distance", "dot"):
-        raise ValueError(f"MODEL.PAIR.SCORE is {pair.SCORE!r}, but must be distance or dot.")
+    for name, known in {"SCORE": ("distance", "dot"), "COMPARE": tuple(COMPARED)}.items():
+        if pair[name] not in known:
+            raise ValueError(f"MODEL.PAIR.{name} is {pair[name]!r}, but must be {' or '.join(known)}.")
     for name in pair.PERTURB:
         if name not in PERTURBATIONS:
             known = ", ".join(PERTURBATIONS)
