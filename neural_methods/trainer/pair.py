@@ -33,6 +33,10 @@ SYMMETRY = (
     "this network of the thesis gives the same answer whichever video comes first, while the right answer is the other "
     "one: it cannot do better than chance, whatever it learns."
 )
+ALIKE = (
+    "TRAIN.DATA: the rates of these people differ too much for all clips to be shown at the same ones, so that a face "
+    "tells something of its rate. A larger MODEL.PAIR.SPEED, shorter clips or longer recordings mend that."
+)
 OPTIONS = {
     "PAIR": {
         "PAIRS_PER_EPOCH": 512,
@@ -41,7 +45,7 @@ OPTIONS = {
         "TRAIN_PAIRS": "",  # where tools.pairing.data writes the pairs of the first epoch, to look at
         "VALID_PAIRS": "",  # file of the fixed list: read where it is there, else made; '': drawn, and kept nowhere
         "TEST_PAIRS": "",
-        "SPEED": 1.0,  # training clips run 1/(1+s) to 1+s times as fast, so that a face does not tell its rate; 0: not
+        "SPEED": 1.5,  # training clips run 1/(1+s) to 1+s times as fast, so that a face does not tell its rate; 0: not
         "SCORE": "distance",  # or dot
         "BOTH": True,  # learn to choose the heart of a video, too
         "BATCH": True,  # ... and among all clips of the batch; with ACCUMULATION_STEPS above 1: False
@@ -89,6 +93,8 @@ class PairTrainer(Trainer):
             )
             self.features = np.stack([one.heart.features for one in made.hearts.windows])
             hearts = made.hearts
+            if self.speed and made.shown is None:
+                distributed.say(ALIKE)
         else:
             made = HeartClips(clips)
             hearts = made.hearts
