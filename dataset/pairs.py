@@ -134,8 +134,10 @@ class PairDataset(Dataset):
 
     A sample holds what two clips hold: `video`, `next_frame`, `has_next`, `stats`, `fs`, `heart` (2,) float32 (mean
     interval in ms, its coefficient of variation), and the same of the second behind `other_`; recording, subject, clip,
-    index, epoch. With `speed` s a clip is shown 1/(1+s) to 1+s times as fast, so that the rate is any of SHOWN, whoever
-    it is: the face no longer tells it. Stretches begin anywhere in a recording. ValueError where no pair can be made.
+    index, epoch. With `speed` s a clip is shown 1/(1+s) to 1+s times as fast, so that its rate is any of `shown`,
+    whoever it is: the face no longer tells it. `shown` (bpm) is what of SHOWN all clips can be shown at; None where
+    there is no such rate, and then each gets one that it can have, of which the face tells something. Stretches begin
+    anywhere in a recording. ValueError where no pair can be made.
     """
 
     def __init__(self, clips: Any, seed: int, pairs: int, min_delta: float = 0.0, speed: float = 0.0):
@@ -145,6 +147,7 @@ class PairDataset(Dataset):
         self.hearts = hearts_of(clips)
         require_people(self.hearts, "train", self.min_delta)
         self.people = list(self.hearts.people.values())
+        self.shown = _common([self._reach(window) for window in self.hearts.windows])
 
     def __len__(self) -> int:
         """Pairs in an epoch."""
@@ -182,7 +185,7 @@ class PairDataset(Dataset):
         number = int(random.choice(numbers))
         window = self.hearts.windows[number]
         track, start, stop, _ = self.clips.clips[window.place]
-        wanted = np.exp(random.uniform(*np.log(SHOWN))) / window.heart.rate
+        wanted = np.exp(random.uniform(*np.log(self.shown or SHOWN))) / window.heart.rate
         speed = float(np.clip(wanted, 1.0 / (1.0 + self.speed), 1.0 + self.speed))
         count = self.clips.tracks[track].count
         length = min(round((stop - start) * speed), count)
@@ -190,6 +193,12 @@ class PairDataset(Dataset):
         fs = self.clips.tracks[track].fs
         heart = _within(self.hearts.beats[window.recording], begin, begin + length, fs, length / (stop - start))
         return (number, start, stop, window.heart) if heart.problem else (number, begin, begin + length, heart)
+
+    def _reach(self, window: Window) -> tuple[float, float]:
+        """The least and the highest rate (bpm) that a clip can be shown at; a fast one takes more of the recording."""
+        track, start, stop, _ = self.clips.clips[window.place]
+        most = min(1.0 + self.speed, self.clips.tracks[track].count / (stop - start))
+        return window.heart.rate / (1.0 + self.speed), window.heart.rate * most
 
     def _read(self, number: int, start: int, stop: int, heart: Heart) -> dict[str, Any]:
         window = self.hearts.windows[number]
@@ -203,6 +212,12 @@ class PairDataset(Dataset):
             "has_next": whole, "stats": torch.from_numpy(stats), "fs": self.clips.tracks[track].fs,
             "heart": torch.from_numpy(heart.features),
         }  # fmt: skip
+
+
+def _common(reaches: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
+    """The rates of SHOWN that lie within all of `reaches`."""
+    low, high = max(SHOWN[0], *(one[0] for one in reaches)), min(SHOWN[1], *(one[1] for one in reaches))
+    return (low, high) if low < high else None
 
 
 def at_speed(frames: np.ndarray, length: int, count: int) -> np.ndarray:

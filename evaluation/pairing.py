@@ -13,6 +13,7 @@ import numpy as np
 import scipy.stats
 
 from evaluation.intervals import interval
+from evaluation.likely_rates import HIGHEST, LOWEST, STRAY, at_rate
 
 DRAWS = 1000  # permutations of people
 LEVEL = 0.95
@@ -38,6 +39,11 @@ def dot(first: np.ndarray, second: np.ndarray, heart: np.ndarray) -> np.ndarray:
     return ((second - first) * heart).sum(-1)
 
 
+def likelihood(first: np.ndarray, second: np.ndarray, heart: np.ndarray) -> np.ndarray:
+    """The score is the log likelihood of the heart's rate (..., 1), of those that a video tells of (..., R)."""
+    return at_rate(second, heart[..., 0]) - at_rate(first, heart[..., 0])
+
+
 def symmetric(first: np.ndarray, second: np.ndarray, heart: np.ndarray) -> np.ndarray:
     """As the thesis had it: a dense layer on both videos and the heart, and the mean over both orders of the videos.
 
@@ -57,7 +63,7 @@ def symmetric(first: np.ndarray, second: np.ndarray, heart: np.ndarray) -> np.nd
 
 
 RULES: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
-    "distance": distance, "absolute": absolute, "dot": dot, "symmetric": symmetric,
+    "distance": distance, "absolute": absolute, "likelihood": likelihood, "dot": dot, "symmetric": symmetric,
 }  # fmt: skip
 
 
@@ -67,7 +73,7 @@ def probability(logit: np.ndarray) -> np.ndarray:
     return 1.0 / (1.0 + np.exp(-logit))
 
 
-SPREAD, STRAY, RANGE = 3.0, 0.05, 165.0  # bpm; share of rates that are wrong; bpm over which these lie
+SPREAD, RANGE = 3.0, HIGHEST - LOWEST  # bpm: of rates around the true one, and over which wrong ones lie
 
 
 def rate_logit(first: float, second: float, heart: float) -> float:

@@ -69,7 +69,7 @@ def test_people_are_drawn_uniformly_and_in_random_order():
 
 def test_a_faster_film_is_a_faster_heart():
     """The rate of the frames that are read is that of the heart that is told."""
-    data = pairs.PairDataset(PulsingClips((60.0, 90.0), seconds=8.0, amplitude=60.0), 0, 12, speed=0.5)
+    data = pairs.PairDataset(PulsingClips((60.0, 90.0), seconds=8.0, amplitude=60.0), 0, 12, speed=1.0)
     told = []
     for index in range(12):
         sample = data[Ask(index, 0)]
@@ -80,6 +80,25 @@ def test_a_faster_film_is_a_faster_heart():
         told.append(60_000.0 / float(sample["heart"][0]))
         assert rate == pytest.approx(told[-1], abs=4.0)
     assert max(told) - min(told) > 35
+
+
+def test_the_speed_of_a_clip_hides_whose_heart_it_is():
+    """The rates shown have nothing to do with the people's own; without another speed they are those."""
+    clips, own = PulsingClips((60.0, 70.0, 80.0, 90.0, 100.0), seconds=5.0, size=2), {}
+    for speed in (0.0, 0.5):
+        data = pairs.PairDataset(clips, 0, 600, speed=speed)
+        sides = [side for index in range(600) for side in data.draw(0, index)]
+        shown = np.array([side[3].rate for side in sides])
+        true = np.array([data.hearts.windows[side[0]].heart.rate for side in sides])
+        own[speed] = np.corrcoef(true, shown)[0, 1]
+    assert own[0.0] > 0.99 and abs(own[0.5]) < 0.1 and np.ptp(shown) > 20
+
+
+def test_people_whose_rates_no_speed_brings_together_are_named():
+    """Where slow hearts cannot be shown as fast as the slowest that fast ones can: there is no common rate."""
+    assert pairs.PairDataset(PulsingClips((50.0, 120.0), seconds=5.0, size=2), 0, 4, speed=0.2).shown is None
+    low, high = pairs.PairDataset(PulsingClips((50.0, 120.0), seconds=5.0, size=2), 0, 4, speed=1.0).shown
+    assert low == pytest.approx(60.0, abs=0.5) and high == pytest.approx(100.0, abs=0.5)
 
 
 def test_the_list_is_stratified_and_of_two_people_each():

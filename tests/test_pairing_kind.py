@@ -15,8 +15,8 @@ from registry import KINDS
 
 def head(**options):
     """An output `pair` whose vectors are rates."""
-    known = {"rule": "absolute", "baseline": "POS", "perturbed": [], "pairs": "", "most": 500, "min_delta": 0.0}
-    return Head("pair", "pair", "Mine", None, options={**known, "seed": 0, "draws": 199, **options})
+    known = {"rule": "absolute", "baseline": "POS", "compared": "absolute", "perturbed": [], "pairs": "", "most": 500}
+    return Head("pair", "pair", "Mine", None, options={**known, "min_delta": 0.0, "seed": 0, "draws": 199, **options})
 
 
 def people(own_noise, baseline_noise, static=None, count=16):
@@ -52,9 +52,11 @@ def test_a_model_that_does_not_is_marked():
     """In the table, in the lines and in the notes."""
     how = head()
     found = how.evaluator.evaluate(people(30.0, 1.0), how)
-    assert found.not_better_than == ["PairRate (POS)"] and "PairRate (POS)" in how.evaluator.notes(found)[0]
+    assert (
+        found.not_better_than == ["PairRate (POS, peaks)"] and "PairRate (POS, peaks)" in how.evaluator.notes(found)[0]
+    )
     text = "\n".join([*how.evaluator.section(found, how).markdown, *how.evaluator.lines(found, how)])
-    assert "Mine (not better)" in text and "Mine is not better than PairRate (POS) beyond chance." in text
+    assert "Mine (not better)" in text and "Mine is not better than PairRate (POS, peaks) beyond chance." in text
 
 
 def test_clips_without_motion_lose_what_the_model_goes_by():

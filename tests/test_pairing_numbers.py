@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from evaluation import pairing
+from evaluation import likely_rates, pairing
+from evaluation.heart_rate import spectral_peak_heart_rate
 from tests.pairing_tools import hearts_as_vectors
 
 
@@ -22,10 +23,11 @@ def null_p(seed: int, draws: int) -> float:
     return pairing.permuted(pairs, who, videos, hearts, "absolute", draws, seed).p
 
 
-@pytest.mark.parametrize("rule", ["distance", "absolute", "dot"])
+@pytest.mark.parametrize("rule", ["distance", "absolute", "likelihood", "dot"])
 def test_swapped_videos_give_swapped_probabilities(rule):
     """To 1e-6, by whatever rule a score is made."""
-    first, second, heart = np.random.default_rng(1).normal(size=(3, 50, 8))
+    first, second, heart = np.random.default_rng(1).normal(size=(3, 50, len(likely_rates.RATES)))
+    heart[:, 0] = np.linspace(40, 190, 50)
     one = pairing.probability(pairing.RULES[rule](first, second, heart))
     other = pairing.probability(pairing.RULES[rule](second, first, heart))
     np.testing.assert_allclose(one + other, 1.0, atol=1e-6)
@@ -132,3 +134,43 @@ def test_rates_of_videos_decide_for_the_nearer_one():
     assert pairing.rate_logit(60, 80, 79) > 3 and pairing.rate_logit(60, 80, 79) == -pairing.rate_logit(80, 60, 79)
     assert pairing.rate_logit(60, float("nan"), 60.5) < -1 < 1 < pairing.rate_logit(60, float("nan"), 110)
     assert pairing.rate_logit(float("nan"), float("nan"), 70) == 0.0
+
+
+def noisy_pulses(random, rates, seconds=10.0, fs=30.0, noise=4.5):
+    """Waves (N, T) of sines in white noise."""
+    clock = np.arange(round(seconds * fs)) / fs
+    phases = random.uniform(0, 2 * np.pi, (len(rates), 1))
+    waves = np.sin(2 * np.pi * np.asarray(rates)[:, None] / 60 * clock + phases)
+    return waves + random.normal(0, noise, waves.shape)
+
+
+def test_likelihoods_of_the_rate_decide_more_than_highest_peaks():
+    """Of 60 waves in noise: the share of right trials by both, on the same pairs."""
+    random = np.random.default_rng(8)
+    rates, who = random.uniform(50, 120, 60), np.arange(60)
+    waves = noisy_pulses(random, rates)
+    logs = np.stack([likely_rates.log_likelihood(wave, 30.0) for wave in waves])
+    peaks = np.array([[spectral_peak_heart_rate(wave, 30.0)] for wave in waves])
+    by_all, by_peak = (
+        pairing.trials(pairs_of_all(who), who, told, rates[:, None], rates, rule).accuracy
+        for told, rule in ((logs, "likelihood"), (peaks, "absolute"))
+    )
+    assert by_all > by_peak + 0.1
+
+
+def test_a_likelihood_is_a_density_and_says_nothing_without_a_wave():
+    """It adds up to 1 over all rates, is highest at the rate; of no wave, and of a constant, all rates are alike."""
+    wave = noisy_pulses(np.random.default_rng(9), [80.2], noise=0.3)[0]
+    logs = likely_rates.log_likelihood(wave, 30.0)
+    assert np.exp(logs).sum() * likely_rates.STEP == pytest.approx(1.0, abs=0.01)
+    assert likely_rates.RATES[logs.argmax()] == pytest.approx(80.2, abs=1.0)
+    for nothing in (None, np.full(300, 2.0)):
+        flat = likely_rates.log_likelihood(nothing, 30.0)
+        assert np.ptp(flat) == 0.0 and logs.max() > flat[0] + 2 and logs.min() < flat[0] - 2
+
+
+def test_a_likelihood_is_read_between_its_rates():
+    """Linearly; beyond the lowest and the highest rate it is theirs."""
+    logs = np.stack([likely_rates.RATES, -likely_rates.RATES])
+    found = likely_rates.at_rate(logs, np.array([61.3, 20.0]))
+    np.testing.assert_allclose(found, [61.3, -likely_rates.LOWEST])

@@ -1,4 +1,4 @@
-"""The heart rate of one short clip by a classical method, and its wave: what a comparison of rates goes by."""
+"""What one short clip tells of the heart rate, and its wave by a classical method: what rates are compared by."""
 
 import math
 from collections.abc import Sequence
@@ -6,21 +6,25 @@ from collections.abc import Sequence
 import numpy as np
 
 from evaluation.heart_rate import spectral_peak_heart_rate
+from evaluation.likely_rates import log_likelihood
 from evaluation.post_process import in_band
 from evaluation.presets import PRESETS
 from registry import UNSUPERVISED
 from unsupervised_methods.measure import predict
 
 BAND = PRESETS["exact"].band
+COMPARED = {"spectrum": "likelihood", "peak": "absolute"}  # how a rate is told, and the rule that scores it
 
 
-def rate_of_colours(colours: np.ndarray, fs: float, method: str) -> float:
-    """Rate (bpm) of mean colours (T, 3) at `fs` (Hz): the highest peak of the wave's spectrum in the band of `exact`.
+def rate_told(wave: np.ndarray | None, fs: float, how: str) -> np.ndarray:
+    """What `wave` (T,) at `fs` (Hz), in the band of `exact`, tells of the rate; None: there is no wave.
 
-    NaN for colours without a wave, as of a clip that stands still. KeyError for an unknown method.
+    `how` spectrum: the log likelihood (R,) of each of `evaluation.likely_rates.RATES`; peak: the rate (1,) in bpm at
+    the highest peak of its spectrum, NaN without one.
     """
-    wave = wave_of_colours(colours, fs, method)
-    return math.nan if wave is None else spectral_peak_heart_rate(wave, fs, BAND)
+    if how == "spectrum":
+        return log_likelihood(wave, fs)
+    return np.array([math.nan if wave is None else spectral_peak_heart_rate(wave, fs, BAND)])
 
 
 def wave_of_colours(colours: np.ndarray, fs: float, method: str) -> np.ndarray | None:

@@ -40,9 +40,9 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class ClipRow:
-    """What a clip leaves: vectors of `video` and `heart`, its `rate` (bpm), and `told`, that by the baseline.
+    """What a clip leaves: vectors of `video` and `heart`, its `rate` (bpm), and what the baseline `told` of that.
 
-    `changed`: by perturbation the vector and the baseline's rate of the changed video.
+    `changed`: by perturbation the vector of the changed video, and what the baseline told of it.
     """
 
     id: str
@@ -51,8 +51,8 @@ class ClipRow:
     rate: float
     video: np.ndarray
     heart: np.ndarray
-    told: float
-    changed: Mapping[str, tuple[np.ndarray, float]] = field(default_factory=dict)
+    told: np.ndarray
+    changed: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
     video_path: str = ""
     heart_path: str = ""
     note: str = ""
@@ -96,10 +96,10 @@ class Found:
 
 @KINDS.register("pair")
 class Pair(Kind):
-    """Outputs of a clip: `<name>` (D,), `<name>_heart` (E,), `<name>_rate` (1,) bpm, `heart` (2,): interval (ms), CV.
+    """Outputs of a clip: `<name>` (D,), `<name>_heart` (E,), `<name>_rate` (R,), `heart` (2,): interval (ms), CV.
 
-    `head.options`: rule (`evaluation.pairing.RULES`), baseline, pairs (a file), most, min_delta, seed, draws,
-    perturbed.
+    `head.options`: rule (`evaluation.pairing.RULES`), baseline, compared (its rule), pairs (a file), most, min_delta,
+    seed, draws, perturbed.
     """
 
     per = "clip"
@@ -124,8 +124,10 @@ class Pair(Kind):
         score = partial(pairing.trials, pairs, people, rates=rates)
         own = score(videos=np.stack([row.video for row in rows]).astype(float), hearts=hearts, rule=how["rule"])
         others = {
-            name: score(videos=np.array(told)[:, None], hearts=rates[:, None], rule="absolute")
-            for name, told in {_baseline(head): [row.told for row in rows], ORACLE: rates}.items()
+            _baseline(head): score(
+                videos=np.stack([row.told for row in rows]), hearts=rates[:, None], rule=how["compared"]
+            ),
+            ORACLE: score(videos=rates[:, None], hearts=rates[:, None], rule="absolute"),
         }
         chance = pairing.permuted(
             pairs, people, np.stack([row.video for row in rows]).astype(float), hearts, how["rule"], int(how["draws"]),
@@ -136,7 +138,7 @@ class Pair(Kind):
             others,
             {name: pairing.score_of(one) for name, one in others.items()},
             {name: pairing.difference(own, one) for name, one in others.items()},
-            {name: _perturbed(name, rows, own, hearts, score, how["rule"], rates) for name in how["perturbed"]},
+            {name: _perturbed(name, rows, own, hearts, score, how, rates) for name in how["perturbed"]},
         )  # fmt: skip
 
     def title(self, head: Head) -> str:
@@ -182,7 +184,7 @@ class Pair(Kind):
 def _row(one: Predicted, number: int, parts: Mapping[str, np.ndarray], head: Head) -> ClipRow:
     name = head.name
     changed = {
-        how: (np.ravel(parts[f"{name}.{how}"]), float(np.ravel(parts[f"{name}_rate.{how}"])[0]))
+        how: (np.ravel(parts[f"{name}.{how}"]), np.ravel(parts[f"{name}_rate.{how}"]))
         for how in head.options["perturbed"]
     }
     places = ("", "")
@@ -191,22 +193,29 @@ def _row(one: Predicted, number: int, parts: Mapping[str, np.ndarray], head: Hea
         places = (str(folder / "faces.npy"), str(folder / "signals.npz"))
     return ClipRow(
         one.id, one.subject, number, 60_000.0 / float(np.ravel(parts["heart"])[0]), np.ravel(parts[name]),
-        np.ravel(parts[f"{name}_heart"]), float(np.ravel(parts[f"{name}_rate"])[0]), changed, *places,
+        np.ravel(parts[f"{name}_heart"]), np.ravel(parts[f"{name}_rate"]), changed, *places,
     )  # fmt: skip
 
 
 def _perturbed(
-    name: str, rows: Sequence[ClipRow], own: Trials, hearts: np.ndarray, score: Any, rule: str, rates: np.ndarray
+    name: str,
+    rows: Sequence[ClipRow],
+    own: Trials,
+    hearts: np.ndarray,
+    score: Any,
+    how: Mapping[str, Any],
+    rates: np.ndarray,
 ) -> Perturbed:
     videos = np.stack([row.changed[name][0] for row in rows]).astype(float)
-    told = np.array([row.changed[name][1] for row in rows])[:, None]
-    found = score(videos=videos, hearts=hearts, rule=rule)
-    baseline = score(videos=told, hearts=rates[:, None], rule="absolute")
+    told = np.stack([row.changed[name][1] for row in rows])
+    found = score(videos=videos, hearts=hearts, rule=how["rule"])
+    baseline = score(videos=told, hearts=rates[:, None], rule=how["compared"])
     return Perturbed(pairing.score_of(found), pairing.difference(found, own), pairing.score_of(baseline))
 
 
 def _baseline(head: Head) -> str:
-    return f"PairRate ({head.options['baseline']})"
+    peaks = ", peaks" if head.options["compared"] == "absolute" else ""
+    return f"PairRate ({head.options['baseline']}{peaks})"
 
 
 def _named(found: Found, head: Head) -> dict[str, Score]:

@@ -32,7 +32,7 @@ WIDTHS, BOTTLENECKS = (16, 32, 64), (8, 16, 32)
 LOWEST, HIGHEST, STEP = 35.0, 215.0, 1.5  # bpm
 FLOOR = 1e-4  # of the mean power, below which nothing is told apart
 RATES = torch.arange(LOWEST, HIGHEST + STEP / 2, STEP)
-WIDTH, SCALE = 5.0, 2.0  # bpm of a heart's bump, and length of the vectors, at the start
+WIDTH, SCALE = 2.0, 2.0  # bpm of a heart's bump, and length of the vectors, at the start
 CELLS = 4  # along each side of the frame, whose brightness is told
 GREY_LEVEL, CONTRAST = 128.0, 64.0  # grey levels that are 0, and that are 1 more
 COMBINATIONS = {False: ([0.0, 1.0, 0.0], [-1.0, 1.0, 0.0], [0.0, 1.0, -1.0]), True: ([1.0],)}  # of colours; of grey
@@ -96,15 +96,27 @@ class Spectrum(nn.Module):
         return torch.softmax((power * self.weights).sum(dim=1) + self.along(power)[:, 0], dim=-1)
 
     def power(self, waves: Tensor, fs: Tensor) -> Tensor:
-        """(B, C, R) log power of `waves` (B, C, T) at each rate, as a share of their mean."""
-        waves = waves - waves.mean(dim=-1, keepdim=True)
+        """(B, C, R) log power of `waves` (B, C, T) at each rate, as a share of their mean.
+
+        No window, which would take half of the seconds away: what is slower than a heart is taken out instead.
+        """
+        waves = without_drift(waves, fs)
         frames = torch.arange(waves.shape[-1], device=waves.device, dtype=torch.float32)
-        window = torch.hann_window(waves.shape[-1] + 2, periodic=False, device=waves.device)[1:-1]
         angle = 2 * math.pi / 60.0 * self.rates[None, :, None] * frames / fs.float()[:, None, None]  # (B, R, T)
-        waves = waves * window
         power = (waves @ angle.cos().transpose(1, 2)) ** 2 + (waves @ angle.sin().transpose(1, 2)) ** 2
         mean = power.mean(dim=-1, keepdim=True)
         return torch.log(power / (mean + 1e-20) + FLOOR)
+
+
+def without_drift(waves: Tensor, fs: Tensor) -> Tensor:
+    """`waves` (B, C, T) at `fs` (B,) Hz without their cosines (DCT-II) below LOWEST bpm, and so without their mean."""
+    length = waves.shape[-1]
+    highest = 2 * length * LOWEST / 60.0 / fs.float()  # (B,) half periods of the clip
+    orders = torch.arange(1 + int(highest.max()), device=waves.device, dtype=torch.float32)
+    places = (torch.arange(length, device=waves.device, dtype=torch.float32) + 0.5) * math.pi / length
+    basis = F.normalize(torch.cos(orders[:, None] * places), dim=1)  # (K, T)
+    slow = (waves @ basis.T) * (orders < highest[:, None, None])
+    return waves - slow @ basis
 
 
 class Heart(nn.Module):

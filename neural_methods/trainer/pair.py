@@ -24,7 +24,7 @@ from neural_methods.needs import BANDS
 from neural_methods.trainer.base import Needs, Trainer
 from neural_methods.trainer.passes import frame_rates
 from registry import METHODS, did_you_mean
-from unsupervised_methods.rates import rate_of_colours, waves_of_colours
+from unsupervised_methods.rates import COMPARED, rate_told, wave_of_colours, waves_of_colours
 
 PAIR, HEART, RATE = "pair", "pair_heart", "pair_rate"  # outputs: of a video, of its heart, of the baseline
 AUXILIARY, NEAR = 0.1, 10.0  # weight of the error of the rate that the video tells; bpm that are one of it
@@ -32,6 +32,10 @@ LINEAR = {"Raw", "Standardized"}  # types of frames of which the mean of pixels 
 SYMMETRY = (
     "this network of the thesis gives the same answer whichever video comes first, while the right answer is the other "
     "one: it cannot do better than chance, whatever it learns."
+)
+ALIKE = (
+    "TRAIN.DATA: the rates of these people differ too much for all clips to be shown at the same ones, so that a face "
+    "tells something of its rate. A larger MODEL.PAIR.SPEED, shorter clips or longer recordings mend that."
 )
 OPTIONS = {
     "PAIR": {
@@ -41,12 +45,13 @@ OPTIONS = {
         "TRAIN_PAIRS": "",  # where tools.pairing.data writes the pairs of the first epoch, to look at
         "VALID_PAIRS": "",  # file of the fixed list: read where it is there, else made; '': drawn, and kept nowhere
         "TEST_PAIRS": "",
-        "SPEED": 1.0,  # training clips run 1/(1+s) to 1+s times as fast, so that a face does not tell its rate; 0: not
+        "SPEED": 1.5,  # training clips run 1/(1+s) to 1+s times as fast, so that a face does not tell its rate; 0: not
         "SCORE": "distance",  # or dot
         "BOTH": True,  # learn to choose the heart of a video, too
         "BATCH": True,  # ... and among all clips of the batch; with ACCUMULATION_STEPS above 1: False
         "WEIGHT_DECAY": 1e-4,
         "BASELINE": "POS",  # classical method whose rates decide beside the network; of PairRate, by itself
+        "COMPARE": "spectrum",  # by the likelihood of the heart's rate; peak: by the rate at the highest peak
         "PERTURB": [],  # inverted, masked, static, grey, shuffled_time: test these, too
         "PERMUTATIONS": 1000,  # of people, for the p that counts
         "GREY": False,  # the mean of the channels instead of colours
@@ -88,6 +93,8 @@ class PairTrainer(Trainer):
             )
             self.features = np.stack([one.heart.features for one in made.hearts.windows])
             hearts = made.hearts
+            if self.speed and made.shown is None:
+                distributed.say(ALIKE)
         else:
             made = HeartClips(clips)
             hearts = made.hearts
@@ -160,9 +167,14 @@ class PairTrainer(Trainer):
         return found
 
     def finish(self, outputs: dict[str, torch.Tensor], batch: dict[str, Any]) -> dict[str, torch.Tensor]:
-        """With the baseline's rate (bpm) of each clip, and what the heart really did."""
-        rates = [rate_of_colours(*one, str(self.pair.BASELINE)) for one in colours_of(batch)]
-        return {**outputs, RATE: torch.tensor(rates)[:, None], "heart": batch["heart"].float()}
+        """With what the baseline tells of the rate of each clip, and what the heart really did."""
+        return {**outputs, RATE: self.told_by_colours(batch), "heart": batch["heart"].float()}
+
+    def told_by_colours(self, batch: Mapping[str, Any]) -> torch.Tensor:
+        """What BASELINE tells of the rates of the clips, (B, R) or (B, 1) as COMPARE says."""
+        name, how = str(self.pair.BASELINE), str(self.pair.COMPARE)
+        waves = [(wave_of_colours(*one, name), one[1]) for one in colours_of(batch)]
+        return torch.from_numpy(np.stack([rate_told(*one, how) for one in waves]))
 
     def checkpoint_options(self) -> dict[str, Any]:
         """What the network is, not how it was trained."""
@@ -179,6 +191,7 @@ class PairTrainer(Trainer):
         return {
             "rule": self.rule,
             "baseline": str(self.pair.BASELINE),
+            "compared": COMPARED[str(self.pair.COMPARE)],
             "perturbed": [str(one) for one in self.pair.PERTURB],
             "pairs": path,
             "most": most,
@@ -366,8 +379,9 @@ def check(pair: Mapping[str, Any]) -> None:
     for name, low in least.items():
         if not pair[name] >= low:
             raise ValueError(f"MODEL.PAIR.{name} is {pair[name]!r}, but must be {low} or more.")
-    if pair.SCORE not in ("distance", "dot"):
-        raise ValueError(f"MODEL.PAIR.SCORE is {pair.SCORE!r}, but must be distance or dot.")
+    for name, known in {"SCORE": ("distance", "dot"), "COMPARE": tuple(COMPARED)}.items():
+        if pair[name] not in known:
+            raise ValueError(f"MODEL.PAIR.{name} is {pair[name]!r}, but must be {' or '.join(known)}.")
     for name in pair.PERTURB:
         if name not in PERTURBATIONS:
             known = ", ".join(PERTURBATIONS)

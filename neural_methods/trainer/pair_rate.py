@@ -1,10 +1,10 @@
-"""PairRate: no training at all. A rate for each video, and the video whose rate is nearer to the heart's is chosen.
+"""PairRate: no training at all. Chosen is the video in which the heart's rate is likelier.
 
-Any method of the toolbox gives the rate: a classical one reads the mean colours, a network of the toolbox its wave. It
-is the baseline that a network for pairs has to beat.
+Any method of the toolbox gives the wave that tells of the rate: a classical one of the mean colours, or a network of
+the toolbox. It is the baseline that a network for pairs has to beat. MODEL.PAIR.COMPARE peak goes by the rate at the
+highest peak of each spectrum instead, and chooses the nearer one.
 """
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +16,20 @@ from yacs.config import CfgNode
 
 from dataset.signals import PULSE_WAVE
 from evaluation.evaluate import filtered
-from evaluation.heart_rate import spectral_peak_heart_rate
 from evaluation.presets import PRESETS
 from neural_methods import checkpoint, distributed
-from neural_methods.trainer.pair import HEART, OPTIONS, PAIR, PairTrainer, colours_of
+from neural_methods.trainer.pair import HEART, OPTIONS, PAIR, PairTrainer
 from neural_methods.training import Fitted
 from registry import METHODS, UNSUPERVISED, did_you_mean
 from settings.modes import used_sections
-from unsupervised_methods.rates import rate_of_colours
+from unsupervised_methods.rates import COMPARED, rate_told
 
 
 @METHODS.register("PairRate")
 class PairRateTrainer(PairTrainer):
-    """Rates by MODEL.PAIR.BASELINE, a classical method, or by the network NETWORK with the weights NETWORK_WEIGHTS."""
+    """Waves by MODEL.PAIR.BASELINE, a classical method, or by the network NETWORK with the weights NETWORK_WEIGHTS."""
 
     OPTIONS = {"PAIR": {**OPTIONS["PAIR"], "NETWORK": "", "NETWORK_WEIGHTS": ""}}
-    rule = "absolute"
     inner: Any = None  # the trainer of NETWORK
 
     def __init__(self, config: Any, device: torch.device | str | None = None):
@@ -39,6 +37,11 @@ class PairRateTrainer(PairTrainer):
         super().__init__(config, device)
         self.inner = self._inner(config)
         self.use_data(config[self.section].DATA)
+
+    @property
+    def rule(self) -> str:
+        """As COMPARE says."""
+        return COMPARED[str(self.pair.COMPARE)]
 
     def use_data(self, data: Any) -> None:
         """As any method; frames are then normalised as the network was trained."""
@@ -87,18 +90,18 @@ class PairRateTrainer(PairTrainer):
         return Fitted(Path(path), 0, None, trained=False)
 
     def predict(self, model: nn.Module, batch: dict[str, Any]) -> dict[str, torch.Tensor]:
-        """The rate of each video and of each heart (bpm), (B, 1)."""
-        if self.inner is None:
-            rates = [rate_of_colours(*one, str(self.pair.BASELINE)) for one in colours_of(batch)]
-        else:
-            waves = self.inner.predict(model, self.inner.prepare(dict(batch)))[PULSE_WAVE]
-            differential = self.inner.label_type == "DiffNormalized"
-            rates = [
-                rate_of_wave(wave.float().cpu().numpy().ravel(), fs, differential)
-                for wave, fs in zip(waves, batch["rates"].tolist(), strict=True)
-            ]
-        videos = torch.tensor(rates, dtype=torch.float64)[:, None]
+        """What each video tells of its rate, (B, R) or (B, 1) as COMPARE says; the rate of each heart (B, 1), bpm."""
+        videos = self.told_by_colours(batch) if self.inner is None else self._told_by_network(model, batch)
         return {PAIR: videos, HEART: 60_000.0 / batch["heart"].double()[:, :1].cpu()}
+
+    def _told_by_network(self, model: nn.Module, batch: dict[str, Any]) -> torch.Tensor:
+        waves = self.inner.predict(model, self.inner.prepare(dict(batch)))[PULSE_WAVE].float().cpu().numpy()
+        differential, how = self.inner.label_type == "DiffNormalized", str(self.pair.COMPARE)
+        told = [
+            rate_told(in_band_of_exact(wave.ravel(), fs, differential), fs, how)
+            for wave, fs in zip(waves, batch["rates"].tolist(), strict=True)
+        ]
+        return torch.from_numpy(np.stack(told))
 
     def checkpoint_options(self) -> dict[str, Any]:
         """Whose rates."""
@@ -132,13 +135,13 @@ class Nothing(nn.Module):
         self.register_buffer("learns_nothing", torch.zeros(1))
 
 
-def rate_of_wave(wave: np.ndarray, fs: float, differential: bool) -> float:
-    """Rate (bpm) at the highest peak of the spectrum of `wave` (T,), filtered as `exact` does; NaN for a constant.
+def in_band_of_exact(wave: np.ndarray, fs: float, differential: bool) -> np.ndarray | None:
+    """`wave` (T,) at `fs` (Hz), filtered as `exact` does; None for a constant, and where there is too little of it.
 
     `differential`: the wave is a derivative, and is summed up first.
     """
     wave, exact = wave.astype(float), PRESETS["exact"]
     if not np.isfinite(wave).all() or np.ptp(wave) == 0:
-        return math.nan
+        return None
     found, problem = filtered(wave, fs, exact.summed(fs) if differential else exact, differential)
-    return math.nan if problem else spectral_peak_heart_rate(found, fs, exact.band)
+    return None if problem else found
