@@ -21,6 +21,7 @@ from typing import Any
 FORMAT = 1  # raise it when the same settings give other frames or other truth: old folders then stand aside
 CODECS = ("h264", "mjpg", "mpeg4", "ffv1", "raw", "raw_top_down", "i420")
 BACKGROUNDS = ("varied", "plain")
+FACES = ("portrait", "modelled")
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,9 @@ class Settings:
     specular: float = 8.0  # height of the shine on forehead, nose and cheeks (grey levels)
 
     # The person
+    # portrait: one photograph in the public domain, warped and toned for each subject | modelled: another head each,
+    # with skin, eyes and hair that are computed (needs the files of a package: dataset/synthetic/people/mesh.py)
+    face: str = "portrait"
     face_size: float = 0.40  # side of the face box as a share of the frame's height
     face_warp: float = 0.024  # shift of features and outline, std as a share of the face box
     texture: float = 2.0  # contrast of skin texture (grey levels)
@@ -165,6 +169,8 @@ def fingerprint(settings: Settings) -> str:
     """Eight hex digits of everything that changes a recording; the number of subjects does not."""
     values = dataclasses.asdict(settings)
     del values["subjects"], values["preset"]
+    if values["face"] == "portrait":  # what was rendered before there was a choice stays valid
+        del values["face"]
     return hashlib.sha256(json.dumps([FORMAT, values], sort_keys=True).encode()).hexdigest()[:8]
 
 
@@ -175,7 +181,7 @@ def folder_name(settings: Settings) -> str:
 
 def _value(name: str, value: Any) -> Any:
     default = getattr(_STANDARD, name)
-    choices = {"codec": CODECS, "background": BACKGROUNDS}.get(name)
+    choices = {"codec": CODECS, "background": BACKGROUNDS, "face": FACES}.get(name)
     if choices:
         if value not in choices:
             raise ValueError(f"SYNTHETIC.{name.upper()} is {value!r}. Known: {', '.join(choices)}.")
