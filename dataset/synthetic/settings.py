@@ -38,7 +38,7 @@ class Settings:
     height: int = 240  # pixels
     # h264 (MP4) | mjpg, mpeg4 (AVI) | ffv1 (MKV, lossless) | raw (bottom-up BGR AVI), raw_top_down, i420
     codec: str = "h264"
-    crf: int = 18  # h264: constant rate factor, 0 (lossless) to 51
+    crf: tuple[int, int] = (18, 18)  # h264: constant rate factor, 0 (lossless) to 51
     jpeg_quantiser: int = 2  # mjpg, mpeg4: 2 (best) to 31
     photo: bool = False  # a still photograph held before the camera: no pulse, no blink, nothing alive
 
@@ -146,7 +146,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "side_light": (0, 0.3), "shading": (0, 2), "flicker": (0, 0.2), "mains": (1, 400), "exposure_steps": (0, 30),
     "exposure_step": (0, 0.3), "noise": (0, 30), "dropped_frames": (0, 0.9),
 }  # fmt: skip
-_LENGTHS = {"heart_rate": 2, "breathing_rate": 2, "pulse_amplitude": 2, "skin_response": 3}
+_LENGTHS = {"crf": 2, "heart_rate": 2, "breathing_rate": 2, "pulse_amplitude": 2, "skin_response": 3}
 
 
 def resolve(options: Mapping[str, Any] | None = None) -> Settings:
@@ -171,6 +171,8 @@ def fingerprint(settings: Settings) -> str:
     del values["subjects"], values["preset"]
     if values["face"] == "portrait":  # what was rendered before there was a choice stays valid
         del values["face"]
+    if values["crf"][0] == values["crf"][1]:  # likewise
+        values["crf"] = values["crf"][0]
     return hashlib.sha256(json.dumps([FORMAT, values], sort_keys=True).encode()).hexdigest()[:8]
 
 

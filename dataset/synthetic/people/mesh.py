@@ -76,8 +76,8 @@ def shape(name: str) -> tuple[np.ndarray, np.ndarray]:
     """Vertex numbers (N,) and shifts (N, 3) in dm of the shape `name`, such as "nose/nose-hump-incr"."""
     path = data_folder() / "targets" / f"{name}.target.gz"
     with gzip.open(path, "rt", encoding="utf-8") as file:
-        rows = [line.split() for line in file if line.strip() and not line.startswith("#")]
-    table = np.array(rows, np.float32).reshape(-1, 4)
+        numbers = " ".join(line for line in file if not line.startswith("#")).split()
+    table = np.array(numbers, np.float32).reshape(-1, 4)
     return table[:, 0].astype(int), table[:, 1:]
 
 
