@@ -150,6 +150,18 @@ def test_pulse_is_on_the_skin_only_and_has_the_colours_of_blood():
 
 
 @needs_heads
+def test_frames_of_a_modelled_person_are_rendered_and_read_back(tmp_path):
+    """Turning head, blinks and speech included; the loader gives the frames and the truth."""
+    options = {**SMALL, "SECONDS": 1.0, "TALKING": 1.0, "BLINKS": 60.0, "SUBJECTS": 1}
+    loader = SyntheticLoader({"SYNTHETIC": options})
+    recording = loader.recordings(tmp_path)[0]
+    frames = [np.asarray(frame) for frame in loader.read_video(recording)]
+    truth = Session(resolve(options), 1).truth()
+    assert len(frames) == len(truth.times) and frames[0].shape == (120, 160, 3)
+    assert np.abs(frames[-1].astype(float) - frames[0]).mean() > 0.5 and "ppg" in loader.read_wave(recording)
+
+
+@needs_heads
 def test_a_modelled_face_holds_what_moves_it():
     """The nose stands before the cheeks; normals point outwards on both sides; lids close eyes and nothing else."""
     face = face_of(2)

@@ -163,6 +163,7 @@ def _modelled(settings: Settings, subject: int, placement: Placement) -> dict[st
     }
     source = dots / FIT, (ORIGIN[0] * FIT, ORIGIN[1] * FIT)
     parts = _to_frame(placement, layers, *source)
+    surface = {name: _float(layer) for name, layer in surface.items()}
     return parts | {"geometry": _to_frame(placement, surface, *source, bounded=False)}
 
 
