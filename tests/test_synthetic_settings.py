@@ -30,6 +30,7 @@ def test_every_property_is_a_key():
     [
         ({"PRESET": "hard"}, "SYNTHETIC.PRESET is 'hard'. Known: easy, standard."),
         ({"CODEC": "vp9"}, "SYNTHETIC.CODEC is 'vp9'. Known: h264"),
+        ({"FACE": "robot"}, "SYNTHETIC.FACE is 'robot'. Known: portrait, modelled."),
         ({"NOSE": 1}, "SYNTHETIC.NOSE is not a setting. Known: PRESET"),
         ({"FS": 0}, "SYNTHETIC.FS is 0; it must be a number from 5 to 240."),
         ({"NOISE": float("nan")}, "SYNTHETIC.NOISE is nan; it must be a number"),

@@ -22,7 +22,9 @@ def contact_sheet(settings: Settings, columns: int = 4, frame: int = 0, box: boo
         if box:
             x, y, w, h = np.rint(truth.box[index]).astype(int)
             cv2.rectangle(picture, (x, y), (x + w, y + h), (0, 255, 0), 1)
-        text = f"{subject}: type {truth.tone}, {truth.hr:.0f} bpm, {100 * truth.amplitude:.2f} %"
+        text = f"{subject}: type {truth.tone}"
+        if settings.width > 200:
+            text += f", {truth.hr:.0f} bpm, {100 * truth.amplitude:.2f} %"
         cv2.putText(picture, text, (4, 12), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (255, 255, 255), 1, cv2.LINE_AA)
         tiles.append(picture)
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
@@ -32,7 +34,7 @@ def contact_sheet(settings: Settings, columns: int = 4, frame: int = 0, box: boo
 def main() -> None:
     """Read the command line, write the picture."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("picture", type=Path, help="PNG to write")
+    parser.add_argument("picture", type=Path, help="PNG or JPEG to write")
     parser.add_argument("settings", nargs="*", help="KEY=VALUE of D.SYNTHETIC, e.g. PRESET=easy SUBJECTS=6")
     parser.add_argument("--frame", type=int, default=0, help="which frame to show")
     parser.add_argument("--columns", type=int, default=4)
@@ -41,8 +43,8 @@ def main() -> None:
     options = dict(item.split("=", 1) for item in arguments.settings)
     settings = resolve({key: _literal(value) for key, value in options.items()})
     sheet = contact_sheet(settings, arguments.columns, arguments.frame, arguments.box)
-    if not cv2.imwrite(str(arguments.picture), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)):
-        raise SystemExit(f"Cannot write {arguments.picture}: does the folder exist, and does the name end in .png?")
+    if not cv2.imwrite(str(arguments.picture), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85]):
+        raise SystemExit(f"Cannot write {arguments.picture}: does the folder exist, does the name end in .png or .jpg?")
     print(f"{arguments.picture}: {settings.subjects} subjects, preset {settings.preset}")
 
 

@@ -1,4 +1,4 @@
-"""Synthetic: faces rendered from a photograph with a known pulse, made on first use. See dataset/synthetic/settings.py.
+"""Synthetic: faces rendered with a known pulse, made on first use. See dataset/synthetic/settings.py.
 
     DATA_PATH/<preset>-<hash of the settings>/subject1.mp4    in the codec of the settings (mp4, avi or mkv)
     DATA_PATH/<preset>-<hash of the settings>/subject1.npz    the truth: `dataset.synthetic.render.Truth`
@@ -16,6 +16,7 @@ from dataset.files.frames import Frame
 from dataset.files.reading import require_file
 from dataset.files.video import iter_frames
 from dataset.files.writing import replacing
+from dataset.synthetic.people.mesh import data_folder
 from dataset.synthetic.render import Session, Truth
 from dataset.synthetic.settings import OPTIONS, fingerprint, folder_name, resolve
 from dataset.synthetic.writer import extension, write_recording
@@ -44,6 +45,8 @@ class SyntheticLoader(BaseLoader):
         folder = Path(root) / folder_name(self.settings)
         names = [f"subject{number}" for number in range(1, self.settings.subjects + 1)]
         ending = extension(self.settings.codec)
+        if self.settings.face == "modelled" and not all((folder / f"{name}{ending}").is_file() for name in names):
+            data_folder()  # says what is missing before a worker does
         return [
             Recording(
                 id=name,

