@@ -59,6 +59,16 @@ def test_a_model_that_does_not_is_marked():
     assert "Mine (not better)" in text and "Mine is not better than PairRate (POS, peaks) beyond chance." in text
 
 
+def test_a_baseline_is_not_marked_for_being_itself():
+    """PairRate beside PairRate with the same method."""
+    how, same = head(), people(5.0, 1.0)
+    for one in same:
+        for parts in one.clips.values():
+            parts["pair_rate"] = parts["pair"]
+    found = how.evaluator.evaluate(same, how)
+    assert found.not_better_than == [] and found.gains["PairRate (POS, peaks)"].value == 0.0
+
+
 def test_clips_without_motion_lose_what_the_model_goes_by():
     """The accuracy of changed clips, and how much is lost, over people."""
     how = head(perturbed=["static"])

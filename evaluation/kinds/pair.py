@@ -90,8 +90,11 @@ class Found:
 
     @property
     def not_better_than(self) -> list[str]:
-        """Baselines, but for the oracle, that the model does not beat beyond chance."""
-        return [name for name in pairing.marks(self.gains) if name != ORACLE]
+        """Baselines, but for the oracle and the model itself, that the model does not beat beyond chance."""
+        itself = [
+            name for name, one in self.others.items() if np.allclose(one.logit, self.trials.logit, equal_nan=True)
+        ]
+        return [name for name in pairing.marks(self.gains) if name not in (ORACLE, *itself)]
 
 
 @KINDS.register("pair")
