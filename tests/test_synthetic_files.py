@@ -61,6 +61,8 @@ def test_a_range_of_rate_factors_is_spread_over_the_subjects(tmp_path):
     settings = resolve({**SHORT, "CRF": [18, 38]})
     factors = [Session(settings, subject).crf for subject in range(1, 64)]
     assert min(factors) == 18 and max(factors) == 38 and np.ptp(np.bincount(factors)[18:]) <= 2
+    rates = [Session(settings, subject).heart.rate(np.zeros(1))[0] for subject in range(1, 64)]
+    assert abs(np.corrcoef(factors, rates)[0, 1]) < 0.2  # who is compressed most has not the fastest heart
     assert {Session(resolve({"CRF": 23}), subject).crf for subject in range(1, 9)} == {23}
     coarsest, finest = (1 + factors.index(factor) for factor in (38, 18))
     for name, crf in (("range", [18, 38]), ("alone", factors[coarsest - 1])):

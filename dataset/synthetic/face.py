@@ -150,7 +150,7 @@ def _modelled(settings: Settings, subject: int, placement: Placement) -> dict[st
     from dataset.synthetic.people.portrait import portrait
 
     # Painted finer than the frame is; from the settings alone, so that all subjects are painted alike.
-    dots = int(np.clip(np.ceil(1.5 * FIT * settings.face_size * settings.height / FACE_BOX[3]), 1, 4))
+    dots = int(np.clip(np.ceil(1.2 * FIT * settings.face_size * settings.height / FACE_BOX[3]), 1, 4))
     side = -1 if placement.mirrored else 1
     lamp = side * lamp_direction(settings, subject)
     layers = portrait(settings.seed, subject, placement.tone, lamp, settings.skin_response, dots)

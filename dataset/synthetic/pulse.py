@@ -14,7 +14,8 @@ from dataset.synthetic.settings import Settings
 
 _GRID = 250.0  # Hz, integration of the rate
 _MARGIN = 3.0  # s of beats before and after the recording, so that both ends are ordinary
-_GOLDEN = 0.6180339887498949  # fractional steps of the golden ratio fill a range evenly, however many subjects follow
+GOLDEN = 0.6180339887498949  # fractional steps of the golden ratio fill a range evenly, however many subjects follow
+SILVER = 0.4142135623730951  # likewise those of the square root of 2
 # Centre, width (cycles) and height of the Gaussians; the middle one is the dicrotic wave, its height is a setting.
 _WAVES = ((0.22, 0.085, 1.0), (0.53, 0.075, None), (0.42, 0.17, 0.25))
 # Centre and width (s) about the R peak and height (mV) of the waves P, Q, R, S and T of an ECG, after the same paper.
@@ -90,10 +91,13 @@ def make_heart(settings: Settings, subject: int) -> Heart:
     )
 
 
-def spread(bounds: tuple[float, float], seed: int, subject: int, stream: int) -> float:
-    """A value inside `bounds` for `subject`: even over any number of subjects, and stable when more are added."""
+def spread(bounds: tuple[float, float], seed: int, subject: int, stream: int, step: float = GOLDEN) -> float:
+    """A value inside `bounds` for `subject`: even over any number of subjects, and stable when more are added.
+
+    Two values of one subject want two fractional steps, or the one would tell the other.
+    """
     start = np.random.default_rng([seed, 0, stream]).random()
-    share = (start + subject * _GOLDEN) % 1.0
+    share = (start + subject * step) % 1.0
     return float(bounds[0] + (bounds[1] - bounds[0]) * share)
 
 

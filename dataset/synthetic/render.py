@@ -10,7 +10,7 @@ import numpy as np
 
 from dataset.synthetic.camera import Course, flicker_rows, make_course, noise_bank
 from dataset.synthetic.face import Face, make_face, make_placement, pulse_amplitude
-from dataset.synthetic.pulse import Heart, make_heart, spread
+from dataset.synthetic.pulse import SILVER, Heart, make_heart, spread
 from dataset.synthetic.settings import Settings
 
 _READOUT = 0.6  # share of the time between two frames during which the rows are read one after the other
@@ -68,7 +68,7 @@ class Session:
     def crf(self) -> int:
         """Rate factor of this recording in H.264: the steps of the range CRF fall evenly on the subjects."""
         low, high = self.settings.crf
-        return int(spread((low, high + 1 - 1e-9), self.settings.seed, self.subject, stream=4))
+        return int(spread((low, high + 1 - 1e-9), self.settings.seed, self.subject, stream=4, step=SILVER))
 
     @cached_property
     def course(self) -> Course:
