@@ -13,6 +13,7 @@ import numpy as np
 
 from dataset.synthetic.signals import EFFECTS, draw
 from evaluation import figures
+from unsupervised_methods.measure import at_rate
 
 FS, FRAMES, WINDOWS = 30.0, 255, 60
 COLOURS = {"tab:red": 0, "tab:green": 1, "tab:blue": 2}
@@ -60,8 +61,7 @@ def recorded(path: Path) -> Iterator[tuple[str, np.ndarray]]:
             if name.endswith("_rgb"):
                 region = name.removesuffix("_rgb")
                 times, trace = content[f"{region}_time_s"], content[name]
-                grid = np.arange(times[0], times[-1], 1 / FS)
-                even = np.stack([np.interp(grid, times, one) for one in trace.T], axis=1)
+                even, _ = at_rate(trace, times, FS)
                 count = len(even) // FRAMES
                 yield f"recorded: {path.stem} {region}", even[: count * FRAMES].reshape(count, FRAMES, 3)
 
