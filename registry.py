@@ -259,6 +259,7 @@ def _import_file(file: Path) -> str:
 DATASETS = Registry("data set", "dataset.data_loader")
 DETECTORS = Registry("face detector", "dataset.face")
 METHODS = Registry("neural method", "neural_methods.trainer")
+LABEL_FREE = Registry("label-free loss", "neural_methods.label_free")
 UNSUPERVISED = Registry("classical method", "unsupervised_methods.methods")
 METRICS = Registry("metric", "evaluation")
 KINDS = Registry("kind of output", "evaluation.kinds")

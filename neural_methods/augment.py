@@ -20,7 +20,7 @@ from neural_methods.needs import Needs
 
 Batch = dict[str, Any]
 FLIPS = ("", "sample", "batch")
-STREAMS = ("flip", "rate", "jitter", "crop", "gain")  # each purpose draws its own numbers: append, never reorder
+STREAMS = ("flip", "rate", "jitter", "crop", "gain", "speed")  # each draws its own numbers: append, never reorder
 FAST_BPM, SLOW_BPM = 90.0, 75.0  # above: slowed down, below: sped up (the protocol of RhythmFormer)
 STORED = ("video", "next_frame")  # grey levels as stored
 FLOATS = ("video_float", "small_float")  # chunks that are stored normalised
@@ -41,12 +41,13 @@ class Augmentation:
     jitter: int = 0  # frames
     crop_jitter: float = 0.0  # share of the frame
     gain: float = 0.0  # share of the level
+    speed: float = 0.0  # share of the speed
 
     @classmethod
     def of(cls, config: Any) -> "Augmentation":
         """The settings of a configuration; those an older one lacks are off."""
         node, seed = config.TRAIN.get("AUGMENT", {}), int(config.get("SEED", cls.seed))
-        fields = ("flip", "rate", "jitter", "crop_jitter", "gain")
+        fields = ("flip", "rate", "jitter", "crop_jitter", "gain", "speed")
         return cls(seed, **{name: node.get(name.upper(), getattr(cls, name)) for name in fields})
 
     def describe(self) -> str:
@@ -57,6 +58,7 @@ class Augmentation:
             f"crop moved and enlarged by up to {self.crop_jitter:g} of the frame": self.crop_jitter,
             f"colours times 1 +- {self.gain:g}": self.gain,
             "rates halved or doubled": self.rate,
+            f"speed times 1 +- {self.speed:g}": self.speed,
         }
         return ", ".join(text for text, on in parts.items() if on)
 
@@ -67,10 +69,16 @@ class Augmentation:
                 raise ValueError(
                     f"TRAIN.AUGMENT.{key.upper()} changes a video, and this method reads none. Switch it off."
                 )
-        if self.rate and set(heads.values()) - {"wave"}:
+        for key, off in (("rate", "False"), ("speed", "0")):
+            others = [name for name, kind in heads.items() if kind != "wave"]
+            if getattr(self, key) and others:
+                raise ValueError(
+                    f"TRAIN.AUGMENT.{key.upper()} stretches waves; this method also learns {', '.join(others)}. "
+                    f"Set it to {off}."
+                )
+        if self.speed and needs.input_names != ("video",):
             raise ValueError(
-                "TRAIN.AUGMENT.RATE stretches waves; this method also learns "
-                f"{', '.join(name for name, kind in heads.items() if kind != 'wave')}. Set it to False."
+                f"TRAIN.AUGMENT.SPEED stretches a video; this method reads {', '.join(needs.input_names)}. Set it to 0."
             )
         if self.rate and (PULSE_WAVE not in needs.labels or needs.input_names != ("video",)):
             raise ValueError(
@@ -125,6 +133,21 @@ class Augmentation:
             for name in waves:
                 rows[name].append(change(batch[name][row], 1 if name == "video" else 0))
         return {**batch, **{name: torch.stack(values) for name, values in rows.items()}}
+
+    def speeds(self, batch: Batch, epoch: int, names: Sequence[str]) -> Batch:
+        """Play normalised clips faster or slower, with the waves (B, T) called `names`; `speed` (B,) says how fast.
+
+        What lies beyond the end of a clip is read backwards from there.
+        """
+        if not self.speed:
+            return batch
+        draws = [numbers(self.seed, epoch, sample, "speed").uniform(-1, 1) for sample in _samples(batch)]
+        speeds = 1 + self.speed * torch.tensor(draws, dtype=torch.float64)
+        video = batch["video"]
+        waves = [name for name in names if name in batch and batch[name].shape == (len(video), video.shape[2])]
+        changed = {"video": played(video.transpose(1, 2), speeds).transpose(1, 2)}
+        changed |= {name: played(batch[name], speeds) for name in waves}
+        return {**batch, **changed, "speed": speeds.float()}
 
     def _speed(
         self, wave: Tensor, fs: float, epoch: int, sample: int, differential: bool
@@ -198,6 +221,17 @@ def speed_up(clip: Tensor, dim: int) -> Tensor:
     length = clip.shape[dim]
     every = clip.index_select(dim, torch.arange(0, length, 2, device=clip.device))
     return torch.cat([every, every], dim).narrow(dim, 0, length)
+
+
+def played(clips: Tensor, speeds: Tensor) -> Tensor:
+    """`clips` (B, T, ...) at `speeds` (B,) times their speed, linear between frames; past its end a clip runs back."""
+    last = clips.shape[1] - 1
+    places = speeds[:, None] * torch.arange(last + 1, dtype=speeds.dtype)
+    places = last - (last - places).abs()
+    low = places.floor().clamp(0, max(last - 1, 0)).long()
+    share = (places - low).to(clips.device, clips.dtype).view(*places.shape, *[1] * (clips.ndim - 2))
+    low, row = low.to(clips.device), torch.arange(len(clips), device=clips.device)[:, None]
+    return clips[row, low] * (1 - share) + clips[row, (low + 1).clamp(max=last)] * share
 
 
 def label_rate(wave: Tensor, fs: float, differential: bool) -> float:

@@ -34,9 +34,9 @@ from neural_methods.folds import (
     walk,
     write_split,
 )
+from neural_methods.label_free.base import method_of
 from neural_methods.trainer.base import Trainer
 from neural_methods.training import Fitted
-from registry import METHODS
 from settings.modes import trains, used_sections
 
 
@@ -213,7 +213,7 @@ def only_test(config: Any) -> Path | None:
 
 def make_trainer(config: Any) -> Trainer:
     """The method's trainer, its outputs checked against what can be evaluated, its needs against the configuration."""
-    trainer = METHODS[config.MODEL.NAME](config)
+    trainer = method_of(config)(config)
     if "TEST" in used_sections(config):
         check_heads(trainer.heads, trainer.name)
     trainer.check_needs()

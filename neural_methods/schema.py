@@ -12,7 +12,7 @@ from typing import Any
 from yacs.config import CfgNode
 
 from neural_methods.options import PUBLISHED
-from registry import METHODS
+from registry import LABEL_FREE, METHODS
 from settings.checks import above, at_least, between, one_of, registered
 from settings.loaded import Check, Loaded, Owner
 from settings.merging import declare
@@ -42,6 +42,7 @@ def train_section() -> CfgNode:
     node.EARLY_STOPPING = 0  # epochs without improvement before training stops; 0: never
     node.KEEP_CHECKPOINTS = "all"  # all (as rPPG-Toolbox) or last_and_best
     node.BUNDLE = ""  # one file for the chosen weights and all that is known of them; '': only those of the epochs
+    node.LOSS = ""  # '': the method's own; sinc: without labels, by what the spectrum of a pulse is like
     node.STATE_EVERY = 0  # updates between states to resume from; 0: at the end of each epoch
     node.AUGMENT = augment_section()
     node.OPTIMIZER = CfgNode()
@@ -60,6 +61,7 @@ def augment_section() -> CfgNode:
     node.RATE = False  # half of the clips above 90 bpm at half the speed, below 75 bpm at twice (as RhythmFormer)
     node.JITTER = 0  # move the start of a clip by up to so many frames, within its recording
     node.CROP_JITTER = 0.0  # cut off up to this share of the frame, at random sides, and enlarge the rest
+    node.SPEED = 0.0  # play a clip 1 - SPEED to 1 + SPEED times as fast, label waves along (as SiNC: 0.4)
     node.GAIN = 0.0  # multiply each colour of a clip by 1 - GAIN to 1 + GAIN
     return node
 
@@ -134,10 +136,12 @@ CHECKS: dict[str, Check] = {
     "TRAIN.EMA": between(0, 1, open_high=True),
     "TRAIN.EARLY_STOPPING": at_least(0),
     "TRAIN.KEEP_CHECKPOINTS": one_of("all", "last_and_best"),
+    "TRAIN.LOSS": lambda value: registered(LABEL_FREE)(value) if value else None,
     "TRAIN.STATE_EVERY": at_least(0),
     "TRAIN.AUGMENT.FLIP": one_of("", "sample", "batch"),
     "TRAIN.AUGMENT.JITTER": at_least(0),
     "TRAIN.AUGMENT.CROP_JITTER": between(0, 0.5),
+    "TRAIN.AUGMENT.SPEED": between(0, 0.5),
     "TRAIN.AUGMENT.GAIN": between(0, 1, open_high=True),
     "MODEL.NAME": registered(METHODS),
     "MODEL.NORM": one_of("batch", "group", "frozen_batch"),
@@ -298,5 +302,5 @@ NEURAL = Owner(
         _ranges_of_folds,
     ),
     derive=derive,
-    later=("SPLIT.RATIOS", "SPLIT.SEED", "SPLIT.BY", "TRAIN.BUNDLE"),
+    later=("SPLIT.RATIOS", "SPLIT.SEED", "SPLIT.BY", "TRAIN.BUNDLE", "TRAIN.LOSS", "TRAIN.AUGMENT.SPEED"),
 )

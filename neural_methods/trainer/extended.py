@@ -73,7 +73,8 @@ class ExtendedTrainer(Trainer):
 
     def normalise(self, batch: Batch) -> Batch:
         """Also: the mean grey level of every frame, where gates are watched and frames keep their places in time."""
-        watched = "SE" in self.extensions and torch.is_grad_enabled() and not self.augmentation.rate
+        moved = self.augmentation.rate or self.augmentation.speed
+        watched = "SE" in self.extensions and torch.is_grad_enabled() and not moved
         if not watched or "video_float" in batch:
             return super().normalise(batch)
         brightness = batch["video"].mean(dim=(1, 3, 4), dtype=torch.float32)

@@ -43,6 +43,7 @@ class Passes:
         return self.prepare(self._change_rates(self._cut(self.normalise(self.augment(moved, epoch))), epoch))
 
     def _change_rates(self, batch: Batch, epoch: int) -> Batch:
+        batch = self.augmentation.speeds(batch, epoch, self.needs.labels)
         if not self.augmentation.rate:
             return batch
         differential = self.label_type == "DiffNormalized"
