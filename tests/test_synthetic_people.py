@@ -178,7 +178,7 @@ def test_types_follow_each_other_in_the_picture():
     """From I to VI the angle that a camera would measure on the lit skin falls, and the skin gets darker."""
     angles, levels = [], []
     for tone in range(1, 7):
-        face = make_face(resolve({"FACE": "modelled", "SKIN_TONES": [tone], "SECONDS": 0.1, "SPECULAR": 0.0}), 3)
+        face = make_face(resolve({**SMALL, "SKIN_TONES": [tone], "SPECULAR": 0.0}), 3)
         skin = face.picture[face.skin > 0.95] / 255
         angles.append(float(typology_angle((skin**2.2).mean(axis=0))))
         levels.append(skin.mean())
@@ -205,7 +205,7 @@ def test_the_cascade_finds_modelled_people():
 def test_pos_measures_modelled_people():
     """Two people of `easy` from the pixels: POS within 2 bpm of the truth; a photograph of one has no pulse at all."""
     for subject in (1, 2):
-        session = Session(resolve({"PRESET": "easy", "FACE": "modelled", "SECONDS": 20.0}), subject)
+        session = Session(resolve({**SMALL, "PRESET": "easy", "SECONDS": 20.0}), subject)
         assert spectral_rate(pos(face_trace(session), 30.0), 30.0) == pytest.approx(session.truth().hr, abs=2)
-    still = Session(resolve({**CALM, "FACE": "modelled", "PHOTO": True, "SECONDS": 1.0}), 1)
+    still = Session(resolve({**SMALL, **CALM, "PHOTO": True, "SECONDS": 1.0}), 1)
     assert np.ptp(np.stack(list(still.frames())), axis=0).max() == 0
