@@ -86,6 +86,16 @@ def test_drifts_are_slow_and_noise_is_not():
         assert power(noise, 3, 15) > power(noise, 0, 1)
 
 
+def test_each_colour_has_noise_of_its_own_blue_often_the_most():
+    """Their ratio differs from window to window, as of cameras."""
+    ratios = []
+    for number in range(40):
+        noise = draw((8, number), 120, has_pulse=False, without=only("sensor")).colours[:, 0]
+        each = (noise / np.sqrt(np.abs(noise.mean(axis=0)) + 0.05)).std(axis=0)
+        ratios.append(each[2] / each[1])
+    assert np.median(ratios) > 1.3 and min(ratios) < 1 < 3 < max(ratios)
+
+
 def test_slow_hearts_often_have_a_strong_second_harmonic_and_fast_ones_do_not():
     """Of hearts below 60 and above 150 bpm."""
     times, rng = np.arange(900) / 30, np.random.default_rng(0)

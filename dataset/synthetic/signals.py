@@ -17,13 +17,16 @@ FRAME_RATES = (15.0, 20.0, 24.0, 25.0, 29.97, 30.0, 30.0, 50.0, 60.0, 90.0, 120.
 NO_PULSE = 10  # one window of so many has none
 MELANIN = np.array([0.45, 0.75, 1.20])  # absorbance of red, green and blue per unit: falls with the wavelength
 BLOOD = np.array([0.20, 1.00, 0.62])  # of haemoglobin, relative to green
+GAIN = np.array([1.2, 0.8, 1.5])  # noise of the colours: half the pixels are green, blue is amplified most
+CHROMA = np.array([0.8, 0.6, 1.8])  # how far the colours wander by themselves
 FINEST = 6.0  # Hz: a slower camera than most would show higher harmonics as other rates
 SLOWEST, FASTEST = 0.02, 0.4  # Hz: where drifts lie
 
 
 @dataclass
 class Scene:
-    """One window while it is made: `colours` (T, C, 3) relative to white, at `times` (T,) s; C = grid * grid cells.
+    """One window while it is made: `colours` (T, C, 3) relative to white, at `times` (T,) s; C = grid * grid, or 1
+    where one trace of them all is all there is.
 
     `skin` (C,) is the share of skin in each cell, `pulse` (T,) the wave of the blood volume (0: none), `head` (T, 2)
     how far the head has moved, in cells.
@@ -41,7 +44,7 @@ class Scene:
     @property
     def cells(self) -> int:
         """How many."""
-        return self.grid**2
+        return self.colours.shape[1]
 
     @property
     def fs(self) -> float:
@@ -79,13 +82,20 @@ def draw(
         scene.rng = own
         if name not in without:
             effect(scene)
-    flat = scene.colours.reshape(len(times), -1)
-    colours = np.stack([np.interp(wanted, times, one) for one in flat.T], axis=1).reshape(frames, scene.cells, 3)
-    ppg = np.interp(wanted, times, scene.pulse)
+    colours = np.broadcast_to(at(scene.colours, wanted * native), (frames, grid**2, 3))
+    ppg = at(scene.pulse, wanted * native)
     spread = ppg.std()
     return Drawn(
         colours.astype(np.float32), ((ppg - ppg.mean()) / (spread or 1.0)).astype(np.float32), scene.rate, has_pulse
     )
+
+
+def at(values: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """`values` (T, ...) at `places` (N, ...) counted in samples, linearly; the first and last one beyond the ends."""
+    before = np.clip(np.floor(places).astype(int), 0, len(values) - 2)
+    part = np.clip(places - before, 0, 1)
+    part = part.reshape(*part.shape, *(1,) * (values.ndim - 1))
+    return values[before] * (1 - part) + values[before + 1] * part
 
 
 def _scene(rng: np.random.Generator, times: np.ndarray, grid: int, has_pulse: bool) -> Scene:
@@ -166,7 +176,7 @@ def _blood(scene: Scene) -> None:
     parts = BLOOD * np.array([rng.uniform(0.6, 2.6), 1.0, rng.uniform(0.6, 1.4)])
     each = scene.skin * np.exp(rng.normal(0, 0.35, scene.cells))
     late = rng.normal(0, 0.012, scene.cells)
-    waves = np.stack([np.interp(scene.times - delay, scene.times, scene.pulse) for delay in late], axis=1)
+    waves = at(scene.pulse, np.arange(len(scene.times))[:, None] - late * scene.fs)
     scene.colours = scene.colours * (1 - strength * (each * waves)[..., None] * parts)
 
 
@@ -247,9 +257,9 @@ def _balance(scene: Scene) -> None:
     size, steep = 10 ** rng.uniform(-4.5, -2.3), rng.uniform(0.4, 1.2)
     shape = np.zeros(len(rates))
     shape[1:] = (rates[1:] / 0.1) ** -steep
-    each = size * rng.uniform(0.3, 1.5, 3) * np.array([0.8, 0.8, 1.5])
+    each = size * np.exp(rng.normal(0, 0.5, 3)) * CHROMA
     local = rng.uniform(0, 0.7)
-    noise = np.fft.rfft(rng.normal(0, 1, (length, scene.cells + 1, 3)), axis=0) * shape[:, None, None]
+    noise = np.fft.rfft(rng.normal(0, 1, (length, scene.cells + 1, 3)) @ _mixing(rng), axis=0) * shape[:, None, None]
     wander = np.fft.irfft(noise, length, axis=0) / np.sqrt(0.1 / scene.fs)
     scene.colours = scene.colours * (1 + each * (wander[:, :1] + local * wander[:, 1:]))
 
@@ -265,19 +275,19 @@ def _flicker(scene: Scene) -> None:
 
 
 def _one_cell(scene: Scene) -> None:
-    """One trace of a whole region is all there is: each cell has it."""
-    if scene.rng.random() < 0.15:
+    """One trace of a whole region is all there is: every cell has it, with the same noise."""
+    if scene.rng.random() < 0.25:
         weights = scene.skin + scene.rng.uniform(0, 0.3)
-        mean = np.tensordot(scene.colours, weights / weights.sum(), axes=(1, 0))
-        scene.colours = np.repeat(mean[:, None], scene.cells, axis=1)
+        scene.colours = np.tensordot(scene.colours, weights / weights.sum(), axes=(1, 0))[:, None]
 
 
 def _sensor(scene: Scene) -> None:
-    """Noise of the mean of a cell, more where it is dark; a part of it common to the row that is read out."""
+    """Noise of the mean of a cell, more where it is dark and in each colour its own; part of it common to the row."""
     rng = scene.rng
-    size = 10 ** rng.uniform(-4.2, -2.3)
+    size = 10 ** rng.uniform(-4.2, -2.3) * np.exp(rng.normal(0, 0.5, 3)) * GAIN
     shape = scene.colours.shape
-    scene.colours = scene.colours + size * np.sqrt(np.abs(scene.colours) + 0.05) * rng.normal(0, 1, shape)
+    noise = rng.normal(0, 1, shape) @ _mixing(rng)
+    scene.colours = scene.colours + size * np.sqrt(np.abs(scene.colours) + 0.05) * noise
     scene.colours = scene.colours + 0.3 * size * rng.normal(0, 1, (shape[0], 1, 3))
 
 
@@ -320,9 +330,16 @@ def _frames(scene: Scene) -> None:
         scene.colours = scene.colours[source]
     if rng.random() < 0.3:
         off = rng.normal(0, rng.uniform(0, 0.25) / scene.fs, length)
-        moved = scene.times + off
-        flat = scene.colours.reshape(length, -1)
-        scene.colours = np.stack([np.interp(moved, scene.times, one) for one in flat.T], axis=1).reshape(length, -1, 3)
+        scene.colours = at(scene.colours, np.arange(length) + off * scene.fs)
+
+
+def _mixing(rng: np.random.Generator) -> np.ndarray:
+    """(3, 3) by which noises of the three colours are mixed, each of unit spread after it as before.
+
+    A camera's colour matrix subtracts some of each colour from the others; a codec keeps brightness better than colour.
+    """
+    matrix = np.eye(3) + rng.normal(0, 0.6, (3, 3)) * (1 - np.eye(3))
+    return matrix / np.linalg.norm(matrix, axis=0)
 
 
 def _slope(rng: np.random.Generator, grid: int, share: float) -> np.ndarray:
