@@ -47,7 +47,10 @@ class LabelFree(Trainer):
     @property
     def notes(self) -> tuple[str, ...]:
         """What is other than usual."""
-        return (f"TRAIN.LOSS {self.objective}: no label is read in training or validation.",)
+        return (
+            f"TRAIN.LOSS {self.objective}: no label is read in training or validation. Nothing here says whether the "
+            "network got better, nor does how sure it is: test it on recordings whose rate is known.",
+        )
 
     def clip_options(self, section: str) -> dict[str, Any]:
         """As usual in a test; else without labels, so that those that cannot be used do no harm."""
