@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--effects", nargs="+", choices=EFFECTS, default=list(EFFECTS), metavar="EFFECT")
     parser.add_argument("--work", type=Path, default=Path("runs") / "ablation")
     parser.add_argument("--csv", type=Path)
-    asked = parser.parse_args(arguments)
+    asked = parser.parse_intermixed_args(arguments)
     runs = {(left_out, seed): name(left_out, seed) for left_out in (NOTHING, *asked.effects) for seed in asked.seeds}
     files = {run: trained(*which, asked.work, asked.changes) for which, run in runs.items()}
     lines = list(judged(asked.traces, {run: network(str(path)) for run, path in files.items()}))
