@@ -10,7 +10,7 @@ recording fails. The ECG is that of EXG3. Tested on rendered files, not on the o
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +42,7 @@ class PairedECGLoader(BaseLoader):
     CHECKS = {"EXPERIMENT": one_of(*KINDS)}
 
     def recordings(self, root: Path) -> list[Recording]:
-        """One per video of the kind, in natural order; FileNotFoundError when there is none."""
+        """One per video of the kind, then hearts without one, in natural order; FileNotFoundError if there is none."""
         root = require_root(root, "PairedECG")
         root = entry(root, "raw") if entry(root, "raw").is_dir() else root
         kind = str(self.options.get("EXPERIMENT") or "EO")
@@ -53,6 +53,7 @@ class PairedECGLoader(BaseLoader):
             for person, of in [_named(path)]
             if person and of == kind
         ]
+        found += _without_video(root, kind, {one.subject for one in found})
         return require_some(found, root, "PairedECG", f"video/02_{kind}.mp4 and hr/02_{kind}.bdf")
 
     def read_video(self, recording: Recording) -> Iterator[Frame]:
@@ -70,6 +71,17 @@ class PairedECGLoader(BaseLoader):
                 "begin together. Cut the video to begin at trigger 2, or leave the recording out."
             )
         return {"ecg": Signal(wave.values, times=np.arange(len(wave.values)) / wave.fs, unit=wave.unit or "uV")}
+
+
+def _without_video(root: Path, kind: str, known: Collection[str]) -> list[Recording]:
+    """People of whom there is a heart and no video; reading one says that the video is missing."""
+    hearts = entry(root, "hr")
+    return [
+        Recording(f"{person}_{kind}", person, entry(root, "video") / f"{path.stem}.mp4")
+        for path in (originals(visible(hearts)) if hearts.is_dir() else [])
+        for person, of in [_named(path)]
+        if path.suffix.lower() == ".bdf" and of == kind and person and person not in known
+    ]
 
 
 def _heart_of(video: Path) -> Path:

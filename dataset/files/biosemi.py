@@ -39,7 +39,8 @@ def _between(codes: np.ndarray, path: Path) -> tuple[int, int]:
     if not len(starts):
         seen = sorted({int(code) for code in codes[changes]} - {0})
         raise ValueError(
-            f"'{path}' has no trigger {START}, which starts the experiment (triggers seen: {seen or 'none'})."
+            f"'{path}' has no trigger {START}, which starts the experiment (triggers seen: {seen or 'none'}). "
+            "Copy the file again, or leave the recording out."
         )
     ends = changes[(codes[changes] == END) & (changes > starts[0])]
     if not len(ends):
