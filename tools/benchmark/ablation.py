@@ -35,9 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, default=Path("runs") / "ablation")
     parser.add_argument("--csv", type=Path)
     asked = parser.parse_intermixed_args(arguments)
-    runs = {(left_out, seed): name(left_out, seed) for left_out in (NOTHING, *asked.effects) for seed in asked.seeds}
-    files = {run: trained(*which, asked.work, asked.changes) for which, run in runs.items()}
-    lines = list(judged(asked.traces, {run: network(str(path)) for run, path in files.items()}))
+    runs = [(left_out, seed) for left_out in (NOTHING, *asked.effects) for seed in asked.seeds]
+    networks = {name(*run): network(str(trained(*run, asked.work, asked.changes))) for run in runs}
+    lines = list(judged(asked.traces, networks))
     print("\n".join(table(lines, asked.effects, asked.seeds)))
     if asked.csv:
         asked.csv.write_text(csv_text(list(lines[0]), lines))

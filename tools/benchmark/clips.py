@@ -18,7 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-MAIN = Path(__file__).resolve().parents[2] / "main.py"
+from tools.benchmark.own_videos import command
+
 DETECTORS = ("HC", "CF")
 BOXES = (0.8, 1.0, 1.2, 1.5)
 METHODS = ("GridPulse", "POS", "CHROM", "LGI")
@@ -54,11 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def measured(clip: Path, detector: str, box: float, weights: str | None) -> tuple[str, dict[str, list[float]]]:
     """Rate and confidence in words, and each method's rates (bpm) window by window."""
     with tempfile.TemporaryDirectory() as empty:
-        command = [sys.executable, str(MAIN), "--video", str(clip), "--method", "GridPulse", f"LOG.PATH={empty}/log"]
-        command += ["--cached_path", f"{empty}/cache", f"{CROP}.BACKEND={detector}", f"{CROP}.LARGE_BOX_COEF={box}"]
-        command += [f"{CROP}.USE_LARGE_FACE_BOX=True"]
-        command += ["--weights", os.path.abspath(weights)] if weights else []
-        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        more = ["--method", "GridPulse", *(["--weights", os.path.abspath(weights)] if weights else [])]
+        crop = {"BACKEND": detector, "LARGE_BOX_COEF": box, "USE_LARGE_FACE_BOX": True}
+        more += [f"{CROP}.{key}={value}" for key, value in crop.items()]
+        done = subprocess.run(
+            command(clip, Path(empty), more), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
         if done.returncode not in (0, WITHHELD):
             raise SystemExit(done.stderr)
         answer = json.loads(next(Path(empty).rglob("vitals.json")).read_text())["recordings"][0]

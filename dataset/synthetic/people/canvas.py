@@ -107,10 +107,24 @@ def noise(rng: np.random.Generator, shape: tuple[int, int], sigma: float) -> np.
     return cv2.resize(field, shape[::-1], interpolation=cv2.INTER_CUBIC)
 
 
+def drawn_out(
+    rng: np.random.Generator, shape: tuple[int, int], sigma: float, across: np.ndarray, along: np.ndarray
+) -> np.ndarray:
+    """(H, W) noise of standard deviation 1 as strands: pixels of a texture of `shape` at `across`, `along` (H, W)."""
+    fine = cv2.GaussianBlur(rng.standard_normal(shape, dtype=np.float32), (0, 0), sigma)
+    columns, rows = (np.float32(np.mod(at, side - 1)) for at, side in ((across, shape[1]), (along, shape[0])))
+    return cv2.remap(fine / fine.std(), columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+
+
 def ramp(values: np.ndarray, zero: float, one: float) -> np.ndarray:
     """0 at `zero`, 1 at `one`, smooth between."""
     share = np.clip((values - zero) / (one - zero), 0, 1).astype(np.float32)
     return share * share * (3 - 2 * share)
+
+
+def halfway(direction: np.ndarray) -> np.ndarray:
+    """Unit vector (3,) between a lamp's `direction` (3,) and the camera's: a surface that faces it shines."""
+    return unit(direction + np.array([0, 0, 1], np.float32))
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:

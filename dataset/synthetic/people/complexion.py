@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from dataset.synthetic.people import skin
-from dataset.synthetic.people.canvas import ORIGIN, Canvas, ramp
+from dataset.synthetic.people.canvas import ORIGIN, Canvas, drawn_out, ramp
 from dataset.synthetic.people.mesh import data_folder
 
 _BROW = ((0.12, 7.415), (0.22, 7.445), (0.36, 7.465), (0.46, 7.440), (0.55, 7.375))  # |x| and y (dm) on the base mesh
@@ -115,7 +115,7 @@ def _brows(canvas: Canvas) -> np.ndarray:
     taper = ramp(np.abs(x), 0.60, 0.36) * 0.75 + 0.25
     profile = np.exp(-0.5 * ((y - middle) / (thick * taper)) ** 2)
     ends = ramp(np.abs(x), 0.085, 0.15) * ramp(np.abs(x), 0.58, 0.50) * ramp(z, 0.9, 1.05)
-    strands = 1 + 0.35 * _strands(canvas, rng, np.abs(x) * 1.0 + 2.2 * (y - middle), y)
+    strands = 1 + 0.35 * drawn_out(rng, (128, 512), 0.7, (np.abs(x) + 2.2 * (y - middle)) * 160, y * 12)
     density = rng.uniform(0.75, 1.0)
     return np.clip(density * ends * ramp(profile * strands, 0.12, 0.85), 0, 0.95)
 
@@ -135,11 +135,3 @@ def _beard(canvas: Canvas) -> np.ndarray:
     grain = ramp(canvas.noise(rng, 0.35), -1.4 + 1.2 * (1 - full), 1.6 - 1.2 * full)
     patchy = np.clip(1 + 0.15 * canvas.noise(rng, 4), 0.4, 1.3)
     return np.clip(area * patchy * (0.08 + 0.92 * full) * (0.35 + 0.65 * grain), 0, 0.93)
-
-
-def _strands(canvas: Canvas, rng: np.random.Generator, across: np.ndarray, along: np.ndarray) -> np.ndarray:
-    """(H, W) noise that is drawn out: fine in `across`, coarse in `along` (dm)."""
-    texture = cv2.GaussianBlur(rng.standard_normal((128, 512), dtype=np.float32), (0, 0), 0.7)
-    columns = np.float32(np.mod(across * 160, 511))
-    rows = np.float32(np.mod(along * 12, 127))
-    return cv2.remap(texture / texture.std(), columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from dataset.synthetic.people.canvas import Canvas, ramp, unit
+from dataset.synthetic.people.canvas import Canvas, halfway, ramp, unit
 from dataset.synthetic.people.mesh import eyeball
 
 _IRIS, _PUPIL = 0.46, 0.17  # radius as a share of the eyeball's
@@ -84,11 +84,9 @@ def _paint(
     iris = np.float32(canvas.identity.iris) * (1 + 0.22 * fibres * ramp(off, 0.15, 0.35))[..., None]
     iris *= (0.75 + 0.6 * ramp(off, 0.40, 0.20))[..., None]  # brighter around the pupil
     iris *= (1 - 0.65 * ramp(off, 0.37, _IRIS))[..., None]  # the dark ring
-    white = np.float32(_WHITE) * np.array([1, 1, 1], np.float32)
     corners = ramp(np.abs(normal[..., 0]), 0.45, 0.85)[..., None]
-    white = white * (1 - corners * np.float32([0.10, 0.30, 0.30]))
+    white = np.float32(_WHITE) * (1 - corners * np.float32([0.10, 0.30, 0.30]))
     colour = iris + (white - iris) * ramp(off, _IRIS - 0.03, _IRIS + 0.03)[..., None]
     colour = colour * ramp(off, _PUPIL - 0.03, _PUPIL + 0.03)[..., None] + 0.004
     colour = colour * (0.55 + 0.45 * np.clip(normal @ direction, 0, 1))[..., None]
-    half = unit(direction + np.array([0, 0, 1], np.float32))
-    return colour + np.float32(0.85) * ramp(normal @ half, 0.978, 0.992)[..., None]
+    return colour + np.float32(0.85) * ramp(normal @ halfway(direction), 0.978, 0.992)[..., None]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from dataset.synthetic.people.canvas import Canvas, noise, ramp, unit
+from dataset.synthetic.people.canvas import Canvas, drawn_out, halfway, noise, ramp, unit
 from dataset.synthetic.people.mesh import normals
 from dataset.synthetic.people.raster import rasterise
 
@@ -15,6 +15,7 @@ _LINE_Y = (6.55, 6.70, 7.25, 7.30, 7.12, 7.42, 7.66, 7.85, 7.92, 7.94)
 _THICKNESS = {"shaved": 0.006, "receding": 0.05, "short": 0.09, "medium": 0.15, "long": 0.12}  # dm
 _COVER = {"shaved": 0.55, "receding": 0.92, "short": 0.98, "medium": 1.0, "long": 1.0}
 _RECEDED = 0.36  # dm
+_TEXTURE = (256, 1024)  # pixels of the noise that strands are drawn from
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def grow(canvas: Canvas, direction: np.ndarray) -> Hair:
     )
     ragged = np.clip(ragged, 0.23, 0.77)  # no holes away from the line
     cover = ramp(scalp, ragged - 0.22, ragged + 0.22) * cap * _COVER[identity.style]
-    strands = _strands(canvas, rng, place)
+    strands = _strands(rng, place)
     behind = front = np.zeros_like(cover)
     if identity.style in ("long", "medium"):
         behind, front = _fall(canvas, rng)
@@ -46,8 +47,7 @@ def grow(canvas: Canvas, direction: np.ndarray) -> Hair:
         cover = np.maximum(cover, front)
     lit = np.where(cap > 0.5, 0.30 + 0.70 * np.clip(normal @ direction, 0, 1), 0.42)
     lit = lit * (1 - 0.55 * np.maximum(behind, 0.6 * front) * (cap < 0.5))
-    half = unit(direction + np.array([0, 0, 1], np.float32))
-    gloss = 0.022 * np.clip(normal @ half, 0, 1) ** 10 * np.clip(1 + 0.6 * strands, 0, 2) * (cap > 0.5)
+    gloss = 0.022 * np.clip(normal @ halfway(direction), 0, 1) ** 10 * np.clip(1 + 0.6 * strands, 0, 2) * (cap > 0.5)
     shade = np.clip(lit * (1 + 0.33 * strands), 0.03, 2.5)
     colour = np.float32(identity.hair) * shade[..., None] * 1.25 + gloss[..., None]
     return Hair(np.float32(colour), np.float32(cover), np.float32(behind))
@@ -85,26 +85,20 @@ def _scalp(canvas: Canvas, place: np.ndarray) -> np.ndarray:
     return ramp(_above(place, canvas.identity.style), -0.035, 0.035)
 
 
-def _strands(canvas: Canvas, rng: np.random.Generator, place: np.ndarray) -> np.ndarray:
+def _strands(rng: np.random.Generator, place: np.ndarray) -> np.ndarray:
     """(H, W) noise along the hairs, which run from the crown outwards."""
     x, y, z = np.moveaxis(place, -1, 0)
     crown = rng.uniform(-0.12, 0.12)
     turn = np.arctan2(x - crown, z - 0.35) + 0.5 * (y - 8) * rng.uniform(-0.6, 0.6)
     out = np.hypot(x - crown, z - 0.35) - 0.8 * y
-    fine = cv2.GaussianBlur(rng.standard_normal((256, 1024), dtype=np.float32), (0, 0), 0.8)
-    fine /= fine.std()
-    columns, rows = np.float32(np.mod(turn * 160, 1023)), np.float32(np.mod(out * 26, 255))
-    return cv2.remap(fine, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    return drawn_out(rng, _TEXTURE, 0.8, turn * 160, out * 26)
 
 
 def _straight(canvas: Canvas, rng: np.random.Generator) -> np.ndarray:
     """(H, W) noise along hairs that hang down."""
     x, y = canvas.offsets
     wave = 2.0 * np.sin(y / rng.uniform(9, 22) + rng.uniform(0, 6)) * rng.uniform(0, 1)
-    fine = cv2.GaussianBlur(rng.standard_normal((256, 1024), dtype=np.float32), (0, 0), 0.8)
-    columns = np.float32(np.mod((x + wave) * 2.2, 1023))
-    rows = np.float32(np.mod(y * 0.25, 255))
-    return cv2.remap(fine / fine.std(), columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    return drawn_out(rng, _TEXTURE, 0.8, (x + wave) * 2.2, y * 0.25)
 
 
 def _fall(canvas: Canvas, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from dataset.synthetic.people.canvas import Canvas, ramp, unit
+from dataset.synthetic.people.canvas import Canvas, halfway, ramp, unit
 
 _WRAP = (0.38, 0.24, 0.16)  # R, G, B: how far light reaches beyond the edge of the shadow
 _ROOM, _LAMP = 0.34, 0.82  # light from everywhere and from the lamp
@@ -25,16 +25,20 @@ class Light:
     open: np.ndarray  # (H, W) 1 where nothing is near, falling in hollows
 
 
-def illuminate(canvas: Canvas, lamp: float) -> Light:
-    """Light from `lamp`, to the right relative to straight ahead (-0.5 to 0.5), and from the room."""
-    direction = unit(np.array([lamp, _LAMP_UP, 1.0], np.float32))
+def towards(lamp: float) -> np.ndarray:
+    """Unit vector (3,) to the lamp, which is `lamp` to the right relative to straight ahead (-0.5 to 0.5)."""
+    return unit(np.array([lamp, _LAMP_UP, 1.0], np.float32))
+
+
+def illuminate(canvas: Canvas, direction: np.ndarray) -> Light:
+    """Light from a lamp in `direction` (3,), and from the room."""
     normal = _with_pores(canvas)
     facing = canvas.normal @ direction
     wrapped = np.stack([np.clip((facing + w) / (1 + w), 0, 1) for w in _WRAP], axis=-1)
     open_sky = _openness(canvas)
     room = (0.75 + 0.25 * canvas.normal[..., 1]) * open_sky
     lit = _LAMP * wrapped * _unshadowed(canvas, direction)[..., None] * (0.6 + 0.4 * open_sky[..., None])
-    half = unit(direction + np.array([0, 0, 1], np.float32))
+    half = halfway(direction)
     gloss = 0.75 * np.clip(normal @ half, 0, 1) ** 14 + 0.5 * np.clip(normal @ half, 0, 1) ** 60
     return Light(lit + _ROOM * room[..., None], gloss * open_sky, open_sky)
 

@@ -3,12 +3,12 @@
 import cv2
 import numpy as np
 
-from dataset.synthetic.people.canvas import Canvas, make_canvas, mix, ramp, unit
+from dataset.synthetic.people.canvas import Canvas, make_canvas, mix, ramp
 from dataset.synthetic.people.complexion import paint
 from dataset.synthetic.people.eyes import Eyes, close, look
 from dataset.synthetic.people.hair import Hair, grow
 from dataset.synthetic.people.identity import draw_identity
-from dataset.synthetic.people.lighting import illuminate
+from dataset.synthetic.people.lighting import illuminate, towards
 from dataset.synthetic.people.worn import clothes, glasses
 
 _TONE_CURVE = 1 / 2.2
@@ -28,8 +28,8 @@ def portrait(
     without the package that the heads come from.
     """
     canvas = make_canvas(draw_identity(seed, subject, tone), density)
-    direction = unit(np.array([lamp, 0.5, 1.0], np.float32))
-    light, complexion = illuminate(canvas, lamp), paint(canvas, response)
+    direction = towards(lamp)
+    light, complexion = illuminate(canvas, direction), paint(canvas, response)
     hair, eyes = grow(canvas, direction), look(canvas, direction)
     cloth, garment = clothes(canvas, light.diffuse)
     frames = glasses(canvas)
