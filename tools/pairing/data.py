@@ -10,8 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import config as settings
-from dataset.program import BAD_INPUT, answer
-from dataset.run import INCOMPLETE
+from dataset.program import BAD_INPUT, INCOMPLETE, answer
 
 DEFAULT = settings.ROOT / "configs" / "pairing" / "train_model.yaml"
 
