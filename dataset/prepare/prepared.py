@@ -85,11 +85,6 @@ class Prepared:
         return len(self.recordings) + len(self.failed)
 
     @property
-    def incomplete(self) -> str:
-        """'INCOMPLETE n/m' for the head of a table, '' when nothing is missing."""
-        return f"INCOMPLETE {len(self.recordings)}/{self.total}" if self.failed else ""
-
-    @property
     def used(self) -> Split:
         """The split without what was left out on purpose: what overlaps with other sections are judged by."""
         left_out = {recording.id for recording, _ in self.excluded}
