@@ -12,8 +12,10 @@ INCOMPLETE = 3  # exit code: recordings failed, or have no reliable answer
 EXPECTED = (ValueError, OSError, LookupError, MemoryError)
 
 
-def answer(action: Callable[[], int | None]) -> int:
-    """The exit code of a program that is `action`: its own (None: 0), or that of an error, told on stderr."""
+def answer(
+    action: Callable[[], int | None], expected: tuple[type[Exception], ...] = EXPECTED, code: int = BAD_INPUT
+) -> int:
+    """The exit code of a program that is `action`: its own (None: 0), or that of an error, told as by `tell`."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a name may hold letters that the terminal does not know
@@ -23,11 +25,17 @@ def answer(action: Callable[[], int | None]) -> int:
         print("\nInterrupted. What was finished is kept; the same command continues.", file=sys.stderr)
         return INTERRUPTED
     except Exception as error:
-        return tell(error)
+        return tell(error, expected, code)
 
 
-def tell(error: Exception, expected: tuple[type[Exception], ...] = EXPECTED, code: int = BAD_INPUT) -> int:
-    """Print `error` in one sentence, or with its traceback where it is none of the `expected`; the exit code.
+def answer_of_whole(action: Callable[[], int | None]) -> int:
+    """As `answer`, for programs that need every recording: those that cannot be read are bad input, too."""
+    code = answer(action)
+    return BAD_INPUT if code == INCOMPLETE else code
+
+
+def tell(error: Exception, expected: tuple[type[Exception], ...], code: int) -> int:
+    """Print `error` on stderr: a sentence, or its traceback where it is none of the `expected`. Returns the exit code.
 
     `code` is that of an expected error which does not state its own.
     """
