@@ -45,6 +45,7 @@ def test_epochs_on_the_axis_are_whole_and_the_title_says_what_was_trained(tmp_pa
     """No epoch 0.25; the name of the weights, the method, how many clips."""
     figures = _drawn(monkeypatch)
     training_plots(Curves(), tmp_path, "net", "Physnet, 6 clips of 2 recordings, s1 to s2")
+    assert len(set(figures)) == 2
     for figure in figures:
         figure.canvas.draw()
         (axes,) = figure.axes
