@@ -53,6 +53,11 @@ class Prepared:
             raise found
         return found
 
+    def fail(self, reasons):
+        """As the real one."""
+        self.failed += [(one, reasons[one.id]) for one in self.recordings if one.id in reasons]
+        self.recordings = [one for one in self.recordings if one.id not in reasons]
+
     def check(self, told=False):
         """As the real one."""
         if self.failed and (not self.allow_incomplete or not self.recordings):
@@ -267,6 +272,14 @@ def test_a_doubtful_pulse_is_refused_and_costs_no_other_answer(tmp_path, prepare
     assert error.value.exit_code == 3 and "ok: 60." in said and "wall: no reliable pulse (confidence 0." in said
     prepare(Prepared(entries, allow=True))
     assert "wall: no reliable pulse" in run(config(tmp_path)).read_text()
+
+
+def test_rates_of_rendered_people_are_marked(tmp_path, prepare):
+    """Also where there is nothing to compare them with."""
+    made = Prepared({"ok": entry("ok", 60, label=False)})
+    made.rendered = True
+    prepare(made)
+    assert run(config(tmp_path)).read_text().startswith("# Pulse of Made (RENDERED DATA)")
 
 
 def test_unlabelled_without_any_rate_still_writes_the_report(tmp_path, prepare):

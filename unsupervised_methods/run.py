@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +41,42 @@ from unsupervised_methods.network import (
 from unsupervised_methods.overlay import write_overlays
 from unsupervised_methods.portraits import portraits
 from unsupervised_methods.regions import BOX, Region, region_of
-from unsupervised_methods.waves import Predictions, write_waves
+from unsupervised_methods.waves import write_waves
 
 NAMED = 10  # recordings without a pulse that the last line names
 DRAWN = 4  # methods in the picture of an example wave
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is measured: the skin in `region`, by `methods` (name -> function), on the `samples` of `prepared`."""
+
+    config: Any
+    prepared: Any
+    methods: dict[str, Callable]
+    samples: Sequence[Sample]
+    settings: Settings
+    region: Region
+
+    def names(self, title: str) -> Names:
+        """Where the report, called by its `title`, and rPPG-Toolbox's plots go."""
+        return _names(self.config, title).marked(self.prepared.rendered)
+
+    @property
+    def failed(self) -> list[tuple[str, str]]:
+        """Recordings that failed, with the reason."""
+        return [(recording.id, reason) for recording, reason in self.prepared.failed]
+
+    @property
+    def left_out(self) -> list[tuple[str, str]]:
+        """Recordings that were left out on purpose, with the reason."""
+        return [(recording.id, reason) for recording, reason in self.prepared.excluded]
+
+    @property
+    def region_notes(self) -> list[str]:
+        """What of the picture was measured, where that is not all of it."""
+        one = self.region
+        return [] if one.name == BOX else [f"Measured: {one.words} (UNSUPERVISED.ROI {one.name})"]
 
 
 def run(config: Any, network: Network | None = None) -> Path:
@@ -64,11 +95,7 @@ def run(config: Any, network: Network | None = None) -> Path:
     region = region_of(config.UNSUPERVISED.ROI, config.UNSUPERVISED.DATA.PREPROCESS)
     prepared = _prepare(config)
     samples = read_samples(prepared, config.UNSUPERVISED.DATA, region)
-    source = settings.exact.source
-    labelled = any(
-        sample.label is not None or sample.reference is not None or source in available(sample.sources)
-        for sample in samples
-    )
+    labelled = any(_is_labelled(sample, settings.exact.source) for sample in samples)
     if network is not None and labelled:
         print("The labels of these recordings are not looked at: mode only_test compares a network with labels.")
         samples, labelled = [replace(one, label=None, reference=None, sources={}) for one in samples], False
@@ -76,27 +103,20 @@ def run(config: Any, network: Network | None = None) -> Path:
         samples = long_enough(samples, prepared, settings.exact)
     if labelled or not samples:
         prepared.check()
-    failed = [(recording.id, reason) for recording, reason in prepared.failed]
-    left_out = [(recording.id, reason) for recording, reason in prepared.excluded]
-    names = _names(config).marked(prepared.rendered)
-    notes = [] if region.name == BOX else [f"Measured: {region.words} (UNSUPERVISED.ROI {region.name})"]
-    keep = partial(write_waves, config, samples=samples)
+    work = Work(config, prepared, methods, samples, settings, region)
     if labelled:
-        if config.UNSUPERVISED.OVERLAY:
-            print("No overlay: recordings with labels are compared with these, and get no answer of their own.")
-        allow = bool(prepared.allow_incomplete)
-        entry_of = _entries(prepared)
-        return _errors(names, methods, samples, failed, settings, left_out, allow, keep, notes, entry_of)
-    data = config.UNSUPERVISED.DATA
-    names = replace(names, title=f"Pulse of {Path(data.DATA_PATH).name if data.DATASET == READER else names.id}")
-    report, lost, doubtful = _vitals(
-        config, prepared, names, methods, network, samples, failed, settings, left_out, keep
-    )
-    _move_failed(prepared, lost)
+        return _errors(work)
+    report, lost, doubtful = _vitals(work, network)
+    prepared.fail(lost)
     prepared.check(told=True)
     if doubtful and not prepared.allow_incomplete:
         raise NoPulseError(doubtful, len(prepared.recordings))
     return report
+
+
+def _is_labelled(sample: Sample, source: str) -> bool:
+    """Whether there is anything to compare the rate of `sample` with, by the preset's `source` of the truth."""
+    return sample.label is not None or sample.reference is not None or source in available(sample.sources)
 
 
 def _require_video(dataset: str) -> None:
@@ -149,7 +169,7 @@ def read_samples(prepared: Any, data: Any, region: Region) -> list[Sample]:
             samples.append(read_sample(entry, label_type, data.LABEL_ALIGN, data.RESAMPLE_FS, region))
         except (OSError, ValueError, RuntimeError) as error:  # the cache raises RuntimeError for a damaged entry
             failed[recording.id] = str(error)
-    _move_failed(prepared, failed)
+    prepared.fail(failed)
     if differential and any(sample.label is not None for sample in samples):
         print(
             "UNSUPERVISED.DATA.PREPROCESS.LABEL_TYPE is DiffNormalized: classical methods give the wave itself, "
@@ -171,7 +191,7 @@ def long_enough(samples: Sequence[Sample], prepared: Any, exact: Preset) -> list
     lengths = {} if prepared.legacy else {sample.id: len(sample.trace) / sample.fs for sample in samples}
     short = {name: seconds for name, seconds in lengths.items() if seconds < exact.min_seconds}
     words = "{:.1f} s are too short for a rate: {:g} s needed. Leave the recording out."
-    _move_failed(prepared, {name: words.format(seconds, exact.min_seconds) for name, seconds in short.items()})
+    prepared.fail({name: words.format(seconds, exact.min_seconds) for name, seconds in short.items()})
     return [sample for sample in samples if sample.id not in short]
 
 
@@ -190,14 +210,6 @@ def _legacy_samples(prepared: Any) -> list[Sample]:
     return samples
 
 
-def _move_failed(prepared: Any, reasons: dict[str, str]) -> None:
-    """Recordings with a reason are failed from now on."""
-    prepared.failed += [
-        (recording, reasons[recording.id]) for recording in prepared.recordings if recording.id in reasons
-    ]
-    prepared.recordings = [recording for recording in prepared.recordings if recording.id not in reasons]
-
-
 def _entries(prepared: Any) -> Callable[[str], Any]:
     """From the id of a recording to its entry in the cache; rPPG-Toolbox's chunks have none."""
     known = {} if prepared.legacy else {recording.id: recording for recording in prepared.recordings}
@@ -207,43 +219,36 @@ def _entries(prepared: Any) -> Callable[[str], Any]:
 # ---------------------------------------------------------------------- results
 
 
-def _errors(
-    names: Names,
-    methods: dict[str, Callable],
-    samples: Sequence[Sample],
-    failed: list[tuple[str, str]],
-    settings: Settings,
-    left_out: Sequence[tuple[str, str]],
-    allow: bool,
-    keep: Callable[[Predictions], Any],
-    notes: Sequence[str],
-    entry_of: Callable[[str], Any],
-) -> Path:
+def _errors(work: Work) -> Path:
     """Errors of every method: console lines of the preset, the comparison, the report.
 
-    IncompleteTestError before any of them when a recording fails only now, unless `allow`; and when no error is left.
+    IncompleteTestError before any of them when a recording fails only now and may not; and when no error is left.
     """
+    if work.config.UNSUPERVISED.OVERLAY:
+        print("No overlay: recordings with labels are compared with these, and get no answer of their own.")
+    samples, settings, allow = work.samples, work.settings, bool(work.prepared.allow_incomplete)
+    names = work.names(f"Classical methods on {work.config.UNSUPERVISED.DATA.DATASET}")
     results: dict[str, list[Table]] = {}
     predictions: dict[str, list[RecordingResult]] = {}
-    head = Head(PULSE_WAVE, "pulse", next(iter(methods)), settings)
-    for name, method in methods.items():
+    head = Head(PULSE_WAVE, "pulse", next(iter(work.methods)), settings)
+    for name, method in work.methods.items():
         results[name], predictions[name] = classical_tables(name, method, samples, settings)
-    keep(predictions)
+    write_waves(work.config, predictions, samples)
     results[CONSTANT] = [constant_mean(one) for one in next(iter(results.values()))]
     tried = samples[:: max(1, math.ceil(len(samples) / MOST_OF_NOISE))]
     results = beside(results, lambda: classical_tables(NOISE, Noise(), tried, settings)[0])
-    drawn = {f"{name}_{names.id}": name for name in methods}
-    worst = pick([judged_first(one) for one in results.values()], predictions, entry_of)
+    drawn = {f"{name}_{names.id}": name for name in work.methods}
+    worst = pick([judged_first(one) for one in results.values()], predictions, _entries(work.prepared))
     found = Compared(results, _examples(results, predictions), drawn=drawn, worst=worst)
     floors = label_floors(next(iter(predictions.values())), settings.exact, settings.estimator, settings.window_seconds)
-    notes = [
-        *notes, *reference_notes(sample.reference for sample in samples), *(one.words for one in floors),
+    notes = (
+        *work.region_notes, *reference_notes(sample.reference for sample in samples), *(one.words for one in floors),
         *_flag_notes(samples),
-    ]  # fmt: skip
+    )  # fmt: skip
     outcomes = (publish.Outcome(head, found),)
-    tested = publish.Tested(names.folder, outcomes, tuple(failed), tuple(notes), tuple(left_out))
+    tested = publish.Tested(names.folder, outcomes, tuple(work.failed), notes, tuple(work.left_out))
     publish.require_complete(tested.complete, allow)
-    for name in methods:
+    for name in work.methods:
         print(f"===Unsupervised Method ( {name} ) Predicting ===")
         print(f"Used Unsupervised Method: {name}")
         publish.say_table(results[name][-1], head, tested.complete)
@@ -268,31 +273,21 @@ def _flag_notes(samples: Sequence[Sample]) -> list[str]:
     return [f"{sample.id}: {sample.flags}" for sample in samples if sample.flags]
 
 
-def _vitals(
-    config: Any,
-    prepared: Any,
-    names: Names,
-    methods: dict[str, Callable],
-    network: Network | None,
-    samples: Sequence[Sample],
-    failed: list[tuple[str, str]],
-    settings: Settings,
-    left_out: Sequence[tuple[str, str]],
-    keep: Callable[[Predictions], Any],
-) -> tuple[Path, dict[str, str], list[str]]:
+def _vitals(work: Work, network: Network | None) -> tuple[Path, dict[str, str], list[str]]:
     """Every recording's answer on screen, its rate by every method in files, the video with both where asked for.
 
     Returns the report, recordings without any rate and why, and those without a reliable pulse.
     """
-    data, only_exact = config.UNSUPERVISED.DATA, replace(settings, preset=settings.exact, metrics=[])
-    measured = {name: classical_tables(name, method, samples, only_exact) for name, method in methods.items()}
+    data, samples, settings = work.config.UNSUPERVISED.DATA, work.samples, work.settings
+    only_exact = replace(settings, preset=settings.exact, metrics=[])
+    measured = {name: classical_tables(name, method, samples, only_exact) for name, method in work.methods.items()}
     alone = ()
     if network is not None:
-        made = network_tables(network, prepared, samples, only_exact, float(data.RESAMPLE_FS))
+        made = network_tables(network, work.prepared, samples, only_exact, float(data.RESAMPLE_FS))
         alone, measured = (table_name(network),), {table_name(network): made} | measured
     tables = {name: made for name, (made, _) in measured.items()}
     waves = {name: results for name, (_, results) in measured.items()}
-    keep(waves)
+    write_waves(work.config, waves, samples)
     voting = {name: waves[name] for name in alone or waves}
     flags = {sample.id: sample.flags for sample in samples if sample.flags}
     lost = failures([one for made in tables.values() for one in made])
@@ -300,20 +295,22 @@ def _vitals(
     if alone:
         given = doubted(answers_of((tables[alone[0]][0], waves[alone[0]]), samples, settings), given)
     doubtful = [one.id for one in given if not one.reliable and one.id not in lost]
-    shown = next((name for name in (*alone, *VOTERS) if name in measured), next(iter(methods)))
+    shown = next((name for name in (*alone, *VOTERS) if name in measured), next(iter(work.methods)))
     rated = [one for one in waves[shown] if one.id not in lost]
     rated.sort(key=lambda one: (one.id in doubtful, one.id in flags))
     seen = views(given, voting, settings)
-    region = region_of(BOX if alone else config.UNSUPERVISED.ROI, data.PREPROCESS)  # a network sees all that is stored
-    photos = {id: portraits(prepared, data, id, region) for id, one in seen.items() if one.spectra is not None}
+    region = region_of(BOX, data.PREPROCESS) if alone else work.region  # a network sees all that is stored
+    photos = {id: portraits(work.prepared, data, id, region) for id, one in seen.items() if one.spectra is not None}
     found = Compared(
         tables, {shown: rated[0]} if rated else {}, judged=False, flags=flags,
         answers=tuple(replace(one, region=region.words) for one in given),
         views={id: replace(one, photos=photos.get(id, ())) for id, one in seen.items()},
     )  # fmt: skip
-    report = publish.rates(found, failed, names, left_out)
-    if config.UNSUPERVISED.OVERLAY:
-        write_overlays(names.folder / "overlay", prepared, data, [(one, seen.get(one.id)) for one in found.answers])
+    names = work.names(f"Pulse of {Path(data.DATA_PATH).name if data.DATASET == READER else data.DATASET}")
+    report = publish.rates(found, work.failed, names, work.left_out)
+    if work.config.UNSUPERVISED.OVERLAY:
+        answered = [(one, seen.get(one.id)) for one in found.answers]
+        write_overlays(names.folder / "overlay", work.prepared, data, answered)
     return report, lost, doubtful
 
 
@@ -329,10 +326,10 @@ def _prepare(config: Any) -> Any:
     return prepared
 
 
-def _names(config: Any) -> Names:
+def _names(config: Any, title: str) -> Names:
     """Where the report and rPPG-Toolbox's plots go."""
     from config import run_folder
 
     data = config.UNSUPERVISED.DATA
     waves, plots = Path(config.UNSUPERVISED.OUTPUT_SAVE_DIR), Path(config.LOG.PATH) / data.EXP_DATA_NAME / PLOTS
-    return Names(data.DATASET, f"Classical methods on {data.DATASET}", waves, plots, Path(run_folder(config)))
+    return Names(data.DATASET, title, waves, plots, Path(run_folder(config)))

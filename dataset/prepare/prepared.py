@@ -129,7 +129,7 @@ class Prepared:
             dataset = ClipDataset(self.entry, ids, options, self.select, self._others)
         for note in dataset.notes:
             print(f"{self.name.upper()}.DATA: {note}")
-        self._move_failed(dict(dataset.failed))
+        self.fail(dict(dataset.failed))
         self.check()
         return dataset
 
@@ -149,13 +149,14 @@ class Prepared:
                 self.cache.verified(recording.id)
             except DamagedEntryError as error:
                 reasons[recording.id] = str(error)
-        self._move_failed(reasons)
+        self.fail(reasons)
 
     def check(self, told: bool = False) -> None:
         """IncompleteError when recordings are missing and may not be, or none is left; `told`: why is on screen."""
         if self.failed and (not self.allow_incomplete or not self.recordings):
             raise IncompleteError(self, told)
 
-    def _move_failed(self, reasons: Mapping[str, str]) -> None:
+    def fail(self, reasons: Mapping[str, str]) -> None:
+        """Recordings (id) with a reason are failed from now on."""
         self.failed += [(recording, reasons[recording.id]) for recording in self.recordings if recording.id in reasons]
         self.recordings = [recording for recording in self.recordings if recording.id not in reasons]
