@@ -71,7 +71,7 @@ class Port:
                 raise DeviceError(f"port {self.path} is gone ({error.strerror}). Plug it in again") from None
             data = data[sent:]
             if data and time.monotonic() > until:
-                raise DeviceError(f"port {self.path} takes no data")
+                raise DeviceError(f"port {self.path} takes no data. Unplug it and plug it in again")
 
     def close(self) -> None:
         """Close; may be called again."""

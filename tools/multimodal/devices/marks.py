@@ -38,7 +38,10 @@ class SyncMarks(Device):
             try:
                 self._line = os.open(self.options["port"], os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
             except OSError as error:
-                raise DeviceError(f"port {self.options['port']} cannot be opened ({error.strerror})") from None
+                raise DeviceError(
+                    f"port {self.options['port']} cannot be opened ({error.strerror}). Is it plugged in, and are you "
+                    "in the group dialout?"
+                ) from None
             self._switch(0)
 
     def start(self) -> None:
@@ -84,7 +87,10 @@ class SyncMarks(Device):
                 self._line, termios.TIOCMBIS if level else termios.TIOCMBIC, struct.pack("I", termios.TIOCM_RTS)
             )
         except OSError as error:
-            raise DeviceError(f"port {self.options['port']} switches nothing ({error.strerror})") from None
+            raise DeviceError(
+                f"port {self.options['port']} switches nothing ({error.strerror}). Use a serial adapter with an RTS "
+                "line"
+            ) from None
 
     def stop(self) -> None:
         """Switch off."""

@@ -133,7 +133,10 @@ class UvcCamera(Device):
 def yuyv(frame: np.ndarray, width: int, height: int) -> np.ndarray:
     """Bytes as the camera sent them, in whatever shape OpenCV hands them on, as (H, W, 2). DeviceError for others."""
     if frame.size * frame.itemsize != 2 * width * height:
-        raise DeviceError(f"a frame of {frame.size * frame.itemsize} bytes, where {2 * width * height} belong to YUYV")
+        raise DeviceError(
+            f"a frame of {frame.size * frame.itemsize} bytes, where {2 * width * height} belong to YUYV of "
+            f"{width}x{height}. Set `width` and `height` to what the camera sends, or `pixels: mjpg`"
+        )
     return np.ascontiguousarray(frame).view(np.uint8).reshape(height, width, 2)
 
 
