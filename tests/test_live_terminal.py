@@ -2,6 +2,7 @@
 
 import builtins
 import re
+import sys
 import time
 from types import SimpleNamespace
 
@@ -115,6 +116,14 @@ def test_the_view_prints_the_rate_as_it_comes(capsys):
     assert lines[0] == "measuring, 0 of the first 5 s"
     assert re.match(r"6[567] bpm \(\d+ to \d+\), confidence 0\.\d\d", lines[-2])
     assert float(lines[-1].split()[0]) == pytest.approx(BPM, abs=3)
+
+
+def test_the_last_line_leaves_nothing_of_the_one_before_it(capsys, monkeypatch):
+    """Which may have been longer."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert watch(iter([(np.full((64, 64, 3), 90, np.uint8), 0.0)])) == 3
+    shown, last = capsys.readouterr().out.rsplit("\r", 1)
+    assert "looking for the face" in shown and last.startswith("\x1b[KNo answer")
 
 
 def test_a_video_without_a_face_has_exit_code_3(tmp_path, capsys):

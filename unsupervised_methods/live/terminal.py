@@ -34,7 +34,7 @@ def watch(frames: Iterator[Timed]) -> int:
     except KeyboardInterrupt:
         pass
     answer = session.colours.answer
-    print("\r" * terminal + (in_words(answer) if answer else "No answer: a face has to be seen for 5 s."))
+    print("\r\x1b[K" * terminal + (in_words(answer) if answer else "No answer: a face has to be seen for 5 s."))
     return 0 if answer is not None and answer.reliable else INCOMPLETE
 
 
