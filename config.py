@@ -44,8 +44,8 @@ from unsupervised_methods.schema import CLASSICAL
 from unsupervised_methods.signal_schema import SIGNAL
 
 __all__ = [
-    "DEFAULT_FILE", "DEFAULT_FILE_LIST", "SECTIONS", "ConfigError", "Loaded", "Override", "dump", "load_config", "read",
-    "run_folder", "run_hash", "run_name", "schema", "shard", "used_sections",
+    "DEFAULT_FILE", "DEFAULT_FILE_LIST", "ROOT", "SECTIONS", "ConfigError", "Loaded", "Override", "dump", "load_config",
+    "read", "run_folder", "run_hash", "run_name", "schema", "shard", "used_sections",
 ]  # fmt: skip
 
 DEFAULT_FILE = ROOT / "configs" / "demo" / "classical.yaml"  # what runs when no file is named: synthetic faces

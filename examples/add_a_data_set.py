@@ -4,17 +4,16 @@
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the toolbox lies one folder above
 
-import numpy as np  # noqa: E402  (the repository root must be importable first)
-import yaml  # noqa: E402
+import numpy as np
+import yaml
 
-import main  # noqa: E402
-from config import load_config, run_folder  # noqa: E402
-from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort  # noqa: E402
-from pulsescope import open_run  # noqa: E402
-from registry import DATASETS  # noqa: E402
+import main
+from config import load_config, run_folder
+from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
+from pulsescope import open_run
+from registry import DATASETS
 
 # %% Files in a layout of our own: frames (T, H, W, 3) and a pulse wave at 60 samples a second, in one .npz each.
 folder = Path("runs/examples/my_lab")

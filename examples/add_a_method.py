@@ -4,15 +4,14 @@
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the toolbox lies one folder above
 
-import numpy as np  # noqa: E402  (the repository root must be importable first)
+import numpy as np
 
-import main  # noqa: E402
-from config import load_config, run_folder  # noqa: E402
-from pulsescope import open_run  # noqa: E402
-from registry import UNSUPERVISED  # noqa: E402
+import main
+from config import ROOT, load_config, run_folder
+from pulsescope import open_run
+from registry import UNSUPERVISED
 
 
 # %% Colour (T, 3) and frames per second go in, a wave (T,) comes out. In a file of its own: --plugin FILE.

@@ -4,12 +4,11 @@
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the toolbox lies one folder above
 
-import main  # noqa: E402  (the repository root must be importable first)
-from config import load_config, run_folder  # noqa: E402
-from pulsescope import open_run  # noqa: E402
+import main
+from config import ROOT, load_config, run_folder
+from pulsescope import open_run
 
 # %% Any key of the file can be overridden; this keeps the example short. Three people, eight seconds each.
 file = ROOT / "configs" / "demo" / "classical_easy.yaml"

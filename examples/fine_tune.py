@@ -8,14 +8,13 @@ import runpy
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the toolbox lies one folder above
+
+import main
+from config import ROOT, load_config, run_folder
+from pulsescope import open_run
+
 before = runpy.run_path(str(ROOT / "examples" / "train_on_rendered_faces.py"))
-
-import main  # noqa: E402  (the repository root must be importable first)
-from config import load_config, run_folder  # noqa: E402
-from pulsescope import open_run  # noqa: E402
-
 weights = before["run"].provenance["weights"]["trained"]["path"]
 
 # %% MODEL.WEIGHTS starts from a file; a small learning rate changes it gently. SEED=101: other people.

@@ -7,7 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 # %% A video of a face with a known pulse. Put the path of your own here instead and leave out the rest of this cell.
-from dataset.synthetic.layouts import write_layout  # noqa: E402
+from dataset.synthetic.layouts import write_layout
 
 folder = Path("runs/examples/first_video")
 person = {"PRESET": "easy", "SUBJECTS": 1, "SECONDS": 15.0, "HEART_RATE": [66.0, 66.0], "WIDTH": 320, "HEIGHT": 240}

@@ -8,12 +8,13 @@ import runpy
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the toolbox lies one folder above
+
+import main
+from config import ROOT
+from pulsescope import open_run
+
 folder = runpy.run_path(str(ROOT / "examples" / "compare_classical_methods.py"))["run"].folder
-
-from pulsescope import open_run  # noqa: E402  (the repository root must be importable first)
-
 run = open_run(folder)
 
 # %% Scores. n counts windows; the interval is over people, so few people give a wide one.
@@ -31,7 +32,5 @@ for section, one in run.provenance["data"].items():
 print("numpy", run.environment["numpy"], "code", run.provenance["code"]["sign"])
 
 # %% Does it give the same numbers again? A new folder; nothing of this one is touched.
-import main  # noqa: E402
-
 assert main.main(["--replay", str(folder)]) == 0
 print("Open in a browser:", run.page)

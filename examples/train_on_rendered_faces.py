@@ -4,12 +4,11 @@
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the toolbox lies one folder above
 
-import main  # noqa: E402  (the repository root must be importable first)
-from config import load_config, run_folder  # noqa: E402
-from pulsescope import open_run  # noqa: E402
+import main
+from config import ROOT, load_config, run_folder
+from pulsescope import open_run
 
 # %% Four people of eight seconds: the first two to learn from, one to watch by, one to be tested on.
 faces = {"PRESET": "easy", "SUBJECTS": 4, "SECONDS": 8.0, "SEED": 100}

@@ -38,7 +38,7 @@ def _trained(config: Any, run: Path, out: Path, metrics: dict[str, Any], argumen
     epoch = int(checkpoint.read_state(run / "state.pth")["progress"]["best_epoch"])
     weights = Path(config.MODEL.MODEL_DIR) / f"{config.TRAIN.MODEL_FILE_NAME}_Epoch{epoch}.pth"
     metrics["best_epoch"] = epoch
-    known = _known(weights, list(config.MODEL.BP.TARGETS))
+    known = _known(weights)
     checkpoint.write_bundle(out / "bp_best.pth", weights, {
         "epoch": epoch, **{name: torch.tensor(values) for name, values in known.items()},
         "target_cols": list(config.MODEL.BP.TARGETS), "modality": str(config.MODEL.BP.MODALITY),
@@ -60,7 +60,7 @@ def _trained(config: Any, run: Path, out: Path, metrics: dict[str, Any], argumen
     ]
 
 
-def _known(weights: Path, targets: list[str]) -> dict[str, list[float]]:
+def _known(weights: Path) -> dict[str, list[float]]:
     """mu, sigma and bounds of each target, out of the head's entries."""
     state = checkpoint.read_weights(weights)
     names = {"mu": "mean", "sigma": "spread", "lo": "low", "hi": "high"}

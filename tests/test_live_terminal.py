@@ -178,7 +178,7 @@ class Driver:
         """`stamp`: its answer to when a frame was taken (ms), given the number."""
         self.number, self.stamp, self.released = -1, stamp, False
 
-    def isOpened(self):  # noqa: N802
+    def isOpened(self):
         """It is."""
         return True
 

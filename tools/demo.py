@@ -9,10 +9,9 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
-from config import load_config, run_folder  # noqa: E402  (the repository root must be importable first)
+from config import ROOT, load_config, run_folder
 
 STEPS = (
     ("Classical methods on faces with a strong pulse", "configs/demo/classical_easy.yaml"),

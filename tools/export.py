@@ -13,17 +13,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
-from dataset.files.names import shown  # noqa: E402  (the repository root must be importable first)
-from dataset.files.writing import write_whole  # noqa: E402
-from dataset.program import EXPECTED, answer  # noqa: E402
-from neural_methods.described import NoWaveError, described  # noqa: E402
-from neural_methods.exporting import Exported, ExportError, export  # noqa: E402
-from registry import METHODS, import_plugin  # noqa: E402
-from unsupervised_methods.onnx_file import packages  # noqa: E402
+from config import ROOT
+from dataset.files.names import shown
+from dataset.files.writing import write_whole
+from dataset.program import EXPECTED, answer
+from neural_methods.described import NoWaveError, described
+from neural_methods.exporting import Exported, ExportError, export
+from registry import METHODS, import_plugin
+from unsupervised_methods.onnx_file import packages
 
 PAGE = ROOT / "docs" / "onnx.md"
 BEGIN, END = "<!-- exported -->", "<!-- /exported -->"

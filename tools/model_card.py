@@ -18,15 +18,13 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-ROOT = Path(__file__).resolve().parent.parent
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
-from config import load_config  # noqa: E402  (the repository root must be importable first)
-from dataset.signals import PULSE_WAVE  # noqa: E402
-from neural_methods.described import clips_file  # noqa: E402
-from registry import METHODS  # noqa: E402
-from tools.benchmark.measure import conditions  # noqa: E402
+from config import ROOT, load_config
+from dataset.signals import PULSE_WAVE
+from neural_methods.described import clips_file
+from registry import METHODS
+from tools.benchmark.measure import conditions
 
 README = ROOT / "README.md"
 BEGIN, END = "<!-- model card -->", "<!-- /model card -->"

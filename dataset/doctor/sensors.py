@@ -361,7 +361,7 @@ def check_lag(ecg: Sensor, other: Sensor) -> Finding:
     """The time from each R peak to the foot of the pressure, or to the steepest rise of the PPG."""
     low, high = ABP_LAG if other.kind == "abp" else PPG_LAG
     source, what = ("JCM 2019, 8:1773", "foot") if other.kind == "abp" else (OWN, "rise")
-    lags, times = lags_of(ecg, other)
+    lags, _ = lags_of(ecg, other)
     if len(lags) < 4:
         return Finding(f"lag {ecg.name}-{other.name}", "", "Not checked: too few beats in both.")
     middle, period = float(np.median(lags)), 60 / ecg.rate

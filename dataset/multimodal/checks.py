@@ -63,7 +63,7 @@ def check(session: Session) -> list[Fault]:
             faults.append(Fault(with_device, kind, words, level))
         for kind, words, level in _guarded("unreadable", lambda device=device: _DATA[device](session, stamps)):
             faults.append(Fault(with_device, kind, words, level))
-    faults += [Fault(f"{where}/{device}", *rest) for device, *rest in _together(session, stamps)]
+    faults += [Fault(f"{where}/{device}", *rest) for device, *rest in _together(stamps)]
     return faults
 
 
@@ -254,7 +254,7 @@ def _rate(session: Session, device: str, found: Stamps) -> Found:
         yield "other rate", f"{ratio * stated:.2f} Hz by its clock, {META} states {stated:g} Hz.", ERROR
 
 
-def _together(session: Session, stamps: dict[str, Stamps]) -> Iterator[tuple[str, str, str, str]]:
+def _together(stamps: dict[str, Stamps]) -> Iterator[tuple[str, str, str, str]]:
     """A device that stops before the others, or whose host stamps are not on their clock."""
     if len(stamps) < 2:
         return

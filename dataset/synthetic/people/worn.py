@@ -8,7 +8,7 @@ from dataset.synthetic.people.canvas import Canvas, ramp
 def clothes(canvas: Canvas, light: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where a shirt lies, and its lit colour."""
     rng = canvas.random(11)
-    x, y, z = np.moveaxis(canvas.rest, -1, 0)
+    x, y, _ = np.moveaxis(canvas.rest, -1, 0)
     collar = (x / rng.uniform(0.62, 0.80)) ** 2 + ((y - 6.15) / rng.uniform(0.45, 0.75)) ** 2
     cover = ramp(collar, 0.98, 1.02) * ramp(y, 6.02, 5.98) * canvas.body.seen
     cover = np.maximum(cover, canvas.body.seen * ramp(y, 5.2, 5.1))

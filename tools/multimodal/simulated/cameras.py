@@ -31,7 +31,7 @@ class Paced:
         self._values: dict[int, float] = {cv2.CAP_PROP_FPS: fps, **self._refuse}
         self._begin, self.index, self.open = host_ns(), -1, True
 
-    def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
+    def isOpened(self) -> bool:  # the name that OpenCV has
         """Whether it is there."""
         return self.open
 
