@@ -33,8 +33,6 @@ WITHOUT_TIMES = {  # labels come at a fixed rate, or one at each frame, and fram
     "BP4DPlus", "BP4DPlusBigSmall", "iBVP", "MCD-rPPG", "MMPD", "PairedECG", "PhysDrive", "SCAMPS",
     "UBFC-PHYS", "V4V",
 }  # fmt: skip
-COLUMNS_BY_NAME = {"Folder"}  # their tables are anybody's: a column of rates is told from a wave
-BY_PLACE = set(NAMES) - COLUMNS_BY_NAME  # the layout says which number is the wave
 
 
 def test_every_data_set_is_tried_with_every_kind():

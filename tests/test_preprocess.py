@@ -26,7 +26,6 @@ from dataset.store.disk import CacheError
 from tests.conftest import ROOT, reference
 from tests.video_tools import moving_face, write_video
 
-FAULTS = {"skip": SkipRecording, "fail": VideoError, "bug": ZeroDivisionError}
 EMPTY = np.full((240, 320, 3), 60, np.uint8)
 
 

@@ -19,8 +19,6 @@ from tests.damage import make_good
 from tests.damage_run import arguments
 from tests.test_loader_contract import NAMES, frames_of, loader
 
-LAX = ("Folder", "LGI-PPGI", "PhysDrive", "SCAMPS", "UBFC-rPPG", "UBFC-rPPG-1")  # take folders or files of any name
-
 
 @pytest.fixture(scope="module", params=NAMES)
 def made(request, tmp_path_factory):
