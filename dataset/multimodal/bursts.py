@@ -32,13 +32,12 @@ _NOISE = 1e-4  # of the answer's variance: the model is no better than that
 class Seen:
     """A burst in the series of one sensor.
 
-    offset  s by which its time stamps lie after the true times     share   of the variance that the burst explains
-    spread  s, standard deviation of what the offset may be         column  which of the series has shown it
+    offset  s by which its time stamps lie after the true times     column  which of the series has shown it
+    spread  s, standard deviation of what the offset may be
     """
 
     offset: float
     spread: float
-    share: float
     column: int
 
 
@@ -89,7 +88,7 @@ def _refine(
     weights = np.exp(likelihood - logsumexp(likelihood)).sum(axis=0)
     offset = float(weights @ shifts)
     spread = float(np.sqrt(max(weights @ (shifts - offset) ** 2, (_FINE / 2) ** 2)))
-    return Seen(offset, spread, float(share.max()), column)
+    return Seen(offset, spread, column)
 
 
 def _shares(times, shifts, lag, width, basis, level, power) -> np.ndarray:
