@@ -5,7 +5,6 @@ when it is needed, so that classical methods start without torch.
 """
 
 import argparse
-import errno
 import json
 import os
 import sys
@@ -16,6 +15,7 @@ from typing import Any
 import config as settings
 from dataset import faults, progress
 from dataset.own_videos import own_videos
+from dataset.program import INTERRUPTED, tell
 from registry import DATASETS, DETECTORS, KINDS, METHODS, METRICS, MODES, UNSUPERVISED, import_plugin
 from settings.modes import Mode, mode_of
 
@@ -38,7 +38,7 @@ EXAMPLES = """examples:
   python main.py --config_file X.yaml --shard 3/8              preprocess part 3 of 8: for job arrays
 Data roots: RPPG_DATA=/data finds /data/PURE, /data/UBFC-rPPG ...; RPPG_CACHE=/scratch/cache holds preprocessed faces.
 Exit codes: 0 fine, 1 an error in input or settings, or --doctor found something bad, or --replay other numbers, 2 wrong
-usage, 3 the data are incomplete, 130 interrupted.
+usage, 3 recordings failed or have no reliable rate, 130 interrupted.
 """
 
 
@@ -61,9 +61,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(
             "\nInterrupted. Finished recordings and saved states are kept; the same command continues.", file=sys.stderr
         )
-        return 130
+        return INTERRUPTED
     except Exception as error:
-        return report(error, asked.debug)
+        return tell(error, USER_ERRORS, code=1)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -344,36 +344,6 @@ def check_files(names: list[str], changed: list[str]) -> int:
             print(f"FAILED  {error}" if str(error).startswith(str(file)) else f"FAILED  {file}: {error}")
     print(f"{len(files) - failed} passed, {failed} failed")
     return 1 if failed or not files else 0
-
-
-def report(error: Exception, debug: bool) -> int:
-    """Say what went wrong in one message; a traceback for our own mistakes, or when asked for."""
-    message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    if isinstance(error, OSError) and error.strerror:
-        message = f"{error.filename or ''}: {error.strerror}".removeprefix(": ") + full_disk(error)
-    expected = isinstance(error, USER_ERRORS) and " " in message
-    if debug or not expected:
-        faults.show_always(error)
-        print_versions()
-    else:
-        print(f"Error: {message}", file=sys.stderr)
-    return getattr(error, "exit_code", 1)
-
-
-def full_disk(error: OSError) -> str:
-    """What is safe and how to go on when the disk is full; "" for another error."""
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-        return ""
-    return (
-        ". The disk is full. What was finished before is whole: preprocessed recordings, checkpoints, the last saved "
-        "state and older reports. Make room, or set LOG.PATH (and CACHED_PATH) to another disk; the same command "
-        "then continues."
-    )
-
-
-def print_versions() -> None:
-    """Print below a traceback what a person who looks into it needs to know."""
-    print(f"Versions: {faults.versions()}. The versions that were tested: {faults.remedy()}", file=sys.stderr)
 
 
 class ReaderGone(BaseException):

@@ -12,26 +12,20 @@ import sys
 
 import config as settings
 import main as program
-from dataset.program import BAD_INPUT, answer
+from dataset.program import answer_of_whole
 from neural_methods import bp_command, bp_files
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Train and test, or test; 2 and one sentence for input that cannot be used."""
     asked = bp_command.parser(__doc__).parse_args(arguments)
-    return answer(lambda: run(asked))
+    return answer_of_whole(lambda: run(asked))
 
 
 def run(asked) -> int:
     """What main.py does with these settings, then the files of the output folder."""
     file, changed = str(bp_command.file_of(asked)), bp_command.overrides(asked)
-    try:
-        code = program.run_file(program.parse(["--config_file", file]), file, changed)
-    except RuntimeError as error:  # what main.py ends with a code of its own: data that are incomplete
-        if not hasattr(error, "exit_code"):
-            raise
-        print(f"Error: {error}", file=sys.stderr)
-        return BAD_INPUT
+    code = program.run_file(program.parse(["--config_file", file]), file, changed)
     config = settings.load_config(file, changed)
     made = bp_files.collect(config, settings.run_folder(config), asked.out_dir, bp_command.arguments_of(asked))
     print(f"Written to {asked.out_dir}: {', '.join(path.name for path in made)}")

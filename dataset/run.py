@@ -14,8 +14,7 @@ from dataset.files.names import plural
 from dataset.prepare.prepared import IncompleteError, Prepared
 from dataset.prepare.section import judge_overlaps, prepare
 from dataset.prepare.splits import SplitError
-
-INCOMPLETE = 3  # exit code
+from dataset.program import INCOMPLETE
 
 
 def run(config: Any) -> int:

@@ -8,7 +8,7 @@ simulated studies, this interval in 95 %.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import scipy.special
@@ -29,6 +29,13 @@ SCALES: dict[str, tuple[Callable, Callable]] = {
 SCALE_OF = {  # metric -> scale of its interval; the others are plain
     "MAE": "log", "RMSE": "log", "MAPE": "log", "SD": "log", "Pearson": "fisher", "CCC": "fisher",
 }  # fmt: skip
+
+
+def owners(subjects: Iterable[str]) -> tuple[list[int], int]:
+    """The number of the subject of each row, as `interval` takes it, and how many subjects there are."""
+    names = list(subjects)
+    numbers = {name: number for number, name in enumerate(sorted(set(names)))}
+    return [numbers[name] for name in names], len(numbers)
 
 
 def interval(

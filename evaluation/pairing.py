@@ -6,7 +6,7 @@ scores count half. Trials share people, so that their number says little: what c
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -305,9 +305,3 @@ def classes_of(found: Trials) -> Classes:
 def marks(own: Mapping[str, Difference]) -> list[str]:
     """Names of the baselines that a method is not better than beyond chance."""
     return [name for name, one in own.items() if not one.better]
-
-
-def rises(scores: Sequence[Score]) -> bool:
-    """Whether the accuracy rises from the bin of the least difference to that of the largest that have trials."""
-    known = [one.accuracy for one in scores if one.count]
-    return len(known) > 1 and known[-1] > known[0]

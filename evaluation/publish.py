@@ -8,6 +8,7 @@ from typing import Any
 from dataset.files.names import plural
 from dataset.files.reading import told
 from dataset.prepare.prepared import mend_or_leave_out
+from dataset.program import INCOMPLETE
 from dataset.store.entry import DamagedEntryError
 from evaluation import console
 from evaluation.kinds.base import Head, Names, Predicted
@@ -95,7 +96,7 @@ class Tested:
 class IncompleteTestError(RuntimeError):
     """Recordings are missing from a test though they may not, or none is left; the message names them."""
 
-    exit_code = 3
+    exit_code = INCOMPLETE
 
     def __init__(self, complete: Mapping[str, Any]):
         """Compose the message from what `completeness` says."""

@@ -5,8 +5,6 @@ from typing import Any
 
 from evaluation.presets import Preset
 
-WINDOWS, PEOPLE = "each window counts once", "each person counts once"
-
 
 @dataclass(frozen=True)
 class Specification:
@@ -27,7 +25,7 @@ class Specification:
     filter: str
     detrending: str
     reference: str
-    weighting: str = WINDOWS
+    weighting: str = "each window counts once"
     shortest_s: float = 0.0
     unit: str = "bpm"
 

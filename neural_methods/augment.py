@@ -19,7 +19,6 @@ from neural_methods.loss.spectrum import welch_heart_rate
 from neural_methods.needs import Needs
 
 Batch = dict[str, Any]
-FLIPS = ("", "sample", "batch")
 STREAMS = ("flip", "rate", "jitter", "crop", "gain", "speed")  # each draws its own numbers: append, never reorder
 FAST_BPM, SLOW_BPM = 90.0, 75.0  # above: slowed down, below: sped up (the protocol of RhythmFormer)
 STORED = ("video", "next_frame")  # grey levels as stored

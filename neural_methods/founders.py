@@ -18,7 +18,6 @@ PREFIXES = {
     + (f"encoders.{branch}.",)
     for branch in ("ecg", "ppg")
 }
-BARE = ("first_conv.", "first.", "stage_list.", "stages.", "backbone.")  # how names begin where one encoder is all
 ALIASES = {"first": "first_conv", "stages": "stage_list", "blocks": "block_list", "se1": "se_fc1", "se2": "se_fc2"}
 CLASSIFIER = "dense."
 

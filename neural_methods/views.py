@@ -15,7 +15,6 @@ from dataset.clips.altered import AlteredClips
 from neural_methods.patches import normalised
 
 PROBABILITY = {"jitter": 0.8, "scaling": 0.8, "reversal": 0.5, "shuffling": 0.7, "cutout": 0.5, "crop": 0.3}
-UNPHYSIOLOGICAL = ("reversal", "shuffling")
 SIGMA, SPREAD = 0.05, 0.2  # of the jitter, in spreads of the window; of the scale, about 1
 SEGMENTS = 8
 LONGEST_CUT, SHORTEST_CROP = (0.15, 0.20), 0.80  # shares of the window

@@ -175,6 +175,7 @@ LIST_FILES = {
 def write_list(path: Path, names: list[str]) -> Path:
     """A file list as rPPG-Toolbox writes it; by hand, since the csv of some Pythons refuses to write a zero byte."""
     rows = "".join(f'{number},"{name}"\n' for number, name in enumerate(names))
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f",input_files\n{rows}")
     return path
 

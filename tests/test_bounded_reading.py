@@ -16,7 +16,7 @@ from dataset.data_loader.folder import FolderLoader
 from dataset.face.yolo5face import read_weights as read_yolo5face
 from dataset.files import matlab, tables
 from dataset.files.frames import VideoError
-from dataset.files.wave_table import read_label
+from dataset.files.wave_table import read_labels
 from dataset.files.xml import read_columns
 from dataset.files.zips import require_stored
 from neural_methods.checkpoint import WeightsError, read_weights
@@ -137,7 +137,7 @@ def test_labels_are_read_row_by_row(tmp_path, text, words):
     path = tmp_path / "label.csv"
     path.write_bytes(text)
     with limited(growth=150_000_000), pytest.raises(ValueError, match=f"label.csv'.*{words}"):
-        read_label(path)
+        read_labels(path)
 
 
 def test_tables_of_too_many_numbers_are_refused_while_they_are_read(tmp_path, monkeypatch):

@@ -48,7 +48,7 @@ def test_clips_are_slices_with_their_next_frame(tmp_path):
     """Whole chunks in order; the frame after each; the rest is dropped and counted."""
     one = entry(tmp_path)
     made = dataset(one)
-    assert len(made) == 2 and made.dropped == {"r1": 5} and made.recordings == ["r1"] and made.lengths("r1") == [10, 10]
+    assert made.dropped == {"r1": 5} and made.recordings == ["r1"] and made.clip_lengths() == [10, 10]
     sample = made[1]
     assert sample["video"].dtype == torch.uint8 and sample["video"].shape == (3, 10, 6, 5)
     assert (sample["video"].permute(1, 2, 3, 0).numpy() == one.faces[10:20]).all()

@@ -16,7 +16,7 @@ import scipy.io
 from dataset.data_loader.base import Signal
 from dataset.doctor.label import check_heart_rate, check_length, check_shape, window_rates
 from dataset.face.crop import FaceCrop
-from dataset.files.wave_table import read_label, read_labels
+from dataset.files.wave_table import read_labels
 from dataset.prepare.checks import check_signals, check_times
 from dataset.prepare.clock import Video, check_frames, gap, wave_problem
 from dataset.prepare.recording import preprocess_all
@@ -204,7 +204,7 @@ def test_the_doctor_says_so_of_entries_that_are_made(factor):
 def test_the_unit_in_a_columns_name_is_understood(head, tmp_path):
     """Milliseconds become seconds."""
     (tmp_path / "a.csv").write_text(f"{head},bvp\n0,1\n33,2\n67,4\n")
-    signal = read_label(tmp_path / "a.csv")
+    signal = read_labels(tmp_path / "a.csv")["ppg"]
     np.testing.assert_allclose(signal.times, [0, 0.033, 0.067])
     np.testing.assert_array_equal(signal.values, [1, 2, 4])
 
@@ -213,7 +213,7 @@ def test_the_unit_in_a_columns_name_is_understood(head, tmp_path):
 def test_other_units(head, factor, tmp_path):
     """Micro- and nanoseconds, minutes, seconds."""
     (tmp_path / "a.csv").write_text(f"{head};ppg\n0;1\n100;2\n")
-    np.testing.assert_allclose(read_label(tmp_path / "a.csv").times, [0, 100 * factor])
+    np.testing.assert_allclose(read_labels(tmp_path / "a.csv")["ppg"].times, [0, 100 * factor])
 
 
 @pytest.mark.parametrize("head", ["hr", "HR (bpm)", "heart_rate", "bpm", "pulse_rate", "Heart Rate [bpm]"])
@@ -226,33 +226,31 @@ def test_a_rate_is_never_the_wave(head, tmp_path):
     for text in (f"time,{head}\n0,70\n1,71\n", f"{head}\n70\n71\n"):
         (tmp_path / "b.csv").write_text(text)
         assert set(read_labels(tmp_path / "b.csv")) == {"hr"}
-        with pytest.raises(ValueError, match="holds hr and no wave"):
-            read_label(tmp_path / "b.csv")
 
 
 def test_a_file_of_an_empatica_is_recognised(tmp_path):
     """Start, rate, then the samples; its file of rates is no wave."""
     (tmp_path / "BVP.csv").write_text("1544027337.000000\n64.000000\n" + "0.5\n-0.5\n" * 64)
-    signal = read_label(tmp_path / "BVP.csv")
+    signal = read_labels(tmp_path / "BVP.csv")["ppg"]
     assert signal.fs == 64 and len(signal.values) == 128 and signal.times is None
     (tmp_path / "HR.csv").write_text("1544027347.000000\n1.000000\n" + "71.2\n" * 60)
     with pytest.raises(ValueError, match="1 samples a second"):
-        check_signals({"ppg": read_label(tmp_path / "HR.csv")}, ["ppg"])
+        check_signals(read_labels(tmp_path / "HR.csv"), ["ppg"])
 
 
 def test_tables_nobody_can_be_sure_of_are_refused(tmp_path):
     """Several columns without a known name; rows in place of columns; an index of rows is no time."""
     (tmp_path / "a.csv").write_text("time,left,right\n0,1,2\n1,2,3\n")
     with pytest.raises(ValueError, match="which one is the wave"):
-        read_label(tmp_path / "a.csv")
+        read_labels(tmp_path / "a.csv")
     (tmp_path / "b.txt").write_text("\n".join(" ".join(map(str, range(40))) for _ in range(3)))
     with pytest.raises(ValueError, match="lies on its side"):
-        read_label(tmp_path / "b.txt")
+        read_labels(tmp_path / "b.txt")
     (tmp_path / "d.csv").write_text("time,ppg\n1\n2\n")
     with pytest.raises(ValueError, match="names 2 columns, its rows have 1"):
-        read_label(tmp_path / "d.csv")
+        read_labels(tmp_path / "d.csv")
     (tmp_path / "c.csv").write_text(",bvp\n0,5\n1,6\n")
-    signal = read_label(tmp_path / "c.csv")
+    signal = read_labels(tmp_path / "c.csv")["ppg"]
     assert signal.times is None and signal.values.tolist() == [5, 6]
 
 

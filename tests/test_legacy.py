@@ -10,6 +10,7 @@ from yacs.config import CfgNode
 from config import schema
 from dataset.clips.batch import collate
 from dataset.prepare import legacy, splits
+from tests.damage_others import write_list
 
 
 def write_chunk(folder, stem, number, length=8, channels=6, dtype=np.float64, seed=0):
@@ -22,11 +23,6 @@ def write_chunk(folder, stem, number, length=8, channels=6, dtype=np.float64, se
     np.save(path, frames)
     np.save(folder / f"{stem}_label{number}.npy", label)
     return path, frames, label
-
-
-def write_list(path, names):
-    """A file list naming `names`."""
-    return splits.write_list(path, map(str, names))
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -46,7 +42,7 @@ def test_batches_and_joined_signals(tmp_path):
     chunks = legacy.LegacyChunks([path for path, _, _ in made], fs=25)
     batch = collate([chunks[0], chunks[1]])
     assert batch["video_float"].shape == (2, 6, 8, 4, 5) and batch["clip"].tolist() == [0, 1]
-    assert chunks.recordings == ["p"] and chunks.lengths("p") == [8, 8, 8]
+    assert chunks.recordings == ["p"] and chunks.clip_lengths() == [8, 8, 8]
     np.testing.assert_allclose(
         chunks.trace("p"), np.concatenate([frames[..., :3].mean(axis=(1, 2)) for _, frames, _ in made])
     )

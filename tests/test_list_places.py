@@ -5,7 +5,8 @@ import os
 import pytest
 
 from dataset.prepare import legacy, splits
-from tests.test_legacy import write_chunk, write_list
+from tests.damage_others import write_list
+from tests.test_legacy import write_chunk
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from dataset.face.crop import FaceCrop
-from dataset.files.wave_table import read_label
+from dataset.files.wave_table import read_labels
 from dataset.prepare.recording import preprocess_all
 from dataset.prepare.unused import unused
 from dataset.store.cache import Cache
@@ -44,7 +44,7 @@ def test_a_label_that_is_no_file_is_said(tmp_path):
         loader_of(tmp_path)
     (tmp_path / "b.csv").write_text("x,y,time,ppg\n1,2\n3,4\n")
     with pytest.raises(ValueError, match="names 4 columns, its rows have 2"):
-        read_label(tmp_path / "b.csv")
+        read_labels(tmp_path / "b.csv")
 
 
 def loader_of(root):
@@ -101,7 +101,7 @@ def test_an_empty_or_missing_folder_is_a_clear_error(tmp_path, loader):
 def test_labels_with_times(tmp_path, text):
     """Commas, semicolons, tabs and blanks, with or without a header, columns in any named order."""
     (tmp_path / "a.csv").write_text(text, encoding="utf-8")
-    signal = read_label(tmp_path / "a.csv")
+    signal = read_labels(tmp_path / "a.csv")["ppg"]
     np.testing.assert_array_equal(signal.values, [1, 2, 4])
     np.testing.assert_array_equal(signal.times, [0, 0.5, 1])
 
@@ -121,7 +121,7 @@ def test_a_broken_label_file_is_named(tmp_path, text):
     """Empty files, texts and ragged rows are errors."""
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(ValueError, match="a.csv"):
-        read_label(tmp_path / "a.csv")
+        read_labels(tmp_path / "a.csv")
 
 
 def test_videos_and_images_go_through_the_cache(tmp_path, loader):

@@ -1,6 +1,7 @@
 """Drivers of sensors, on hardware that is not there: cameras, a pseudo-terminal, UDP on the loopback."""
 
 import contextlib
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -336,6 +337,17 @@ def test_a_board_has_a_clock_that_goes_on_after_71_minutes():
         assert device.noted.counts["damaged lines"] == 1
     finally:
         fake.end()
+
+
+def test_the_end_of_a_line_is_no_line(monkeypatch):
+    """Whoever begins to listen in the middle of a line has only the last digits of its time."""
+    heard = iter([b"567,5,0,1\n4000000567,5,0,1\n", b"90,5,0,1\n4000000600,6,0,1\n", b"4000000700,7,0,1\n"])
+    port = SimpleNamespace(read=lambda wait: next(heard), flush=lambda: None, close=lambda: None)
+    monkeypatch.setattr("tools.multimodal.devices.microcontroller.Port", lambda *_: port)
+    with opened(DEVICES["microcontroller"](COLUMNS)) as device:
+        found = [one for _ in range(2) for one in device.read()]
+    assert [one.t_device_ns for one in found] == [4_000_000_600_000, 4_000_000_700_000]
+    assert device.noted.counts["damaged lines"] == 0
 
 
 def test_a_board_that_says_something_else_is_a_sentence(monkeypatch):

@@ -2,11 +2,13 @@
 
 import json
 
+import h5py
+import numpy as np
 import pytest
 
 from dataset.multimodal.layout import DEVICES
 from dataset.multimodal.simulate import Setup, Simulation
-from tools.multimodal import demo, synth
+from tools.multimodal import demo, synth, table
 
 
 @pytest.mark.parametrize(
@@ -39,6 +41,17 @@ def test_a_slow_clock_has_a_picture_for_every_stamp(drift):
     """In ten minutes it is behind by more than one of them."""
     one = Simulation(Setup(600.0, drifts=dict.fromkeys(DEVICES, drift)), 1)
     assert 0 <= one.person.settings.frames - len(one.times("rgb")) <= 1
+
+
+def test_windows_of_signal_processing_last_as_long_at_any_rate(tmp_path):
+    """Two of 20 s in 40 s at 25 frames per second."""
+    times = np.arange(1000) / 25
+    with h5py.File(tmp_path / "aligned.h5", "w") as file:
+        file["t"] = times
+        for name, bpm in (("rgb", 66.0), ("ppg", 60.0)):
+            file[f"waves/{name}/pulse"] = np.sin(2 * np.pi * bpm / 60 * times)
+        errors = table._errors(file, "rgb")
+    assert len(errors) == 2 and all(abs(pulse - 6.0) < 0.5 and np.isnan(breath) for pulse, breath in errors)
 
 
 @pytest.mark.slow

@@ -234,6 +234,14 @@ def test_the_radar_sends_only_after_everything_listens(radar, tmp_path):
         console.end()
 
 
+def test_the_lines_of_the_radar_are_read_before_it_records(radar, tmp_path):
+    """A file that is not there is said when the device is opened."""
+    device, board = radar(cli="/dev/x", config=str(tmp_path / "profile.cfg"))
+    with pytest.raises(FileNotFoundError, match="profile.cfg"):
+        device.open()
+    assert not board.heard
+
+
 def test_a_port_that_is_none_is_a_sentence(tmp_path):
     """A file."""
     (tmp_path / "file").write_text("")

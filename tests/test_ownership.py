@@ -12,6 +12,7 @@ import pytest
 
 import main
 from config import read, run_folder
+from dataset import program
 from dataset.doctor.examine import examine
 from dataset.files.locks import TakenError, holding
 from dataset.files.writing import replacing, write_whole
@@ -134,11 +135,14 @@ def test_tidying_leaves_the_state_that_another_process_writes(tmp_path):
     assert state.read_text() == "first" and [path.name for path in tmp_path.iterdir()] == ["state.pth"]
 
 
-def test_a_full_disk_names_the_path_what_is_safe_and_how_to_go_on(tmp_path, capsys, monkeypatch):
-    """The system names no file when a write fails."""
-    with pytest.raises(OSError) as caught, replacing(tmp_path / "metrics.json"):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    assert main.report(caught.value, debug=False) == 1
+def test_a_full_disk_names_the_path_what_is_safe_and_how_to_go_on(tmp_path, capsys):
+    """In main.py and in the programs beside it. The system names no file when a write fails."""
+
+    def write():
+        with replacing(tmp_path / "metrics.json"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    assert program.answer(write) == program.BAD_INPUT
     said = capsys.readouterr().err
     assert str(tmp_path / "metrics.json") in said and "What was finished before is whole" in said
     assert "LOG.PATH" in said and "same command then continues" in said and not any(tmp_path.iterdir())

@@ -90,6 +90,7 @@ def test_videos_that_cannot_be_used_end_in_a_sentence(videos, capsys, first, sec
         ("--rr", "800\nlong\n", "something else than intervals"),
         ("--rr", "0.8\n0.9\n0.8\n", "read as milliseconds"),
         ("--rr", "", "0 intervals between beats: 2 are needed"),
+        ("--rr", "8" * 200_000, "is no table"),
         ("--hr", "nan", "give one from 35 to 200"),
         ("--ecg", "nothing", "is no BDF file"),
     ],

@@ -1,6 +1,5 @@
 """Splits: who is taken, how it is stored, and what two sections may not share."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -71,14 +70,6 @@ def split_of(recordings, **changes):
     return splits.Split("X", tuple(ids(recordings)), {r.id: r.subject for r in recordings}, **changes)
 
 
-def test_a_saved_split_is_read_back(tmp_path):
-    """Same ids, same hash, and no path or position in the file."""
-    split = split_of(splits.take(listing(), 0, 0.5), end=0.5, fold="Fold1")
-    path = split.save(tmp_path / "deep" / "split.json")
-    assert splits.load(path) == split and splits.load(path).hash == split.hash
-    assert "raw" not in path.read_text() and [f.name for f in path.parent.iterdir()] == ["split.json"]
-
-
 def test_the_hash_sees_every_change():
     """Order, range, unit, subject: each gives another hash; the same split gives the same."""
     base = split_of(listing())
@@ -91,36 +82,6 @@ def test_the_hash_sees_every_change():
         splits.Split("X", base.ids, {**base.subjects, "s1_T1": "s2"}),
     ]
     assert len({base.hash, *(other.hash for other in others)}) == 6
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda stored: stored["ids"].pop(), "changed after it was written"),
-        (lambda stored: stored.update(format=2), "format 2"),
-        (lambda stored: stored.pop("hash"), "is not a split"),
-        (lambda stored: stored.update(extra=1), "is not a split"),
-    ],
-)
-def test_changed_splits_are_refused(tmp_path, change, message):
-    """A split that was edited, or is of another version, is not used."""
-    path = split_of(listing()).save(tmp_path / "split.json")
-    stored = json.loads(path.read_text())
-    change(stored)
-    path.write_text(json.dumps(stored))
-    with pytest.raises(splits.SplitError, match=message):
-        splits.load(path)
-
-
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe\x00", b'"text"', b"3"])
-def test_damaged_splits_are_refused(tmp_path, content):
-    """Whatever the file holds, the error names it."""
-    path = tmp_path / "split.json"
-    path.write_bytes(content)
-    with pytest.raises(splits.SplitError, match="split.json"):
-        splits.load(path)
-    with pytest.raises(splits.SplitError, match="absent.json"):
-        splits.load(tmp_path / "absent.json")
 
 
 def test_folds_choose_subjects(tmp_path):
@@ -156,14 +117,6 @@ def test_short_lines_of_a_list_are_empty_names(tmp_path):
     path = tmp_path / "list.csv"
     path.write_text(",input_files\n0,a\n1\n")
     assert splits.read_column(path, "input_files") == ["a", ""]
-
-
-def test_exported_lists_are_read_back(tmp_path):
-    """Names with blanks, commas and umlauts survive the file list."""
-    names = ["a_input0.npy", "b c, \u00fc_input1.npy"]
-    path = splits.write_list(tmp_path / "lists" / "x.csv", names)
-    assert path.read_text(encoding="utf-8").splitlines()[0] == ",input_files"
-    assert splits.read_column(path, "input_files") == names
 
 
 def sections(tmp_path, **parts):

@@ -38,6 +38,7 @@ def test_every_property_is_a_key():
         ({"HEART_RATE": [90, 60]}, "the lower end comes first"),
         ({"SKIN_RESPONSE": [1, 2]}, "SYNTHETIC.SKIN_RESPONSE is [1, 2]; it needs 3 numbers."),
         ({"SKIN_RESPONSE": [1, 0, 1]}, "relative to green"),
+        ({"SEED": "x"}, "SYNTHETIC.SEED is 'x'; it must be a whole number from 0 on."),
         ({"SKIN_TONES": []}, "needs one or more numbers"),
         ({"SKIN_TONES": [7]}, "SYNTHETIC.SKIN_TONES is 7; it must be a number from 1 to 6."),
     ],

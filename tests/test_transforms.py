@@ -97,24 +97,6 @@ def test_unknown_types_raise(types):
         transforms.check_types(types)
 
 
-def test_flip_mirrors_the_chosen_clips_with_their_next_frame(frames):
-    """Flip before or after normalising is the same, and untouched clips stay."""
-    video = torch.from_numpy(frames).permute(3, 0, 1, 2)[None].repeat(2, 1, 1, 1, 1)
-    flipped, following = transforms.flip(video, video[:, :, -1], torch.tensor([True, False]))
-    assert (flipped[0] == video[0].flip(-1)).all() and (flipped[1] == video[1]).all()
-    assert (following == flipped[:, :, -1]).all()
-
-
-def test_chance_depends_on_seed_epoch_and_sample_alone():
-    """The same clip draws the same lot in any batch; seed and epoch change it; the share is right."""
-    many = transforms.chance(100, 3, range(4000))
-    assert (transforms.chance(100, 3, [17, 5]) == many[[17, 5]]).all()
-    assert abs(many.float().mean() - 0.5) < 0.04
-    for other in (transforms.chance(101, 3, range(4000)), transforms.chance(100, 4, range(4000))):
-        assert 0.4 < (other == many).float().mean() < 0.6
-    assert not transforms.chance(1, 1, range(50), 0.0).any() and transforms.chance(1, 1, range(50), 1.0).all()
-
-
 def test_normalised_recordings_equal_the_recorded_ones():
     """rPPG-Toolbox's diff-normalised and standardised frames to 1e-6."""
     stored = np.load(reference("parity/preprocessing.npz"))

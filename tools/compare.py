@@ -13,6 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
+from dataset.program import answer
 from evaluation import figures
 from evaluation.comparing import pictures, tables
 from evaluation.comparing.compare import Comparison, by_test, compare, over_data_sets
@@ -25,19 +26,7 @@ from evaluation.tables import csv_text, json_text, write_text
 def main(arguments: list[str] | None = None) -> int:
     """Compare what was named; 1 and one sentence for what cannot be."""
     asked = parser().parse_args(arguments)
-    try:
-        if len(asked.runs) < 2 and not asked.published:
-            raise ValueError("One run alone is compared with nothing: name another one, or add --published.")
-        runs = read_runs(asked.runs, asked.preset)
-        found = [compare(group) for group in by_test(runs)]
-        lines, given = _published(runs) if asked.published else ([], [])
-        _say(found, over_data_sets(found), lines, given)
-        if asked.output:
-            print(f"Comparison: {write(asked.output, found, lines, given, asked.published)}")
-    except (ValueError, OSError) as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return answer(lambda: show(asked), code=1)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,6 +38,18 @@ def parser() -> argparse.ArgumentParser:
     add("--published", action="store_true", help="put published numbers of these data sets beside")
     add("--output", type=Path, help="folder of the comparison; without it nothing is written")
     return parser
+
+
+def show(asked: argparse.Namespace) -> None:
+    """Compare, print and, where it is asked for, write."""
+    if len(asked.runs) < 2 and not asked.published:
+        raise ValueError("One run alone is compared with nothing: name another one, or add --published.")
+    runs = read_runs(asked.runs, asked.preset)
+    found = [compare(group) for group in by_test(runs)]
+    lines, given = _published(runs) if asked.published else ([], [])
+    _say(found, over_data_sets(found), lines, given)
+    if asked.output:
+        print(f"Comparison: {write(asked.output, found, lines, given, asked.published)}")
 
 
 def _published(runs: Sequence[Run]) -> tuple[list[Published], list[Verdict]]:

@@ -20,19 +20,22 @@ STEPS = (
 )
 
 
-def main() -> None:
-    """Run both steps, stop at the first that fails, print the reports' places."""
+def main() -> int:
+    """Run both steps, print the reports' places; the exit code of the first step that fails, which says why."""
     begin, folders = time.monotonic(), []
     for title, file in STEPS:
         print(f"\n===== {title}: python main.py --config_file {file}\n", flush=True)
-        subprocess.run([sys.executable, "main.py", "--config_file", file], cwd=ROOT, check=True)
+        code = subprocess.run([sys.executable, "main.py", "--config_file", file], cwd=ROOT).returncode
+        if code:
+            return code
         folders.append(ROOT / run_folder(load_config(ROOT / file)))
     print(f"\nDone in {time.monotonic() - begin:.0f} s. Open these:")
     for folder in folders:
         print(f"  {folder / 'report.md'}")
         for plot in sorted(folder.rglob("*.png")):
             print(f"      {plot.relative_to(folder)}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

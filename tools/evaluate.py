@@ -7,10 +7,12 @@ a run with intervals: report.md, metrics.json, CSV files and plots.
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file, from any folder
 
+from dataset.program import answer
 from evaluation import console
 from evaluation.baselines import beside, noise
 from evaluation.external import Given, read_given
@@ -28,20 +30,7 @@ from registry import METRICS
 def main(arguments: list[str] | None = None) -> int:
     """Evaluate what was named; 1 and one sentence for what cannot be."""
     asked = parser().parse_args(arguments)
-    try:
-        given = read_given(
-            asked.predictions,
-            asked.labels,
-            asked.fs,
-            asked.label_fs,
-            asked.subjects,
-            asked.differential,
-            asked.attributes,
-        )
-        return score(given, asked)
-    except (ValueError, OSError) as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 1
+    return answer(lambda: score(asked), code=1)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -63,8 +52,11 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def score(given: Given, asked: argparse.Namespace) -> int:
-    """Print the tables, write the report where one is asked for; 1 when nothing could be judged."""
+def score(asked: argparse.Namespace) -> None:
+    """Print the tables, write the report where one is asked for. ValueError when nothing could be judged."""
+    given = read_given(
+        asked.predictions, asked.labels, asked.fs, asked.label_fs, asked.subjects, asked.differential, asked.attributes
+    )
     chosen = presets(asked.preset, asked.band)
     window = None if given.windows else asked.window
     if given.windows and asked.window:
@@ -74,22 +66,25 @@ def score(given: Given, asked: argparse.Namespace) -> int:
     found = {title: own, "constant mean": [constant_mean(one) for one in own]}
     found = beside(found, lambda: [noise(one, given.recordings, asked.estimator) for one in own])
     notes = remarks(given)
-    if asked.output:
-        typical = pick_example(own[0], given.recordings)
-        examples = {title: typical} if typical else {}
-        report = write_report(asked.output, f"Predictions of {title}", found, examples=examples, notes=notes)
-        first = next((one for one in own if one.valid), own[0])
-        page = write_page(asked.output, pick([first], {title: given.recordings}))
+    written = write(asked.output, title, given, found, notes) if asked.output else []
     for one in sorted(zip(*found.values(), strict=True), key=lambda same: same[0].preset.name != asked.preset):
         print(f"\n{console.header(one[0])}", one[0].specification.line, sep="\n")
         print(console.comparison(one), errors(one[0]), sep="\n")
         print(*console.excluded_lines(one[0]), sep="\n", end="\n" * bool(one[0].excluded))
-    print(*[f"Note: {note}" for note in notes], sep="\n")
-    if asked.output:
-        print(*[f"Page: {page}"] if page else [], f"Report: {report}", sep="\n")
+    print(*[f"Note: {note}" for note in notes], *written, sep="\n")
     if not any(one.valid for one in own):
         raise ValueError("not one window has both rates: why is said above.")
-    return 0
+
+
+def write(folder: Path, title: str, given: Given, found: Mapping[str, list[Table]], notes: list[str]) -> list[str]:
+    """Write report and page of the tables `found`, the first of which is the predictions' own; where they are."""
+    own = found[title]
+    typical = pick_example(own[0], given.recordings)
+    examples = {title: typical} if typical else {}
+    report = write_report(folder, f"Predictions of {title}", found, examples=examples, notes=notes)
+    first = next((one for one in own if one.valid), own[0])
+    page = write_page(folder, pick([first], {title: given.recordings}))
+    return [*([f"Page: {page}"] if page else []), f"Report: {report}"]
 
 
 def errors(one: Table) -> str:

@@ -19,6 +19,7 @@ if str(ROOT) not in sys.path:
 
 from dataset.files.names import shown  # noqa: E402  (the repository root must be importable first)
 from dataset.files.writing import write_whole  # noqa: E402
+from dataset.program import EXPECTED, answer  # noqa: E402
 from neural_methods.described import NoWaveError, described  # noqa: E402
 from neural_methods.exporting import Exported, ExportError, export  # noqa: E402
 from registry import METHODS, import_plugin  # noqa: E402
@@ -33,20 +34,19 @@ COLUMNS = ("method", "exported", "compared on", "labels", "largest difference to
 def main(arguments: Sequence[str] | None = None, page: Path = PAGE) -> int:
     """Export, or write the table; returns the exit code."""
     asked = parser().parse_args(arguments)
-    try:
-        for path in asked.plugin:
-            import_plugin(Path(path))
-        if asked.table:
-            write_table(page)
-        elif asked.weights:
-            say(one_file(asked), asked.weights)
-        else:
-            parser().error("name the weights: --weights FILE.pth")
-    except (ValueError, OSError, LookupError, ImportError, RuntimeError) as error:
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f"Error: {message}", file=sys.stderr)
-        return 1
-    return 0
+    if not (asked.table or asked.weights):
+        parser().error("name the weights: --weights FILE.pth")
+    return answer(lambda: run(asked, page), (*EXPECTED, ImportError, RuntimeError), code=1)
+
+
+def run(asked: argparse.Namespace, page: Path) -> None:
+    """Do what is asked."""
+    for path in asked.plugin:
+        import_plugin(Path(path))
+    if asked.table:
+        write_table(page)
+    else:
+        say(one_file(asked), asked.weights)
 
 
 def parser() -> argparse.ArgumentParser:

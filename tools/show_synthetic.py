@@ -2,11 +2,13 @@
 
 import argparse
 import ast
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from dataset.program import EXPECTED, answer
 from dataset.synthetic.render import Session
 from dataset.synthetic.settings import Settings, resolve
 
@@ -31,29 +33,41 @@ def contact_sheet(settings: Settings, columns: int = 4, frame: int = 0, box: boo
     return np.concatenate([np.concatenate(tiles[i : i + columns], axis=1) for i in range(0, len(tiles), columns)])
 
 
-def main() -> None:
-    """Read the command line, write the picture."""
+def main(arguments: list[str] | None = None) -> int:
+    """Write the picture; 2 and one sentence for what cannot be."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("picture", type=Path, help="PNG or JPEG to write")
-    parser.add_argument("settings", nargs="*", help="KEY=VALUE of D.SYNTHETIC, e.g. PRESET=easy SUBJECTS=6")
+    parser.add_argument(
+        "settings", nargs="*", type=_setting, metavar="KEY=VALUE", help="of DATA.SYNTHETIC: PRESET=easy SUBJECTS=6"
+    )
     parser.add_argument("--frame", type=int, default=0, help="which frame to show")
     parser.add_argument("--columns", type=int, default=4)
     parser.add_argument("--box", action="store_true", help="draw the face box")
-    arguments = parser.parse_args()
-    options = dict(item.split("=", 1) for item in arguments.settings)
-    settings = resolve({key: _literal(value) for key, value in options.items()})
-    sheet = contact_sheet(settings, arguments.columns, arguments.frame, arguments.box)
-    if not cv2.imwrite(str(arguments.picture), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85]):
-        raise SystemExit(f"Cannot write {arguments.picture}: does the folder exist, does the name end in .png or .jpg?")
-    print(f"{arguments.picture}: {settings.subjects} subjects, preset {settings.preset}")
+    asked = parser.parse_args(arguments)
+    return answer(lambda: show(asked), (*EXPECTED, ImportError))
 
 
-def _literal(value: str) -> object:
+def show(asked: argparse.Namespace) -> None:
+    """Draw the sheet and write it."""
+    if asked.picture.suffix.lower() not in (".png", ".jpg", ".jpeg") or not asked.picture.parent.is_dir():
+        raise ValueError(f"'{asked.picture}' cannot be written: name a .png or .jpg in a folder that is there.")
+    settings = resolve(dict(asked.settings))
+    sheet = contact_sheet(settings, asked.columns, asked.frame, asked.box)
+    written = cv2.imencode(asked.picture.suffix, cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85])
+    asked.picture.write_bytes(written[1].tobytes())
+    print(f"{asked.picture}: {settings.subjects} subjects, preset {settings.preset}")
+
+
+def _setting(text: str) -> tuple[str, object]:
+    """KEY=VALUE as key and value, which is a word where it is no literal of Python."""
+    key, is_there, value = text.partition("=")
+    if not is_there:
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
     try:
-        return ast.literal_eval(value)
+        return key, ast.literal_eval(value)
     except (ValueError, SyntaxError):
-        return value
+        return key, value
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

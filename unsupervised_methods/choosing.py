@@ -14,6 +14,7 @@ import numpy as np
 from dataset.clips.hearts import Heart, heart_at, heart_of_intervals
 from dataset.files.biosemi import clearest, experiment
 from dataset.files.frames import VideoError
+from dataset.files.names import is_number
 from dataset.files.reading import read_text
 from evaluation.consensus import Answer
 from evaluation.ecg import r_peaks
@@ -85,9 +86,12 @@ def _told(path: Path, action: Callable[[], Heart]) -> Heart:
 
 def read_intervals(path: Path) -> np.ndarray:
     """Intervals (N,) in ms: the column `rr` or `rr_ms` of a table, else its first; a heading is allowed."""
-    rows = [row for row in csv.reader(io.StringIO(read_text(path))) if any(cell.strip() for cell in row)]
+    try:
+        rows = [row for row in csv.reader(io.StringIO(read_text(path))) if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise ValueError(f"'{path}' is no table: {error}.") from None
     column = 0
-    if rows and not _is_number(rows[0][0]):
+    if rows and not is_number(rows[0][0]):
         names = [cell.strip().lower() for cell in rows[0]]
         column = next((names.index(name) for name in ("rr", "rr_ms") if name in names), 0)
         rows = rows[1:]
@@ -95,14 +99,6 @@ def read_intervals(path: Path) -> np.ndarray:
         return np.array([float(row[column]) for row in rows])
     except (ValueError, IndexError):
         raise ValueError(f"'{path}' holds something else than intervals in ms, one a line.") from None
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def choose(

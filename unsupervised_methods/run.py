@@ -12,6 +12,7 @@ import numpy as np
 from dataset.clips.references import reference_notes
 from dataset.files.names import plural
 from dataset.own_videos import READER
+from dataset.program import INCOMPLETE
 from dataset.signals import PULSE_WAVE
 from evaluation import pictures, provenance, publish
 from evaluation.baselines import MOST_OF_NOISE, NOISE, Noise, beside
@@ -110,7 +111,7 @@ def _require_video(dataset: str) -> None:
 class NoPulseError(RuntimeError):
     """Recordings whose pulse is too uncertain for a number; raised when everything is written."""
 
-    exit_code = 3
+    exit_code = INCOMPLETE
 
     def __init__(self, recordings: Sequence[str], total: int):
         """Name the `recordings`, of `total`."""

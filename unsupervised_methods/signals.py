@@ -13,6 +13,7 @@ from dataset.files.lookup import visible
 from dataset.files.names import distinct
 from dataset.files.reading import told
 from dataset.prepare.clock import wave_problem
+from dataset.program import INCOMPLETE
 from dataset.progress import show_progress
 from evaluation.answered import publish_answers
 from evaluation.consensus import Answer
@@ -35,7 +36,7 @@ class Asked:
 class NoRateError(RuntimeError):
     """Files without an answer; raised when everything is written."""
 
-    exit_code = 3
+    exit_code = INCOMPLETE
 
 
 def run(config: Any) -> Path:

@@ -152,10 +152,6 @@ class ClipDataset(Dataset):
         """Ids of the recordings that have clips, in order."""
         return [track.id for track in self.tracks]
 
-    def lengths(self, recording: str) -> list[int]:
-        """Frames of each clip of `recording`, in order."""
-        return [stop - start for number, start, stop, _ in self.clips if self.tracks[number].id == recording]
-
     def clip_lengths(self) -> list[int]:
         """Frames or samples of every clip: only clips of one length make a batch."""
         return [stop - start for _, start, stop, _ in self.clips]

@@ -53,26 +53,6 @@ def check_types(types: Sequence[str]) -> None:
         raise ValueError(f"DATA_TYPE is {list(types)!r}; it must list one or more of {', '.join(DATA_TYPES)}.")
 
 
-def flip(video: Tensor, next_frame: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
-    """Mirror the clips that `chosen` (B,) bool marks: `video` (B, C, T, H, W) and `next_frame` (B, C, H, W).
-
-    Both are mirrored left-right together, before `normalise`, so that the last difference still belongs to one face.
-    """
-    chosen = chosen.to(video.device)
-    return (
-        torch.where(chosen.view(-1, 1, 1, 1, 1), video.flip(-1), video),
-        torch.where(chosen.view(-1, 1, 1, 1), next_frame.flip(-1), next_frame),
-    )
-
-
-def chance(seed: int, epoch: int, samples: Sequence[int], probability: float = 0.5) -> Tensor:
-    """For each of `samples` (their numbers in the data set) True with `probability`, (B,) bool on the CPU.
-
-    Depends on (seed, epoch, sample) alone: not on the batch, the worker or where a run was resumed.
-    """
-    return torch.tensor([_uniform(seed, epoch, int(sample)) < probability for sample in samples], dtype=torch.bool)
-
-
 def _relative_differences(x: Tensor, next_frame: Tensor, has_next: Tensor, scale: Tensor, target: Tensor) -> None:
     following = target  # the result's own memory holds x[t+1] first: one whole clip less
     following[:, :, :-1] = x[:, :, 1:]
@@ -87,15 +67,3 @@ def _relative_differences(x: Tensor, next_frame: Tensor, has_next: Tensor, scale
 def _inverse(std: Tensor) -> Tensor:
     """1 / std, and 0 where std is 0 (or NaN): a recording without variation becomes zeros."""
     return torch.where(std > 0, 1 / std, torch.zeros_like(std))
-
-
-def _uniform(seed: int, epoch: int, sample: int) -> float:
-    """One number in [0, 1) from three integers (SplitMix64 finaliser: any change of an input changes all bits)."""
-    mask = (1 << 64) - 1
-    state = 0
-    for part in (seed, epoch, sample):
-        state = (state + (part & mask) + 0x9E3779B97F4A7C15) & mask
-        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & mask
-        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & mask
-        state ^= state >> 31
-    return state / 2**64

@@ -95,11 +95,6 @@ class WindowDataset(Dataset):
         """The scalar label `name` of every window as its samples have it, (n,) or (n, columns); no window is read."""
         return self._scalar_label(next(one for one in self._labels if one.name == name), self._rows)
 
-    def lengths(self, recording: str) -> list[int]:
-        """Samples of each window of `recording`, in order."""
-        count = int((self.windows.of[self._rows] == self._numbers[recording]).sum())
-        return [self._inputs[0][2].count] * count
-
     def clip_lengths(self) -> None:
         """All windows are alike."""
         return None

@@ -16,11 +16,12 @@ from dataset.prepare.node import face_crop, make_loader
 from dataset.prepare.prepared import IncompleteError, Prepared
 from dataset.prepare.section import prepare
 from dataset.prepare.windows import PreparedWindows
+from dataset.program import INCOMPLETE
 from dataset.progress import show_progress
 from evaluation.console import text_table
 from evaluation.tables import write_text
 
-INCOMPLETE, BAD = 3, 1  # exit codes
+BAD = 1  # exit code
 NAMED = 12  # recordings that the screen names; the page has all
 DRAWN = 300  # recordings of contact sensors with a picture: a data set may have ten thousands
 

@@ -29,7 +29,6 @@ TIMES = ("time", "times", "t", "timestamp", "timestamps", "seconds", "second", "
 NUMBERS = ("", "index", "frame", "frames", "sample", "samples", "no", "nr", "number", "id", "unnamed: 0")  # of the rows
 WAVES = ("ppg", "bvp", "pulse", "wave", "waveform", "pleth", "signal", "value", "values")  # the likelier ones first
 RATES = re.compile(r"(?:hr|bpm|(?:heart|pulse)[ _-]?rate|heartrate|pulserate|rate|rr|spo2)(?:\W.*|_\w*)?")
-RATE_UNITS = {"hr": "bpm"}
 UNITS = {  # as the end of a column's name -> seconds
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
     **dict.fromkeys(("ms", "msec", "millis", "millisecond", "milliseconds"), 1e-3),
@@ -42,16 +41,8 @@ E4_START = (1e9, 4e9)  # s since 1970: 2001 to 2096
 MANY = 20  # columns: a table that is wider than long lies on its side
 
 
-def read_label(path: Path) -> Signal:
-    """The wave of a label file; ValueError for a file that is no table of numbers, or holds no wave."""
-    signals = read_labels(path)
-    if "ppg" not in signals:
-        raise ValueError(f"'{path}' holds {', '.join(signals)} and no wave. A wave stands in a column `ppg`.")
-    return signals["ppg"]
-
-
 def read_labels(path: Path) -> dict[str, Signal]:
-    """`ppg`, and `hr` (bpm) where a column is called so; errors as by `read_label`, but for a table of rates alone."""
+    """`ppg`, the wave, and `hr` (bpm), as far as there are such columns; ValueError for a file with neither."""
     header, table = _read(path)
     if not header:
         return {"ppg": _unnamed(table, path)}
@@ -74,7 +65,7 @@ def read_labels(path: Path) -> dict[str, Signal]:
 def read_columns(path: Path, unit: float = 1.0) -> dict[str, Signal]:
     """Every column but times and row numbers, by its name in small letters; `column 1` ... without a heading.
 
-    `unit`: seconds in the unit of a column of times whose name does not say it. Errors as by `read_label`.
+    `unit`: seconds in the unit of a column of times whose name does not say it. Errors as by `read_labels`.
     """
     header, table = _read(path)
     if not header and len(table) == 1:

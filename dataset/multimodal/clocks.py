@@ -21,11 +21,6 @@ class Line:
     residual: np.ndarray
 
     @property
-    def ppm(self) -> float:
-        """How much faster the host's clock runs than the device's, in millionths."""
-        return 1e6 * self.drift
-
-    @property
     def residual_95(self) -> float:
         """95 % of the samples lie nearer to the line than this (s)."""
         return float(np.percentile(np.abs(self.residual), 95)) if len(self.residual) else float("inf")

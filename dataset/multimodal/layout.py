@@ -41,7 +41,6 @@ PPG_COLUMNS = ("t_ns", "value")  # and any of PPG_EXTRAS
 PPG_EXTRAS = ("spo2", "hr", "mark", "resp")
 SUBJECT_COLUMNS = ("subject", "age", "sex", "skin_type", "glasses", "makeup")
 UNITS = {"time": "ns", "thermal": "K", "displacement": "mm", "ppg": "a.u.", "frequency": "Hz"}  # of dataset.json
-LONGEST = 1 << 22  # lines of a table of integers
 LONGEST_NAME = 200  # letters of an event
 
 

@@ -180,10 +180,6 @@ class LegacyChunks(Dataset):
         """Stems that have chunks, in order."""
         return list(dict.fromkeys(split_name(path)[0] for path in self.paths))
 
-    def lengths(self, recording: str) -> list[int]:
-        """Frames of each chunk of `recording`, in order."""
-        return [self._frames[path] for path in self._of(recording)]
-
     def clip_lengths(self) -> list[int]:
         """Frames of every chunk: only chunks of one length make a batch."""
         return list(self._frames.values())

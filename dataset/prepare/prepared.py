@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dataset.data_loader.base import Recording
 from dataset.files.names import plural
 from dataset.prepare.splits import Side, Split
+from dataset.program import INCOMPLETE
 from dataset.store.cache import Cache
 from dataset.store.disk import CacheError
 from dataset.store.entry import DamagedEntryError, Entry
@@ -25,7 +26,7 @@ NAMED = 20  # recordings that a remedy names
 class IncompleteError(RuntimeError):
     """A section lacks recordings; the message names them with the reasons. `prepared` is what there is."""
 
-    exit_code = 3
+    exit_code = INCOMPLETE
 
     def __init__(self, prepared: Prepared, told: bool = False):
         """Compose the message; without the reasons where they were `told` a line before."""
@@ -82,11 +83,6 @@ class Prepared:
     def total(self) -> int:
         """Recordings wanted: ready and failed."""
         return len(self.recordings) + len(self.failed)
-
-    @property
-    def incomplete(self) -> str:
-        """'INCOMPLETE n/m' for the head of a table, '' when nothing is missing."""
-        return f"INCOMPLETE {len(self.recordings)}/{self.total}" if self.failed else ""
 
     @property
     def used(self) -> Split:

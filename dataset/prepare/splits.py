@@ -16,11 +16,9 @@ import numpy as np
 
 from dataset.data_loader.base import Recording, natural_key
 from dataset.files.names import plural
-from dataset.files.reading import read_json, read_text, told
-from dataset.files.writing import replacing, write_whole
+from dataset.files.reading import read_text, told
 
 UNITS = ("subject", "recording")
-FORMAT = 1
 SMALLEST = 1 << 16  # bytes of a linked file that may be a recording: notes and calibrations are shared by many
 
 
@@ -46,37 +44,11 @@ class Split:
         text = json.dumps(self._plain(), sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def save(self, path: Path) -> Path:
-        """Write the split with its hash as JSON, by way of a temporary name; returns `path`."""
-        text = json.dumps({"format": FORMAT, "hash": self.hash, **self._plain()}, indent=1, ensure_ascii=False)
-        return write_whole(path, text + "\n")
-
     def _plain(self) -> dict:
         plain = asdict(self)
         plain["ids"] = list(self.ids)
         plain["subjects"] = {name: str(self.subjects[name]) for name in self.ids if name in self.subjects}
         return plain
-
-
-def load(path: Path) -> Split:
-    """Read a split written by `Split.save`; SplitError when it is damaged or was changed by hand."""
-    try:
-        stored = read_json(path, remedy="")
-        claimed, version = stored.pop("hash"), stored.pop("format")
-        stored["ids"] = tuple(stored["ids"])
-        split = Split(**stored)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise SplitError(
-            f"'{path}' is not a split of this toolbox ({told(error)}). Delete it; it is made again."
-        ) from error
-    if version != FORMAT:
-        raise SplitError(f"'{path}' has format {version}; this version reads {FORMAT}. Delete it; it is made again.")
-    if split.hash != claimed:
-        raise SplitError(
-            f"'{path}' does not match its hash: it was changed after it was written. "
-            f"Delete it, or give your own recordings as a list (FILE_LIST_PATH)."
-        )
-    return split
 
 
 def take(recordings: Sequence[Recording], begin: float, end: float, unit: str = "subject") -> list[Recording]:
@@ -161,16 +133,6 @@ def read_column(path: Path, column: str) -> list[str]:
         return [(row[column] or "").strip() for row in reader]
     except csv.Error as error:
         raise SplitError(f"The list '{path}' cannot be read: {told(error)}.") from error
-
-
-def write_list(path: Path, names: Iterable[str]) -> Path:
-    """Write `names` as a file list: unnamed running number, column `input_files` (rPPG-Toolbox's layout)."""
-    path = Path(path)
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["", "input_files"])
-        writer.writerows(enumerate(names))
-    return path
 
 
 @dataclass(frozen=True)

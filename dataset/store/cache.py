@@ -57,7 +57,6 @@ from dataset.store.writer import EntryWriter, as_plain, entry_text
 
 WRITING, STATUS = ".writing", ".status"
 LISTING, MANIFEST, ROOT = "recordings.json", "manifest.csv", ".root.json"
-STATES = ("done", "failed", "skipped", "missing")
 COLUMNS = ("id", "subject", "state", "reason", "frames", "fs", "flags")  # of the manifest
 
 

@@ -39,7 +39,7 @@ class Entry:
     shape   (T, H, W, 3) of the faces, () without video         targets  scalars by name; NaN: missing
     stats   of all faces, None without video                    flags    what is unusual about it, by name
     info    what the loader says of the recording               thermal_stats  of the thermal frames, or None
-    signal_names, stream_names   what the recording has, by name, the video first
+    stream_names                 of its frames, the video first
 
     `signals`, `times`, `trace`, `boxes` and `streams` raise DamagedEntryError where signals.npz is damaged.
     """
@@ -61,11 +61,6 @@ class Entry:
     def rendered(self) -> bool:
         """Whether it was made of rendered data."""
         return bool(self.sources.get("rendered"))
-
-    @property
-    def signal_names(self) -> tuple[str, ...]:
-        """Names of the signals."""
-        return tuple(self.about["signals"])
 
     @property
     def stream_names(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ Everything is in grey levels as stored: a camera's power-law tone curve turns a 
 so relative changes keep their form.
 """
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 import cv2
@@ -156,15 +157,13 @@ def _modelled(settings: Settings, subject: int, placement: Placement) -> dict[st
     layers = portrait(settings.seed, subject, placement.tone, lamp, settings.skin_response, dots)
     normal, depth = layers.pop("normal"), layers.pop("depth")
     surface = {
-        "normal_x": side * normal[..., 0],
-        "normal_y": normal[..., 1],
-        "normal_z": normal[..., 2] * (depth > 0),
-        "depth": depth * FIT * min(placement.scale),
+        "normal_x": _float(side * normal[..., 0]),
+        "normal_y": _float(normal[..., 1]),
+        "normal_z": _float(normal[..., 2] * (depth > 0)),
+        "depth": _float(depth * FIT * min(placement.scale)),
     }
-    source = dots / FIT, (ORIGIN[0] * FIT, ORIGIN[1] * FIT)
-    parts = _to_frame(placement, layers, *source)
-    surface = {name: _float(layer) for name, layer in surface.items()}
-    return parts | {"geometry": _to_frame(placement, surface, *source, bounded=False)}
+    parts = _to_frame(placement, layers | surface, dots / FIT, (ORIGIN[0] * FIT, ORIGIN[1] * FIT), unbounded=surface)
+    return parts | {"geometry": {name: parts.pop(name) for name in surface}}
 
 
 def _tone(settings: Settings, subject: int) -> int:
@@ -256,12 +255,12 @@ def _to_frame(
     look: dict[str, np.ndarray],
     density: float = 1.0,
     centre: tuple[float, float] = CENTRE,
-    bounded: bool = True,
+    unbounded: Container[str] = (),
 ) -> dict[str, np.ndarray]:
     """Warp and scale all parts from where they were painted into the frame.
 
     They have `density` pixels for one of the photograph, in whose pixels `centre`, the middle of the face, is given.
-    Bounded are pictures to 0 to 255 and masks to 0 to 1.
+    Pictures are bounded to 0 to 255 and masks to 0 to 1, but for the `unbounded`.
     """
     x, y = placement.offsets()
     shift_x, shift_y = np.zeros_like(x), np.zeros_like(y)
@@ -278,7 +277,7 @@ def _to_frame(
         if blur > 0.1:
             image = cv2.GaussianBlur(image, (0, 0), blur)
         frame[name] = cv2.remap(image, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        if bounded:
+        if name not in unbounded:
             frame[name] = np.clip(frame[name], 0, 255 if image.ndim == 3 else 1)
     return frame
 

@@ -16,6 +16,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 FORMAT = 1  # raise it when the same settings give other frames or other truth: old folders then stand aside
@@ -191,6 +192,8 @@ def _value(name: str, value: Any) -> Any:
     if isinstance(default, tuple):
         return _sequence(name, value, type(default[0]))
     if name == "seed":
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
+            raise ValueError(f"SYNTHETIC.SEED is {value!r}; it must be a whole number from 0 on.")
         return int(value)
     if isinstance(default, bool):
         return bool(value)

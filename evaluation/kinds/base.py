@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 
 from dataset.clips.resampling import resample_grid
+from dataset.files.names import plural
 from dataset.signals import PULSE_WAVE
 from evaluation.outputs import write_outputs
-from evaluation.report import Section
+from evaluation.report import Section, some
 from evaluation.settings import Settings
 from registry import KINDS
 
@@ -301,6 +302,20 @@ class Kind:
     def save(self, recordings: Sequence[Predicted], head: Head, names: Names) -> Path:
         """Write the outputs as rPPG-Toolbox writes the pulse's: <id>_<output>_outputs.pickle."""
         return save_outputs(recordings, head.name, names.outputs / f"{names.id}_{head.name}_outputs.pickle", "Raw")
+
+
+def size_of(rows: Sequence[Any], unit: str) -> str:
+    """What numbers are of: the rows without a `note`, each a `unit`, whose they are, and how many are left out."""
+    used = [row for row in rows if not row.note]
+    subjects = plural(len({row.subject for row in used}), "subject")
+    left_out = f", {len(rows) - len(used)} left out" if len(used) < len(rows) else ""
+    return f"n = {plural(len(used), unit)} of {subjects}{left_out}"
+
+
+def left_out(rows: Sequence[Any], file: str) -> list[str]:
+    """Markdown of the rows that give no score, each with its `note`; `file` says where all of them stand."""
+    lines = [f"- {row.id}{'' if row.clip is None else f', clip {row.clip}'}: {row.note}" for row in rows if row.note]
+    return ["Left out:", some(lines, file)] if lines else []
 
 
 def targets_of(source: Any, columns: Sequence[str]) -> np.ndarray:

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from dataset.files.names import plural
 from evaluation import classification, console, figures, report, tables
 from evaluation.action_units import THRESHOLD, measures
-from evaluation.intervals import interval
-from evaluation.kinds.base import Head, Kind, Picture, Predicted, targets_of
+from evaluation.intervals import interval, owners
+from evaluation.kinds.base import Head, Kind, Picture, Predicted, left_out, size_of, targets_of
 from registry import KINDS
 
 MARK = "–"
@@ -174,13 +173,12 @@ class Labels(Kind):
     def table(self, method: str, rows: Sequence[Row], head: Head, baseline: bool = False) -> Table:
         """The numbers of one method, with intervals over subjects."""
         used, columns = [row for row in rows if not row.note], self.columns(head)
-        subjects = {name: number for number, name in enumerate(sorted({row.subject for row in used}))}
-        owner, scores, intervals, ranked = [subjects[row.subject] for row in used], {}, {}, 0
+        people, scores, intervals, ranked = owners(row.subject for row in used), {}, {}, 0
         if used:
             ranked = sum(map(classification.both, (arrays(used)[1] > 0.5).T))
         for name, measure in self.measures(used).items() if used else ():
             scores[name] = float(measure(np.ones(len(used))))
-            reach = interval(measure, owner, len(subjects), SCALE_OF.get(name, "logit"))
+            reach = interval(measure, *people, SCALE_OF.get(name, "logit"))
             intervals[name] = tuple(float(np.clip(end, -1 if name == "Cohen kappa" else 0, 1)) for end in reach)
         return Table(method, columns, list(rows), scores, intervals, ranked, baseline)
 
@@ -220,7 +218,7 @@ class Labels(Kind):
             f"means over the {found.own.ranked} of {len(found.own.columns)} that some rows have and some have not.",
             report.markdown_table(["method", *names], lines),
             report.markdown_table(list(classes[0]), [[_word(value) for value in one.values()] for one in classes]),
-            *_left_out(found.own),
+            *left_out(found.own.rows, "the file of predictions"),
         ]
         return report.Section(head.name, content, markdown, files)
 
@@ -293,10 +291,7 @@ def _note(row: Row) -> str:
 
 def scope(one: Table) -> str:
     """What the numbers are of."""
-    used = one.valid
-    unit = "recording" if any(row.clip is None for row in one.rows) else "clip"
-    words = f"n = {plural(len(used), unit)} of {plural(len({row.subject for row in used}), 'subject')}"
-    return words + (f", {len(one.rows) - len(used)} left out" if len(used) < len(one.rows) else "")
+    return size_of(one.rows, "recording" if any(row.clip is None for row in one.rows) else "clip")
 
 
 def with_interval(one: Table, name: str) -> str:
@@ -312,13 +307,6 @@ def _cell(value: float) -> str:
 
 def _word(value: Any) -> str:
     return _cell(value) if isinstance(value, float) else str(value)
-
-
-def _left_out(one: Table) -> list[str]:
-    lines = [
-        f"- {row.id}{'' if row.clip is None else f', clip {row.clip}'}: {row.note}" for row in one.rows if row.note
-    ]
-    return ["Left out:", report.some(lines, "the file of predictions")] if lines else []
 
 
 def as_dict(one: Table) -> dict[str, Any]:

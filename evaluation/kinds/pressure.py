@@ -9,7 +9,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,9 @@ import numpy as np
 from dataset.files.names import plural
 from dataset.progress import show_progress
 from evaluation import console, pressure_baselines, protocols, report, standards, tables
-from evaluation.intervals import interval
+from evaluation.intervals import interval, owners
 from evaluation.kinds import regression
-from evaluation.kinds.base import Head, Picture, Predicted
+from evaluation.kinds.base import Head, Picture, Predicted, left_out
 from evaluation.kinds.regression import Found, Regression, Row, Table
 from registry import KINDS
 
@@ -165,7 +164,7 @@ class Pressure(Regression):
         return [
             Picture(f"{head.name}_{one.target}_{one.name.replace(' ', '')}.png",
                     f"{one.target}, {one.name}: predicted over reference, and predicted - reference over their mean",
-                    partial(draw, one.own))
+                    partial(regression.draw, one.own))
             for one in found.protocols
             if one.own.valid
         ]  # fmt: skip
@@ -192,11 +191,6 @@ def _alone(rows: list[Any], recordings: Sequence[Predicted]) -> list[Any]:
     if any(len(one.clips) > 1 for one in recordings):
         return rows
     return [replace(row, clip=None) for row in rows]
-
-
-def draw(table: Table, path: Path) -> Path:
-    """Scatter and difference plot of a table in its unit."""
-    return regression.draw(table, path)
 
 
 # --- Protocols and comparisons ---------------------------------------------------------------------------------------
@@ -254,9 +248,8 @@ def errors_of(table: Table) -> np.ndarray:
 def compare(own: Table, other: Table) -> Comparison:
     """The difference of two mean absolute errors on the same readings, with its interval over subjects."""
     apart = np.abs(errors_of(own)) - np.abs(errors_of(other))
-    subjects = {name: number for number, name in enumerate(sorted({row.subject for row in own.valid}))}
-    owner = [subjects[row.subject] for row in own.valid]
-    low, high = interval(lambda weights: weights @ apart / weights.sum(axis=-1), owner, len(subjects))
+    people = owners(row.subject for row in own.valid)
+    low, high = interval(lambda weights: weights @ apart / weights.sum(axis=-1), *people)
     return Comparison(other.method, float(apart.mean()), low, high)
 
 
@@ -342,7 +335,7 @@ def _markdown(one: Protocol) -> list[str]:
     return [
         heading, about, size + how + "Errors are predicted - reference.",
         report.markdown_table([*heads, "model's MAE less this"], lines), f"**{marked(one)}**",
-        *_categories(one), *_standards_text(one), *regression.excluded(one.own),
+        *_categories(one), *_standards_text(one), *left_out(one.own.rows, f"the file per {one.own.per}"),
     ]  # fmt: skip
 
 

@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from dataset.files.names import plural
 from evaluation import bland_altman, console, figures, report, tables
-from evaluation.intervals import SCALE_OF, interval
-from evaluation.kinds.base import Head, Kind, Picture, Predicted, targets_of
+from evaluation.intervals import SCALE_OF, interval, owners
+from evaluation.kinds.base import Head, Kind, Picture, Predicted, left_out, size_of, targets_of
 from evaluation.metrics import mae, pearson, rmse
 from registry import KINDS
 
@@ -226,12 +225,10 @@ def table(method: str, rows: list[Row], target: str, head: Head, baseline: bool 
     """The numbers of a target by one method, with intervals over subjects."""
     used = [row for row in rows if not row.note]
     predicted, true = (np.array([getattr(row, key) for row in used]) for key in ("predicted", "true"))
-    subjects = {name: number for number, name in enumerate(sorted({row.subject for row in used}))}
-    owner = [subjects[row.subject] for row in used]
-    scores, intervals = {}, {}
+    people, scores, intervals = owners(row.subject for row in used), {}, {}
     for name, metric in METRICS.items() if used else ():
         scores[name] = float(metric(predicted, true, np.ones(len(used))))
-        intervals[name] = interval(partial(metric, predicted, true), owner, len(subjects), SCALE_OF.get(name, "plain"))
+        intervals[name] = interval(partial(metric, predicted, true), *people, SCALE_OF.get(name, "plain"))
     unit = head.units.get(target, head.units.get(head.name, ""))
     return Table(target, method, unit, _per(rows), rows, scores, intervals, baseline)
 
@@ -272,12 +269,6 @@ def _same(one: Table, found: Found) -> list[Table]:
     return [other for other in found.tables if other.target == one.target]
 
 
-def _size(one: Table) -> str:
-    count, subjects = len(one.valid), len({row.subject for row in one.valid})
-    left_out = f", {len(one.rows) - count} left out" if count < len(one.rows) else ""
-    return f"n = {plural(count, one.per)} of {plural(subjects, 'subject')}{left_out}"
-
-
 def with_unit(name: str, unit: str) -> str:
     """`name` with its unit, where it has one."""
     return f"{name} [{unit}]" if unit and name not in UNITLESS else name
@@ -285,7 +276,7 @@ def with_unit(name: str, unit: str) -> str:
 
 def _lines(one: Table, found: Found) -> list[str]:
     """A text table of a target and its baseline."""
-    title = f"{one.target}{f' [{one.unit}]' if one.unit else ''}: {_size(one)}"
+    title = f"{one.target}{f' [{one.unit}]' if one.unit else ''}: {size_of(one.rows, one.per)}"
     if not one.valid:
         return [f"{title}: no target is known, so there are predictions and no errors."]
     cells = [[table.method, *(_cell(table.scores[name]) for name in METRICS)] for table in _same(one, found)]
@@ -293,26 +284,19 @@ def _lines(one: Table, found: Found) -> list[str]:
 
 
 def _markdown(one: Table, found: Found) -> list[str]:
-    heading = f"## {one.target}"
+    heading, size = f"## {one.target}", size_of(one.rows, one.per)
     if not one.valid:
-        return [heading, f"{_size(one)}: no target is known, so there are predictions and no errors."]
+        return [heading, f"{size}: no target is known, so there are predictions and no errors."]
+    mean = " Each is the mean over its clips." if one.per == "recording" else ""
     about = (
-        f"{_size(one)}. Each is the mean over its clips. " if one.per == "recording" else f"{_size(one)}. "
-    ) + "In brackets the 95 % interval over subjects (needs three). Bias and SD are of predicted - true."
+        f"{size}.{mean} In brackets the 95 % interval over subjects (needs three). Bias and SD are of predicted - true."
+    )
     lines = [
         [table.method, *(with_interval(table, name) for name in METRICS), str(len(table.valid))]
         for table in _same(one, found)
     ]
     table = report.markdown_table(["method", *(with_unit(name, one.unit) for name in METRICS), "n"], lines)
-    return [heading, about, table, *excluded(one)]
-
-
-def excluded(one: Table) -> list[str]:
-    """The rows that give no error, named."""
-    lines = [
-        f"- {row.id}{'' if row.clip is None else f', clip {row.clip}'}: {row.note}" for row in one.rows if row.note
-    ]
-    return ["Left out:", report.some(lines, f"the file per {one.per}")] if lines else []
+    return [heading, about, table, *left_out(one.rows, f"the file per {one.per}")]
 
 
 def with_interval(one: Table, name: str) -> str:

@@ -60,7 +60,7 @@ STYLES</style></head><body>
 <h1>TITLE</h1>"""
 
 FOOT = """<p><small>This page shows signals of people, and may show faces: keep it as you keep the recordings. Every
-number of its tables is in metrics.json. Research software, not a medical device.</small></p>
+number of its tables is in NUMBERS. Research software, not a medical device.</small></p>
 <div id="tip" hidden></div>
 <script type="application/json" id="rows">ROWS</script>
 <script>SCRIPT</script></body></html>"""
@@ -73,9 +73,9 @@ def head(title: str) -> str:
     return page.replace("TITLE", escape(shown(title)))
 
 
-def foot(rows: str) -> str:
-    """The end of the page; `rows` is JSON, which cannot end the element it stands in."""
+def foot(rows: str, numbers: str = "metrics.json") -> str:
+    """The end of the page; `rows` is JSON, which cannot end its element. `numbers`: the file that has all of them."""
     for mark, code in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026")):
         rows = rows.replace(mark, code)
-    before, after = FOOT.split("ROWS")
+    before, after = FOOT.replace("NUMBERS", numbers).split("ROWS")
     return before + rows + after.replace("SCRIPT", SCRIPT)

@@ -18,12 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
+from dataset.program import INCOMPLETE
 from tools.benchmark.own_videos import command
 
 DETECTORS = ("HC", "CF")
 BOXES = (0.8, 1.0, 1.2, 1.5)
 METHODS = ("GridPulse", "POS", "CHROM", "LGI")
-WITHHELD = 3  # exit code of the command where no rate is reliable
 CROP = "UNSUPERVISED.DATA.PREPROCESS.CROP_FACE"
 
 
@@ -61,7 +61,7 @@ def measured(clip: Path, detector: str, box: float, weights: str | None) -> tupl
         done = subprocess.run(
             command(clip, Path(empty), more), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
-        if done.returncode not in (0, WITHHELD):
+        if done.returncode not in (0, INCOMPLETE):
             raise SystemExit(done.stderr)
         answer = json.loads(next(Path(empty).rglob("vitals.json")).read_text())["recordings"][0]
         rates: dict[str, list[float]] = {method: [] for method in METHODS}

@@ -19,6 +19,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a file, from any folder
 
+from dataset.program import EXPECTED, answer
 from evaluation import figures
 from evaluation.opened import Run, open_run
 from evaluation.tables import csv_text, write_text
@@ -168,16 +169,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--method", default="", help="whose errors; without it the first of the report")
     parser.add_argument("--output", type=Path, help="folder to write to; without it <run>/motion")
     asked = parser.parse_args(arguments)
-    try:
-        run = open_run(asked.run)
-        found = of_run(run)
-        table = joined(run, found, asked.method)
-        print(table.to_string(index=False, float_format=lambda value: f"{value:.2f}"))
-        print(f"Plot: {write(asked.output or asked.run / 'motion', found, table)}")
-    except (ValueError, OSError, LookupError, RuntimeError) as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return answer(lambda: show(asked), (*EXPECTED, RuntimeError), code=1)
+
+
+def show(asked: argparse.Namespace) -> None:
+    """Print the table, write it with the plot."""
+    run = open_run(asked.run)
+    found = of_run(run)
+    table = joined(run, found, asked.method)
+    print(table.to_string(index=False, float_format=lambda value: f"{value:.2f}"))
+    print(f"Plot: {write(asked.output or asked.run / 'motion', found, table)}")
 
 
 if __name__ == "__main__":

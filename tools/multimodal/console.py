@@ -21,7 +21,8 @@ class Console:
         """`page`: the port of the page, 0 for any, None for none. ValueError where packages for page or `lsl` lack."""
         self._recorder, self._quiet = recorder, quiet
         self._outlets = _outlets(recorder) if lsl else None
-        self._terminal, self._shown, self._height = sys.stdout.isatty(), time.monotonic(), 0
+        self._terminal, self._height = sys.stdout.isatty(), 0
+        self._shown, self._printed = time.monotonic(), -math.inf
         self._seen: dict[str, Any] = {}
         self._pulses = None if quiet and page is None else _pulses(recorder)
         self._page = None if page is None else self._serve(page)
@@ -63,7 +64,7 @@ class Console:
             up = f"\x1b[{self._height}F" if self._height else ""
             print(up + "\n".join(f"{line[:width]}\x1b[K" for line in said), flush=True)
             self._height = len(said)
-        elif time.monotonic() - getattr(self, "_printed", -math.inf) >= EVERY_IN_FILE:
+        elif time.monotonic() - self._printed >= EVERY_IN_FILE:
             self._printed = time.monotonic()
             print("; ".join(said), flush=True)
 

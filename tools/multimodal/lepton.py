@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 WIDTH, HEIGHT, EXTRA = 160, 120, 2
-FFC_IMMINENT, FFC_RUNNING = 1, 2  # of the shutter that is used to correct the picture
+FFC_RUNNING = 2  # of the shutter that is used to correct the picture
 WORDS = 80  # of a telemetry row
 PLAUSIBLE = (230.0, 430.0)  # K: a room with people in it
 

@@ -11,7 +11,7 @@ from dataset.multimodal.layout import DEVICES
 from evaluation.charts import Chart, figure
 from evaluation.page.style import foot, head
 
-SECONDS = 20.0  # of the waves that are drawn large
+PULSE, BREATH = 6.0, 20.0  # s of the waves that are drawn before and after the middle of the recording
 NAMES = {
     "rgb": "RGB", "thermal": "thermal", "radar": "radar", "ppg": "finger PPG", "belt": "breathing belt",
 }  # fmt: skip
@@ -21,8 +21,8 @@ ORDER = (*DEVICES, "belt")
 def page(found: Aligned) -> str:
     """The whole page."""
     parts = [head(f"Aligned recording {found.id}"), _verdict(found), _clocks(found)]
-    parts += [_waves(found, found.pulse, "Pulse", 0.3), _waves(found, found.breath, "Breath", 1.0)]
-    parts += [_residuals(found), _coverage(found), foot("{}").replace("metrics.json", "meta.json")]
+    parts += [_waves(found, found.pulse, "Pulse", PULSE), _waves(found, found.breath, "Breath", BREATH)]
+    parts += [_residuals(found), _coverage(found), foot("{}", numbers="meta.json")]
     return "\n".join(parts)
 
 
@@ -62,13 +62,13 @@ def _row(found: Aligned, device: str) -> str:
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
-def _waves(found: Aligned, waves: Mapping[str, np.ndarray], title: str, room: float) -> str:
-    """All waves below each other on one axis, the middle of the recording; each in its own height."""
+def _waves(found: Aligned, waves: Mapping[str, np.ndarray], title: str, reach: float) -> str:
+    """All waves below each other on one axis, `reach` s around the middle of the recording; each in its own height."""
     names = [name for name in ORDER if name in waves]
     if not names:
         return ""
     middle = found.t[-1] / 2
-    begin, end = max(middle - SECONDS * max(room, 0.3), 0.0), min(middle + SECONDS * max(room, 0.3), found.t[-1])
+    begin, end = max(middle - reach, 0.0), min(middle + reach, found.t[-1])
     inside = (found.t >= begin) & (found.t <= end)
     chart = Chart((begin, end), (0.0, float(len(names))), "seconds", "")
     for place, name in enumerate(names):

@@ -99,10 +99,8 @@ def prefer() -> bool:
     """Whether this process and those that it starts come before others from now on."""
     try:
         os.setpriority(os.PRIO_PROCESS, 0, NICE)
-        with contextlib.suppress(
-            FileNotFoundError
-        ):  # where sessions share the processor evenly, that of this one counts
-            Path("/proc/self/autogroup").write_text(str(NICE))
+        with contextlib.suppress(FileNotFoundError):
+            Path("/proc/self/autogroup").write_text(str(NICE))  # counts where sessions share the processor evenly
     except OSError:
         return False
     return True

@@ -24,10 +24,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a file, f
 
 from config import load_config, run_folder
 from dataset.files import hdf5
-from dataset.files.writing import write_whole
 from dataset.multimodal.layout import ALIGNED
 from dataset.program import answer
 from evaluation.heart_rate import spectral_peak_heart_rate
+from evaluation.tables import json_text, write_text
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "configs" / "multimodal" / "fusion.yaml"
@@ -87,8 +87,8 @@ def make(
         lines += _trained(common, sensors, out, lights, every=once)
     text = table(lines)
     print(f"\n{text}\n\nMade in {time.monotonic() - begin:.0f} s.")
-    write_whole(out / "table.md", text + "\n")
-    write_whole(out / "table.json", json.dumps([vars(line) for line in lines], indent=2) + "\n")
+    write_text(out / "table.md", text + "\n")
+    write_text(out / "table.json", json_text([vars(line) for line in lines]))
     return 0
 
 
@@ -182,7 +182,7 @@ def _errors(file: h5py.File, sensor: str) -> list[tuple[float, float]]:
     """Errors (per minute) of pulse and breath in each window; NaN where the sensor, or the reference, has none."""
     times = hdf5.signal(file, "t")
     fs = (len(times) - 1) / (times[-1] - times[0])
-    size = round(WINDOW * 30.0)
+    size = round(WINDOW * fs)
     errors = []
     for start in range(0, len(times) - size + 1, size):
         part = slice(start, start + size)

@@ -5,7 +5,6 @@ recorder is gone, however it ended, this process ends its files and goes, too.
 """
 
 import contextlib
-import os
 import queue
 import signal
 import socket
@@ -40,7 +39,6 @@ def main() -> int:
     job = _first(link)
     if job is None:
         return 0
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     for plugin in job["plugins"]:
         import_plugin(Path(plugin))
     worker = Worker(link, job)

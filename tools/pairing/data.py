@@ -6,12 +6,10 @@ python -m tools.pairing.data data.source=from_rppg base.dataset=PURE paths.raw_d
 
 import argparse
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import config as settings
-from dataset.program import BAD_INPUT, answer
-from dataset.run import INCOMPLETE
+from dataset.program import answer_of_whole
 
 DEFAULT = settings.ROOT / "configs" / "pairing" / "train_model.yaml"
 
@@ -19,13 +17,7 @@ DEFAULT = settings.ROOT / "configs" / "pairing" / "train_model.yaml"
 def main(arguments: list[str] | None = None) -> int:
     """Prepare and list; 2 and one sentence for input that cannot be used."""
     asked = parser(__doc__).parse_args(arguments)
-    return decided(lambda: run(asked))
-
-
-def decided(action: Callable[[], int | None]) -> int:
-    """The exit code of `action`; recordings that cannot be read are input that cannot be used: 2."""
-    code = answer(action)
-    return BAD_INPUT if code == INCOMPLETE else code
+    return answer_of_whole(lambda: run(asked))
 
 
 def parser(description: str) -> argparse.ArgumentParser:

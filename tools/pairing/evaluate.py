@@ -8,7 +8,8 @@ import argparse
 import sys
 
 import config as settings
-from tools.pairing.data import decided, parser
+from dataset.program import answer_of_whole
+from tools.pairing.data import parser
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -18,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--model", required=True, metavar="FILE", help="weights of tools.pairing.train")
     add("--perturb", nargs="+", default=[], metavar="HOW", help="inverted, masked, static, grey, shuffled_time")
     asked = made.parse_intermixed_args(arguments)
-    return decided(lambda: run(asked))
+    return answer_of_whole(lambda: run(asked))
 
 
 def run(asked: argparse.Namespace) -> None:

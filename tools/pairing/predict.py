@@ -12,9 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from dataset.program import answer
-
-UNSURE = 3  # exit code
+from dataset.program import INCOMPLETE, answer
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,7 +49,7 @@ def run(asked: argparse.Namespace) -> int:
     if asked.json:
         write_whole(asked.json, as_json(found))
         print(f"Written: {asked.json}")
-    return 0 if found.reliable else UNSURE
+    return 0 if found.reliable else INCOMPLETE
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import sys
 
 import config as settings
 import main as program
-from dataset.program import BAD_INPUT, answer
+from dataset.program import answer_of_whole
 from tools.pairing.data import parser
 
 
@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     made = parser(__doc__)
     made.add_argument("--restart", action="store_true", help="train anew although the run could be continued")
     asked = made.parse_intermixed_args(arguments)
-    return answer(lambda: run(asked))
+    return answer_of_whole(lambda: run(asked))
 
 
 def run(asked: argparse.Namespace) -> int:
@@ -28,13 +28,7 @@ def run(asked: argparse.Namespace) -> int:
     from neural_methods.pairing import collect
 
     changed: list[settings.Override] = [*asked.override, *([("RESTART", True)] if asked.restart else [])]
-    try:
-        code = program.run_file(program.parse(["--config_file", asked.config_file]), asked.config_file, changed)
-    except RuntimeError as error:  # what main.py ends with a code of its own: data that are incomplete
-        if not hasattr(error, "exit_code"):
-            raise
-        print(f"Error: {error}", file=sys.stderr)
-        return BAD_INPUT
+    code = program.run_file(program.parse(["--config_file", asked.config_file]), asked.config_file, changed)
     made = collect(settings.load_config(asked.config_file, changed))
     print(f"Written: {', '.join(map(str, made))}")
     return code

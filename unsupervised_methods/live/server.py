@@ -150,10 +150,9 @@ class Door:
     async def _look(self, connection: WebSocket, tab: Tab) -> None:
         """Look for the face in the tab's picture, while its pixels go on being measured."""
         boxes = await self._run(self._looking, tab.detect)
-        with contextlib.suppress(
-            RuntimeError, WebSocketDisconnect, asyncio.TimeoutError
-        ):  # the tab was closed meanwhile
-            await self._tell(connection, await self._run(self._measuring, tab.found, boxes))
+        told = await self._run(self._measuring, tab.found, boxes)
+        with contextlib.suppress(RuntimeError, WebSocketDisconnect, asyncio.TimeoutError):  # it was closed meanwhile
+            await self._tell(connection, told)
 
     async def _tell(self, connection: WebSocket, told: dict[str, Any]) -> None:
         await asyncio.wait_for(connection.send_text(json.dumps(told, separators=(",", ":"))), STALLED)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from dataset.program import INCOMPLETE
 from evaluation.vitals import in_words
 from unsupervised_methods.live.camera import Timed
 from unsupervised_methods.live.session import Session
@@ -14,7 +15,6 @@ from unsupervised_methods.live.tab import state
 BARS = "▁▂▃▄▅▆▇█"
 WAVE = 24  # letters
 TERMINAL, FILE = 0.2, 1.0  # s between two lines
-UNRELIABLE = 3  # exit code, as for videos
 
 
 def watch(frames: Iterator[Timed]) -> int:
@@ -35,7 +35,7 @@ def watch(frames: Iterator[Timed]) -> int:
         pass
     answer = session.colours.answer
     print("\r" * terminal + (in_words(answer) if answer else "No answer: a face has to be seen for 5 s."))
-    return 0 if answer is not None and answer.reliable else UNRELIABLE
+    return 0 if answer is not None and answer.reliable else INCOMPLETE
 
 
 def in_a_line(known: dict) -> str:

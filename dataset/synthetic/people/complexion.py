@@ -19,10 +19,7 @@ class Complexion:
     """Maps (H, W[, 3]) float32."""
 
     albedo: np.ndarray  # (H, W, 3) share of light returned, linear
-    lips: np.ndarray  # 0 to 1
-    brows: np.ndarray  # 0 to 1, cover by hairs
-    beard: np.ndarray  # 0 to 1, cover by hairs
-    bare: np.ndarray  # 0 to 1, what shows the pulse: none of these
+    bare: np.ndarray  # 0 to 1, what shows the pulse: neither lips nor hairs
 
 
 def paint(canvas: Canvas, response: tuple[float, float, float]) -> Complexion:
@@ -37,7 +34,7 @@ def paint(canvas: Canvas, response: tuple[float, float, float]) -> Complexion:
     for cover in (brows, beard):
         colour = colour + (hair - colour) * cover[..., None]
     bare = (1 - lips) * (1 - np.clip(1.3 * brows, 0, 1)) * (1 - np.clip(1.2 * beard, 0, 1))
-    return Complexion(colour, lips, brows, beard, bare)
+    return Complexion(colour, bare)
 
 
 def _lips(canvas: Canvas) -> np.ndarray:

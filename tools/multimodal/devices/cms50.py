@@ -5,6 +5,7 @@ really were, the alignment finds from the arrivals. Samples of one burst arrive 
 backwards by the period. After a silence the count goes on by as many samples as are missing, and an event says so.
 """
 
+import contextlib
 import time
 from typing import Any
 
@@ -108,11 +109,9 @@ class Cms50(Device):
         port = getattr(self, "_port", None)
         if port is None:
             return
-        try:
+        with contextlib.suppress(DeviceError):  # it is gone
             if self.protocol == "new":
                 port.write(cms50.command(cms50.END))
-        except DeviceError:
-            pass  # it is gone
         port.close()
         self._port = None
 

@@ -43,6 +43,7 @@ class Dca1000(Device):
         """Bind, and set the board up."""
         options = self.options
         self._require_possible()
+        self._lines = _lines(Path(options["config"])) if options["config"] else []
         self._size = 4 * options["chirps"] * options["rx"] * options["samples"]  # I and Q of 16 bits
         self.rate = 1e3 / options["frame_period_ms"]
         self._frames = Frames(self._size, self.noted.counts)
@@ -126,9 +127,7 @@ class Dca1000(Device):
         if not self.options["cli"]:
             return
         self._cli = Port(self.options["cli"], 115200)
-        lines = read_text(Path(self.options["config"])).splitlines()
-        lines = [line.strip() for line in lines if line.strip() and not line.startswith("%")]
-        for line in [*(line for line in lines if line != "sensorStart"), "sensorStart"]:
+        for line in [*self._lines, "sensorStart"]:
             self._tell_radar(line)
 
     def _tell_radar(self, line: str) -> None:
@@ -199,3 +198,9 @@ class Dca1000(Device):
             "settings": dict(options), "clock": "frame number x configured period", "receive_buffer": self._room,
             "delay_ns": -half, "files": {"chirp.json": chirp},
         }  # fmt: skip
+
+
+def _lines(path: Path) -> list[str]:
+    """What the radar is told before it sends: the lines of a file without comments, and without its order to begin."""
+    lines = [line.strip() for line in read_text(path).splitlines()]
+    return [line for line in lines if line and not line.startswith("%") and line != "sensorStart"]

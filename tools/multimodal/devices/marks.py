@@ -5,6 +5,7 @@ comes at the start, every `every_s` and, where the length of the recording is kn
 the edges are the samples; the event `sync` is the beginning of a burst. Without a port nothing is switched.
 """
 
+import contextlib
 import fcntl
 import os
 import struct
@@ -88,10 +89,8 @@ class SyncMarks(Device):
     def stop(self) -> None:
         """Switch off."""
         if getattr(self, "_line", None) is not None:
-            try:
+            with contextlib.suppress(DeviceError):  # it is gone
                 self._switch(0)
-            except DeviceError:
-                pass
             os.close(self._line)
             self._line = None
 

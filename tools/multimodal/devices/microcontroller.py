@@ -32,20 +32,25 @@ class Microcontroller(Device):
                 f"columns is {self.options['columns']!r}; value first, then any of {', '.join(PPG_EXTRAS)}."
             )
         self.store, self.rate = Table("ppg", columns), self.options["hz"]
-        self._port, self._held, self._turns, self._micros = Port(self.options["port"], self.options["baud"]), b"", 0, 0
+        self._port = Port(self.options["port"], self.options["baud"])
+        self._begin_anew()
         until = host_ns() + PROBE * 1e9
         while not self._rows(self._port.read(WAIT)):
             if host_ns() > until:
                 raise DeviceError(
                     f"board at {self.options['port']}: no line of {1 + len(columns)} numbers "
-                    f"(micros,{','.join(columns)}). Is "
-                    " its program running, at the same speed?"
+                    f"(micros,{','.join(columns)}). Is its program running, at the same speed?"
                 )
 
     def start(self) -> None:
         """What waited is old."""
         self._port.flush()
-        self._held, self._last = b"", host_ns()
+        self._begin_anew()
+        self._last = host_ns()
+
+    def _begin_anew(self) -> None:
+        """Nothing came yet: the next bytes may be the end of a line, whose number is not the whole time."""
+        self._held, self._cut, self._turns, self._micros = b"", True, 0, 0
 
     def read(self) -> list[Sample]:
         """The lines that have come; those of one burst are spread backwards by the board's own times."""
@@ -61,8 +66,9 @@ class Microcontroller(Device):
         """Whole lines as (microseconds, values); a damaged one counts and is left out."""
         *lines, self._held = (self._held + data).split(b"\n")
         self._held = self._held[-LONGEST:]
-        found = []
-        for line in lines:
+        whole, found = lines[1:] if self._cut else lines, []
+        self._cut = self._cut and not lines
+        for line in whole:
             try:
                 micros, *values = line.strip().split(b",")
                 row = (self._since(int(micros)), tuple(float(value) for value in values))

@@ -17,7 +17,7 @@ FORMATS = {"yuyv": "YUYV", "mjpg": "MJPG"}
 CODECS = ("h264", "ffv1")
 SLOW = 0.9  # share of the wanted rate below which it is said that the camera is slow
 DRIFTS = 0.03  # share of brightness within the first seconds: exposure is not fixed
-MANUAL, AUTOMATIC = 1, 3  # of V4L2's exposure_auto
+MANUAL = 1  # of V4L2's exposure_auto
 DYNAMIC_RATE = getattr(cv2, "CAP_PROP_EXPOSURE_DYNAMIC_FRAMERATE", None)
 
 

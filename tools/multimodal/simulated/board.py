@@ -80,10 +80,8 @@ class Board:
             if self._ended.is_set():
                 return
         begin, period, chest = host_ns(), self._options["frame_period_ms"] * 1e6, Chest(self._options)
-        clock, half = (
-            Clock(begin, 0, self._options["ppm"]),
-            self._options["chirps"] * self._options["chirp_period_us"] * 500,
-        )
+        clock = Clock(begin, 0, self._options["ppm"])
+        half = self._options["chirps"] * self._options["chirp_period_us"] * 500  # ns of half of a frame's chirps
         number, offset = 0, 0
         while self._recording.is_set() and not self._ended.is_set():
             at = clock.when(round(self.sent_frames * period))

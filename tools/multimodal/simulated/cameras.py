@@ -16,7 +16,6 @@ from tools.multimodal.simulated.body import Clock, breath, mark, pulse
 BUFFERS = 4  # frames that a driver holds
 EXPOSURE = 0.01  # s
 COLOUR = np.array([0.35, 0.9, 0.55])  # of a beat, in counts of R, G, B
-SKIN = 305.0  # K
 HEATER_LAG = 0.15  # s
 
 
