@@ -18,9 +18,11 @@ from settings.modes import used_sections
 from settings.modes.neural import validates
 
 HIGHEST_RATE = 10_000  # Hz that anything is read at
+LARGEST_SIDE = 8192  # pixels of a stored face: no camera has more; a slip of the pen would fill the disk
 
 DEFAULT_FILE_LIST = "PreprocessedData/DataFileLists"
 REPRESENTATION = one_of("", "Raw", "DiffNormalized", "Standardized")
+FACE_SIDE = between(1, LARGEST_SIDE)
 
 
 def declare_data(tree: CfgNode) -> None:
@@ -134,8 +136,8 @@ CHECKS: dict[str, Check] = {
     "D.PREPROCESS.CHUNK_SECONDS": at_least(0),
     "D.PREPROCESS.CHUNK_STRIDE": at_least(0),
     "D.PREPROCESS.DECODER": one_of("pyav", "opencv"),
-    "D.PREPROCESS.RESIZE.W": at_least(1),
-    "D.PREPROCESS.RESIZE.H": at_least(1),
+    "D.PREPROCESS.RESIZE.W": FACE_SIDE,
+    "D.PREPROCESS.RESIZE.H": FACE_SIDE,
 }
 CROP_CHECKS: dict[str, Check] = {  # below CROP_FACE, where a face is cropped
     "BACKEND": detector,

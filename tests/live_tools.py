@@ -139,7 +139,8 @@ class Page:
         """Connect to it."""
         from websockets.sync.client import connect
 
-        self._connection, self._number, self.events = connect(address, max_size=None), 0, []
+        # Events are read while the test sleeps, too: behind a full queue no answer to a ping is seen.
+        self._connection, self._number, self.events = connect(address, max_size=None, max_queue=None), 0, []
         self._socket = self._connection.__enter__()
 
     def call(self, method: str, **parameters):

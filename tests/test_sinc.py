@@ -53,14 +53,23 @@ def test_the_band_runs_along_with_the_speed():
 
 def test_variance_of_one_frequency_is_that_of_a_step():
     """All power at the share u of the band: (u^3 + (1 - u)^3) / 3; spread evenly over a batch: 0."""
-    inside = torch.nonzero((BINS >= sinc.LOW_BPM) & (BINS <= sinc.HIGH_BPM))[:, 0]
+    band = sinc.band_of(BINS, torch.ones(1))
+    inside = torch.nonzero(band[0])[:, 0]
     for u in (0.0, 0.25, 0.5, 1.0):
         power = torch.zeros(5, len(BINS), dtype=torch.float64)
         power[:, inside[round(u * (len(inside) - 1))]] = 1.0
-        assert float(sinc.variance(power, BINS)) == pytest.approx((u**3 + (1 - u) ** 3) / 3, abs=0.01)
+        assert float(sinc.variance(power, band.expand(5, -1))) == pytest.approx((u**3 + (1 - u) ** 3) / 3, abs=0.01)
     even = torch.zeros(len(inside), len(BINS), dtype=torch.float64)
     even[torch.arange(len(inside)), inside] = 1.0
-    assert float(sinc.variance(even, BINS)) < 1e-12
+    assert float(sinc.variance(even, band.expand(len(even), -1))) < 1e-12
+
+
+def test_variance_knows_at_what_speed_clips_run():
+    """Clips that fill their own bands, which run with their speed, fill the band of the batch."""
+    band = sinc.band_of(BINS, torch.tensor([0.6, 1.4]))
+    flat = band.double() / band.sum(dim=1, keepdim=True)
+    assert float(sinc.variance(flat, band)) < 1e-12
+    assert float(sinc.variance(flat, sinc.band_of(BINS, torch.ones(2)))) > 1e-3
 
 
 def test_no_power_is_no_error():
@@ -68,7 +77,7 @@ def test_no_power_is_no_error():
     wave = torch.zeros(2, 300, requires_grad=True)
     power = power_spectrum(wave, FS, BINS)
     band = sinc.band_of(BINS, torch.ones(2))
-    total = sinc.bandwidth(power, band).sum() + sinc.sparsity(power, band, BINS).sum() + sinc.variance(power, BINS)
+    total = sinc.bandwidth(power, band).sum() + sinc.sparsity(power, band, BINS).sum() + sinc.variance(power, band)
     total.backward()
     assert torch.isfinite(total) and torch.isfinite(wave.grad).all()
 

@@ -25,9 +25,9 @@ from dataset.files.frames import Box, Frame, VideoError
 from dataset.files.lookup import entry
 from dataset.files.reading import AGAIN, is_there
 from dataset.files.tables import column, read_table
-from dataset.settings import REPRESENTATION
+from dataset.settings import FACE_SIDE, REPRESENTATION
 from registry import DATASETS
-from settings.checks import at_least, each
+from settings.checks import each
 
 TASKS = ("T1", "T6", "T7", "T8")
 WAVES = {  # signal -> file, unit, and the limits its values are held in
@@ -61,7 +61,7 @@ class BP4DPlusBigSmallLoader(BP4DPlusLoader):
     }
     CHECKS = {
         **{f"PREPROCESS.BIGSMALL.{key}": each(REPRESENTATION) for key in ("BIG_DATA_TYPE", "SMALL_DATA_TYPE")},
-        **{f"PREPROCESS.BIGSMALL.RESIZE.{key}": at_least(1) for key in ("BIG_W", "BIG_H", "SMALL_W", "SMALL_H")},
+        **{f"PREPROCESS.BIGSMALL.RESIZE.{key}": FACE_SIDE for key in ("BIG_W", "BIG_H", "SMALL_W", "SMALL_H")},
     }
     absent = ("F041T7",)  # its action units are those of another number of frames
     side_files = (*BP4DPlusLoader.side_files, *(f"Physiology/{{subject}}/T{task}" for task in (2, 3, 4, 5, 9, 10)))

@@ -28,10 +28,10 @@ class Sinc(LabelFree):
         bins = bins.to(power)
         speed = batch.get("speed", torch.ones(len(wave))).to(power)
         band = sinc.band_of(bins, speed)
-        every, _ = distributed.gathered(power)
+        every, _ = distributed.gathered(torch.cat([power, band.to(power)], dim=1))
         terms = {
             "bandwidth": sinc.bandwidth(power, band).mean(),
             "sparsity": sinc.sparsity(power, band, bins).mean(),
-            "variance": sinc.variance(every, bins),
+            "variance": sinc.variance(every[:, : len(bins)], every[:, len(bins) :] > 0),
         }
         return {"loss": sum(terms.values()), **terms}

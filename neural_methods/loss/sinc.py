@@ -30,15 +30,16 @@ def sparsity(power: torch.Tensor, band: torch.Tensor, bins: torch.Tensor) -> tor
     return (inside * far).sum(dim=1) / _some(inside.sum(dim=1))
 
 
-def variance(power: torch.Tensor, bins: torch.Tensor) -> torch.Tensor:
-    """Mean squared distance of two distributions over the band, as cumulated: the batch's mean, and a flat one.
+def variance(power: torch.Tensor, band: torch.Tensor) -> torch.Tensor:
+    """Mean squared distance of two cumulated distributions over all that is in a clip's band (B, F).
 
-    A scalar: 0 where the clips' frequencies fill the band evenly, most where all of them are at one end of it.
+    One is the mean of the batch's spectra, the other of spectra that are flat over each clip's band. A scalar: 0 where
+    the clips' frequencies fill the band evenly, most where all of them are at one end of it.
     """
-    inside = power[:, (bins >= LOW_BPM) & (bins <= HIGH_BPM)]
-    mean = (inside / _some(inside.sum(dim=1, keepdim=True))).mean(dim=0)
-    flat = torch.full_like(mean, 1 / len(mean))
-    return (mean.cumsum(0) - flat.cumsum(0)).square().mean()
+    either = band.any(dim=0)
+    inside, flat = power[:, either], band[:, either].to(power)
+    shares = [each / _some(each.sum(dim=1, keepdim=True)) for each in (inside, flat)]
+    return (shares[0] - shares[1]).mean(dim=0).cumsum(0).square().mean()
 
 
 def _some(total: torch.Tensor) -> torch.Tensor:
