@@ -22,7 +22,7 @@ from tools.multimodal.finish import finish, finish_device
 from tools.multimodal.link import Link, pair
 from tools.multimodal.order import GIVEN_UP, ClockError, Order
 from tools.multimodal.record import main
-from tools.multimodal.recorder import DiskFullError, Recorder
+from tools.multimodal.recorder import DiskFullError, Recorder, Running
 from tools.multimodal.setup import Setup, checked_devices, read_setup, simulated
 from tools.multimodal.stores import Store
 
@@ -360,6 +360,21 @@ def test_a_disk_that_fills_ends_the_recording_in_time(tmp_path, monkeypatch):
     assert recorder.record(60.0) == 0
     assert said[0] == "The disk has 50 MB left: the recording ends here and is whole."
     assert Session(tmp_path / "s" / "r").meta.finished and recorder.seconds < 30
+
+
+def test_a_view_that_fails_ends_no_recording(tmp_path):
+    """It is said once; the others go on being told."""
+    said, seen, (ours, theirs) = [], [], pair()
+    recorder = Recorder(Setup({}), tmp_path / "s" / "r", {}, said.append)
+    recorder.watchers += [lambda *_: 1 / 0, lambda name, message: seen.append((name, message))]
+    camera = Running("rgb", None, Link(ours))
+    for message in (b"one", b"two"):
+        theirs.send(message)
+        recorder._hear(camera)
+    theirs.close()
+    assert seen == [("rgb", b"one"), ("rgb", b"two")] and len(recorder.watchers) == 1
+    assert said == ["A part of what is shown live has failed (ZeroDivisionError('division by zero')). "
+                    "The recording goes on."]  # fmt: skip
 
 
 @pytest.mark.slow

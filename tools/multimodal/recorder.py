@@ -17,6 +17,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from dataset import faults
 from dataset.files.locks import holding
 from dataset.multimodal.appending import TableFile, write_json
 from dataset.multimodal.layout import EVENT_COLUMNS, EVENTS, FORMAT, LONGEST_NAME, META
@@ -197,13 +198,14 @@ class Recorder:
     # --- Going on -----------------------------------------------------------------------------------------------------
 
     def _run(self, tick: Callable[[], None]) -> None:
+        ticks = [tick]
         while not self._stopping and any(one.alive for one in self.devices.values()):
             if self._seconds and self.seconds >= self._seconds:
                 break
             self._listen(0.2)
             self._check_disk()
             self._check_wall_clock()
-            tick()
+            self._show(ticks)
         if self._stopping:
             self.event(self._stopping)
 
@@ -220,14 +222,13 @@ class Recorder:
     def _hear(self, one: Running) -> None:
         for message in one.link.heard():
             if isinstance(message, bytes):
-                for watcher in self.watchers:
-                    watcher(one.name, message)
+                self._show(self.watchers, one.name, message)
                 continue
             one.described = message.get("described", one.described)
             if "state" in message:
                 one.state = message["state"]
-                for listener in self.listeners if one.state["points"] else ():
-                    listener(one.name, one.state["points"])
+                if one.state["points"]:
+                    self._show(self.listeners, one.name, one.state["points"])
                 one.seen = [*one.seen[-10:], (time.monotonic(), one.state["samples"])]
             for t_ns, kind in message.get("events", ()):
                 self.event(kind if kind == SYNC else f"{one.name}: {kind}", t_ns)
@@ -235,6 +236,16 @@ class Recorder:
                 self._lose(one, message["ended"])
         if one.alive and one.link.gone:
             self._lose(one, f"its process ended by itself (exit code {_exit_code(one.process)})")
+
+    def _show(self, views: list[Callable[..., None]], *what: Any) -> None:
+        """Tell those who look on. One that fails is said and looks on no more: no sample depends on it."""
+        for view in views[:]:
+            try:
+                view(*what)
+            except Exception as error:
+                faults.show(error)
+                views.remove(view)
+                self._say(f"A part of what is shown live has failed ({error!r}). The recording goes on.")
 
     def _lose(self, one: Running, why: str) -> None:
         """The device has ended; where it should not have, say so and go on without it."""
