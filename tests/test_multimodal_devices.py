@@ -168,6 +168,10 @@ def test_another_camera_under_that_number_is_refused(tmp_path):
         (device / name).write_text(value + "\n")
     with pytest.raises(DeviceError, match="is 046d:0825, and 1e4e:0100 is wanted"):
         capture.require_usb("2", "1e4e:0100", tmp_path)
+    link = tmp_path / "by-id" / "usb-camera"  # as /dev/v4l names cameras
+    link.parent.mkdir()
+    link.symlink_to(tmp_path / "video2")
+    assert capture.usb_ids(str(link), tmp_path) == "046d:0825"
 
 
 # --- Thermal --------------------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ def fourcc(code: float) -> str:
 
 def usb_ids(name: str, root: Path = CLASS) -> str:
     """Vendor and product of a camera, as 046d:0825; "" where the system does not say."""
-    device = root / Path(f"video{name}" if name.isdigit() else name).name / "device"
+    device = root / (f"video{name}" if name.isdigit() else Path(name).resolve().name) / "device"
     for folder in (device, device / ".."):
         try:
             return ":".join((folder / part).read_text().strip() for part in ("idVendor", "idProduct"))
