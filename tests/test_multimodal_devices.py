@@ -310,6 +310,16 @@ def test_no_oximeter_is_a_sentence(tmp_path, monkeypatch):
             take(device, 2000)
 
 
+def test_two_halves_are_no_packet(monkeypatch):
+    """The end of what came before the start was thrown away with the port's."""
+    packet = cms50.nine_bytes(cms50.Reading(70, 66.0, 98.0, True))
+    heard = iter([10 * packet + packet[:3], packet[3:] + packet])
+    port = SimpleNamespace(read=lambda wait: next(heard), write=len, flush=lambda: None, close=lambda: None)
+    monkeypatch.setattr("tools.multimodal.devices.cms50.Port", lambda *_: port)
+    with opened(DEVICES["cms50"]({"protocol": "new"})) as device:
+        assert len(device.read()) == 1 and not device.noted.counts["broken packets"]
+
+
 def test_a_finger_that_is_out_is_flagged():
     """Sample by sample."""
     fake = Oximeter(200.0)

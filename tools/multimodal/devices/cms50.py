@@ -63,6 +63,7 @@ class Cms50(Device):
     def start(self) -> None:
         """Count from here; what waited is old."""
         self._port.flush()
+        self._parser = PROTOCOLS[self.protocol][0]()  # the other one may hold half a packet
         now = host_ns()
         if not hasattr(self, "_next"):  # opened again, it counts on
             self._next, self._last, self._heard = 0, now, now
