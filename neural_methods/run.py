@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -217,15 +218,19 @@ def make_trainer(config: Any) -> Trainer:
     if "TEST" in used_sections(config):
         check_heads(trainer.heads, trainer.name)
     trainer.check_needs()
-    if trainer.device_note:
-        distributed.say(f"Warning: {trainer.device_note}")
+    trainer.say_device()
     wanted = int(config.get("NUM_OF_GPU_TRAIN", 1))
     if wanted > 1 and trainer.device.type == "cuda" and not distributed.started_by_torchrun():
-        command = f"torchrun --nproc_per_node={wanted} {' '.join(sys.argv)}"
         distributed.say(
-            f"Warning: NUM_OF_GPU_TRAIN is {wanted}, but this is one process: using one GPU. For all: {command}"
+            f"Warning: NUM_OF_GPU_TRAIN is {wanted}, but this is one process: using one GPU. For all: "
+            f"{torchrun_line(wanted, sys.argv)}"
         )
     return trainer
+
+
+def torchrun_line(processes: int, words: Sequence[str]) -> str:
+    """The command that starts the program `words` once for each GPU, as a shell takes it."""
+    return shlex.join(["torchrun", f"--nproc_per_node={processes}", *words])
 
 
 # ---------------------------------------------------------------------- data
