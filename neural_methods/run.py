@@ -22,6 +22,7 @@ from evaluation.kinds import check_heads
 from evaluation.kinds.base import PLOTS, Head, Names, Predicted
 from evaluation.page.report import write_page
 from evaluation.publish import Tested
+from evaluation.report import incomplete
 from evaluation.settings import read_settings
 from neural_methods import checkpoint, distributed, testing
 from neural_methods.checkpoint import weights_sign
@@ -159,7 +160,7 @@ def cross_validate(config: Any) -> Tested | None:
     tested = merged([(fold, tested) for fold, _, tested in done], pool)
     names = replace(names_of(config), title=f"{config.MODEL.NAME} on {config.TRAIN.DATA.DATASET}, {len(folds)} folds")
     tested = publish.publish(tested, names, bool(config.ALLOW_INCOMPLETE))
-    add_fold_table(tested.path, done)
+    add_fold_table(tested.path, done, incomplete(tested.complete))
     write_page(tested.path.parent, tested.main.found.worst if tested.main else ())  # once more, with the folds
     return tested
 
