@@ -277,7 +277,7 @@ def show(loaded: settings.Loaded, everything: bool = False, own: str = "", kept:
     """
     if not _speaks():
         return
-    whole = f"{settings.run_folder(loaded.config) / 'config.yaml'} " if kept else ""
+    whole = settings.run_folder(loaded.config) / "config.yaml"
     if everything:
         print(*loaded.log, f"Configuration:\n{loaded.config}\n", sep="\n")
     elif own:
@@ -285,10 +285,11 @@ def show(loaded: settings.Loaded, everything: bool = False, own: str = "", kept:
         of_files = tuple(f"({Path(file).name})" for file in merged)
         print(*(line for line in loaded.log if not line.startswith(MERGED)), f"Settings: {own}", sep="\n")
         print(*(f"  {line}" for line in loaded.changes if not line.endswith(of_files)), sep="\n")
-        print(f"All of them: {whole}(--show_config prints them)\n")
+        print(f"All of them: {whole} (--show_config prints them)\n")
     else:
         print(*loaded.log, "Configuration, where it differs from the defaults:", sep="\n")
-        print(*(f"  {line}" for line in loaded.changes), f"All of it: {whole}(--show_config prints it)\n", sep="\n")
+        where = f"{whole} (--show_config prints it)" if kept else "--show_config prints it"
+        print(*(f"  {line}" for line in loaded.changes), f"All of it: {where}\n", sep="\n")
     for warning in loaded.warnings:
         print(f"Warning: {warning}")
     sys.stdout.flush()
