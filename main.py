@@ -75,6 +75,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         parser().error("arguments --method, --weights and --faces: they are about the videos that --video names")
     if asked.live is not None and (asked.override or asked.config_file or asked.video or asked.signal):
         parser().error("argument --live: takes no settings, configuration or files beside it")
+    if asked.export_lists is not None and (not asked.config_file or asked.doctor or asked.shard or asked.replay):
+        parser().error("argument --export_lists: needs --config_file, and neither --doctor, --shard nor --replay")
     for option in ("video", "signal"):
         if names := getattr(asked, option):
             setattr(asked, option, kept := _without_settings(names, asked.override))
@@ -120,6 +122,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--synthesize", action="store_true", help="fill empty DATA_PATHs with a synthetic miniature in the real layout")
     add("--doctor", action="store_true", help="examine the recordings instead of running: a table and an HTML page")
+    add("--export_lists", metavar="FOLDER", help="write what each section reads as lists for FILE_LIST_PATH, and stop")
     add("--preprocess", action="store_true", help="DO_PREPROCESS=True: read again what changed, is damaged or failed")
     add("--overwrite", action="store_true", help="read everything again, also what is in the cache and unchanged")
     add("--shard", metavar="I/N", help="only preprocess, and only part I (1 to N) of the recordings: for job arrays")
@@ -209,16 +212,25 @@ def demo(asked: argparse.Namespace, changed: list[settings.Override]) -> int:
 def run_file(asked: argparse.Namespace, file: str, changed: list[settings.Override]) -> int:
     """Load, check, print and run one file."""
     loaded = settings.read(file, changed, new_paths=asked.synthesize)
-    show(loaded, asked.show_config, "" if asked.config_file else file)
+    show(loaded, asked.show_config, "" if asked.config_file else file, kept=asked.export_lists is None)
     if asked.synthesize:
         synthesize(loaded.config)
-    _require_folder(Path(loaded.config.LOG.PATH))
     progress.want(bool(loaded.config.LOG.BARS))
+    if asked.export_lists is not None:
+        return export_lists(loaded.config, asked.export_lists)
+    _require_folder(Path(loaded.config.LOG.PATH))
     mode = DOCTOR if asked.doctor else MODES[SHARDED] if loaded.config.SHARD else mode_of(loaded.config)
     if _speaks():
         write_what_runs(loaded.config, mode)
     code = mode.function()(loaded.config)
     return code if isinstance(code, int) else 0
+
+
+def export_lists(config: Any, folder: str) -> int:
+    """Write the splits of all sections as files."""
+    from neural_methods.lists import export
+
+    return export(config, Path(folder))
 
 
 def write_what_runs(config: Any, mode: Mode) -> None:
@@ -257,10 +269,11 @@ def _speaks() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def show(loaded: settings.Loaded, everything: bool = False, own: str = "") -> None:
+def show(loaded: settings.Loaded, everything: bool = False, own: str = "", kept: bool = True) -> None:
     """Print where the settings come from, those that are no defaults (or `everything`), and what may not be meant.
 
     `own`: the file that was taken because none was named; of its settings only those that were changed are printed.
+    `kept`: whether all of them are written into the folder of a run.
     """
     if not _speaks():
         return
@@ -275,7 +288,8 @@ def show(loaded: settings.Loaded, everything: bool = False, own: str = "") -> No
         print(f"All of them: {whole} (--show_config prints them)\n")
     else:
         print(*loaded.log, "Configuration, where it differs from the defaults:", sep="\n")
-        print(*(f"  {line}" for line in loaded.changes), f"All of it: {whole} (--show_config prints it)\n", sep="\n")
+        where = f"{whole} (--show_config prints it)" if kept else "--show_config prints it"
+        print(*(f"  {line}" for line in loaded.changes), f"All of it: {where}\n", sep="\n")
     for warning in loaded.warnings:
         print(f"Warning: {warning}")
     sys.stdout.flush()

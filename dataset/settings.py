@@ -226,6 +226,13 @@ def _filters_that_are_off(config: CfgNode) -> Iterator[str]:
                 yield f"{section}.DATA.FILTERING.{listed} has no effect without {switch}=True: nothing is left out."
 
 
+def _fold_without_a_name(config: CfgNode) -> Iterator[str]:
+    for section in used_sections(config):
+        fold = config[section].DATA.FOLD
+        if fold.FOLD_PATH and not fold.FOLD_NAME and not fold.SUBJECTS:
+            yield f"{section}.DATA.FOLD.FOLD_PATH has no effect without FOLD_NAME: nobody is left out."
+
+
 # --- Derived names: users' caches, checkpoints and scripts carry them, so every letter stays ------------------------
 
 
@@ -285,7 +292,7 @@ DATA = Owner(
     declare_data,
     checks,
     rules=(check_sections,),
-    warnings=(_median_of_one, _filters_that_are_off),
+    warnings=(_median_of_one, _filters_that_are_off, _fold_without_a_name),
     derive=derive,
     later=("D.PREPROCESS.CHUNK_SECONDS", "D.PREPROCESS.CHUNK_STRIDE", "D.FOLD.RECORDINGS"),
 )

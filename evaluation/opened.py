@@ -103,7 +103,7 @@ class Run:
             for name, content in self.metrics.get("heads", {}).items()
         ]
         where = f"<p>The whole report: <code>{scores.words(self.page)}</code></p>"
-        return f"<h3>{scores.words(self.title)}</h3>{warning}{''.join(parts)}{where}"
+        return f"<h3>{scores.words(self.title)}</h3>{warning}{scores.headed(''.join(parts), self.metrics)}{where}"
 
     def _table(self, name: str) -> "pandas.DataFrame":
         import pandas

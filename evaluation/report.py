@@ -171,11 +171,13 @@ def _markdown(
     sections: Sequence[Section],
     scope: str,
 ) -> str:
-    parts = [f"# {escaped(title)}", *[f"> {escaped(note)}" for note in notes], scope]
+    found: list[str] = []
     for preset in dict.fromkeys(table.preset for table in every):
-        parts += preset_section(preset, [table for table in every if table.preset == preset], incomplete(complete))
+        found += preset_section(preset, [table for table in every if table.preset == preset])
     for section in sections:
-        parts += section.markdown
+        found += section.markdown
+    parts = [f"# {escaped(title)}", *[f"> {escaped(note)}" for note in notes], scope]
+    parts.append(headed("\n\n".join(part for part in found if part), incomplete(complete)))
     if drawn:
         parts.append("## Pictures")
         said = {name: escaped(caption) for name, caption in drawn.items()}
@@ -192,17 +194,25 @@ def _scope(complete: Mapping[str, Any]) -> str:
     return words
 
 
-def preset_section(preset: Preset, found: Sequence[Table], warning: str = "", of: str = "") -> list[str]:
+def headed(text: str, warning: str) -> str:
+    """Markdown with `warning` above each of its tables, whoever wrote them; as it is where there is nothing to warn of.
+
+    A table is a part between empty lines that begins with a bar, as those of `markdown_table` do.
+    """
+    parts = text.split("\n\n")
+    return "\n\n".join(f"**{warning}**\n\n{part}" if warning and part.startswith("| ") else part for part in parts)
+
+
+def preset_section(preset: Preset, found: Sequence[Table], of: str = "") -> list[str]:
     """Heading, what was computed, the comparison table and the table in which each subject counts once."""
     heading = f"## {of or 'Results'}, preset `{preset.name}`"
     if not any(table.valid for table in found):
         return [heading, f"No window has both a predicted and a true rate under preset `{preset.name}`: no errors. "
                 "The predicted rates are in per_recording.csv."]  # fmt: skip
     names = list(dict.fromkeys(name for table in found for name in table.scores))
-    head = f"**{warning}**" if warning else ""
     return [
-        heading, described(preset, found[0]), few(found), head, comparison(found, names, preset.unit), EXPLANATION,
-        head, "Each subject counting once (mean over subjects ± standard error):",
+        heading, described(preset, found[0]), few(found), comparison(found, names, preset.unit), EXPLANATION,
+        "Each subject counting once (mean over subjects ± standard error):",
         by_subject(found, names, preset.unit), *bar(found, preset),
         *agreement(found, preset), *by_attribute(found, preset.unit),
     ]  # fmt: skip

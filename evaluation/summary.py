@@ -229,7 +229,8 @@ def pooled(parts: Sequence[Table]) -> Table:
     first = parts[0]
     found = [row for part in parts for row in part.rows]
     names = list(first.scores)
-    method = "constant mean (training rates of each fold)" if first.baseline else first.method
+    constant = first.baseline and not first.chance
+    method = "constant mean (training rates of each fold)" if constant else first.method
     return replace(
         first, method=method, rows=found, scores=summary(found, names), subjects=per_subject(found, names)
     )  # fmt: skip

@@ -15,6 +15,7 @@ from dataset.prepare.splits import draw
 from evaluation import tables
 from evaluation.kinds.base import Head
 from evaluation.publish import Outcome, Tested
+from evaluation.report import headed
 from neural_methods import distributed
 
 
@@ -181,8 +182,11 @@ def _merged(head: Head, outcomes: Sequence[Outcome]) -> Outcome:
     return Outcome(head, head.evaluator.merge(found, head) if found else None)
 
 
-def add_fold_table(report: Path, folds: Sequence[tuple[Fold, Path, Tested]]) -> Path:
-    """Write `folds.csv` beside `report` and the same table at its end; a line per fold, of the first output judged."""
+def add_fold_table(report: Path, folds: Sequence[tuple[Fold, Path, Tested]], warning: str = "") -> Path:
+    """Write `folds.csv` beside `report` and the same table at its end; a line per fold, of the first output judged.
+
+    `warning`: what stands above the table, of folds that lack recordings.
+    """
     folds = [(fold, folder, tested) for fold, folder, tested in folds if tested.judged]
     lines = [_line(*fold) for fold in folds]
     columns = list(dict.fromkeys(name for line in lines for name in line))
@@ -193,7 +197,7 @@ def add_fold_table(report: Path, folds: Sequence[tuple[Fold, Path, Tested]]) -> 
     scope = first.head.evaluator.scope(first.found)
     where = "Each fold has a report of its own in the folder named in the last column."
     head = f"## Folds{f', {scope}' if scope else ''}\n\n{where}"
-    tables.write_text(report, f"{report.read_text(encoding='utf-8')}\n{head}\n\n{table}\n")
+    tables.write_text(report, f"{report.read_text(encoding='utf-8')}\n{head}\n\n{headed(table, warning)}\n")
     return path
 
 

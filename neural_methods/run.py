@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from evaluation.kinds import check_heads
 from evaluation.kinds.base import PLOTS, Head, Names, Predicted
 from evaluation.page.report import write_page
 from evaluation.publish import Tested
+from evaluation.report import incomplete
 from evaluation.settings import read_settings
 from neural_methods import checkpoint, distributed, testing
 from neural_methods.checkpoint import weights_sign
@@ -158,7 +160,7 @@ def cross_validate(config: Any) -> Tested | None:
     tested = merged([(fold, tested) for fold, _, tested in done], pool)
     names = replace(names_of(config), title=f"{config.MODEL.NAME} on {config.TRAIN.DATA.DATASET}, {len(folds)} folds")
     tested = publish.publish(tested, names, bool(config.ALLOW_INCOMPLETE))
-    add_fold_table(tested.path, done)
+    add_fold_table(tested.path, done, incomplete(tested.complete))
     write_page(tested.path.parent, tested.main.found.worst if tested.main else ())  # once more, with the folds
     return tested
 
@@ -217,15 +219,19 @@ def make_trainer(config: Any) -> Trainer:
     if "TEST" in used_sections(config):
         check_heads(trainer.heads, trainer.name)
     trainer.check_needs()
-    if trainer.device_note:
-        distributed.say(f"Warning: {trainer.device_note}")
+    trainer.say_device()
     wanted = int(config.get("NUM_OF_GPU_TRAIN", 1))
     if wanted > 1 and trainer.device.type == "cuda" and not distributed.started_by_torchrun():
-        command = f"torchrun --nproc_per_node={wanted} {' '.join(sys.argv)}"
         distributed.say(
-            f"Warning: NUM_OF_GPU_TRAIN is {wanted}, but this is one process: using one GPU. For all: {command}"
+            f"Warning: NUM_OF_GPU_TRAIN is {wanted}, but this is one process: using one GPU. For all: "
+            f"{torchrun_line(wanted, sys.argv)}"
         )
     return trainer
+
+
+def torchrun_line(processes: int, words: Sequence[str]) -> str:
+    """The command that starts the program `words` once for each GPU, as a shell takes it."""
+    return shlex.join(["torchrun", f"--nproc_per_node={processes}", *words])
 
 
 # ---------------------------------------------------------------------- data

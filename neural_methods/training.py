@@ -297,11 +297,8 @@ class Training:
         )
         if changes := trainer.augmentation.describe():
             distributed.say(f"Training clips are changed at random: {changes}.")
-        for note in (
-            *([trainer.device_note] if trainer.device_note else []),
-            *trainer.notes,
-            *self._caveats(session.network),
-        ):
+        trainer.say_device()
+        for note in (*trainer.notes, *self._caveats(session.network)):
             distributed.say(f"Note: {note}")
 
     def _caveats(self, network: nn.Module) -> list[str]:

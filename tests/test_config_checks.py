@@ -378,6 +378,10 @@ def test_a_split_that_a_mode_cannot_make_is_warned_of(write):
             changed(CLASSICAL, UNSUPERVISED__DATA__FILTERING={"TASK_LIST": ["T1"]}),
             "FILTERING.TASK_LIST has no effect without SELECT_TASKS=True",
         ),
+        (
+            changed(TRAINING, TRAIN__DATA__FOLD__FOLD_PATH="a.csv"),
+            "TRAIN.DATA.FOLD.FOLD_PATH has no effect without FOLD_NAME",
+        ),
     ],
 )
 def test_settings_that_run_but_cannot_be_meant_are_warned_of(write, values, wanted):

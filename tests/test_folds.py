@@ -10,8 +10,9 @@ import pytest
 from config import ConfigError, dump, load_config, read, run_folder
 from dataset.data_loader.base import BaseLoader, Recording, Signal
 from evaluation import figures
+from evaluation.baselines import as_noise
 from evaluation.presets import PRESETS
-from evaluation.summary import evaluate, pooled
+from evaluation.summary import constant_mean, evaluate, pooled
 from neural_methods import run
 from neural_methods.folds import Fold, fold_config, make_folds
 from neural_methods.run import train_and_test
@@ -213,7 +214,8 @@ def test_a_subject_that_failed_is_named_in_the_table_of_all(tmp_path):
     (tmp_path / "raw" / "broken").touch()
     config = _config(tmp_path, "ALLOW_INCOMPLETE=True")
     path = train_and_test(config)
-    assert "INCOMPLETE 3/4" in path.read_text() and "the video is damaged" in path.read_text()
+    text = path.read_text()
+    assert "**INCOMPLETE 3/4**\n\n| fold |" in text and "the video is damaged" in text
     with open(run_folder(config) / "folds.csv", newline="") as file:
         assert [row["tested"] for row in csv.DictReader(file)] == ["1", "10"]
 
@@ -230,6 +232,14 @@ def test_pooled_tables_count_rows_not_folds():
     results = [recording(60.0 + number, 62.0 + 2 * number, name=f"r{number}") for number in range(5)]
     parts = [evaluate("M", part, [PRESETS["exact"]])[0] for part in (results[:1], results[1:])]
     assert repr(pooled(parts)) == repr(evaluate("M", results, [PRESETS["exact"]])[0])
+
+
+def test_pooled_baselines_keep_their_names():
+    """One constant per fold is another baseline than one constant; noise is noise in every fold."""
+    parts = [evaluate("M", [recording(60.0 + k, 62.0 + k, name=f"r{k}")], [PRESETS["exact"]])[0] for k in range(2)]
+    assert pooled([as_noise(part) for part in parts]).method == "white noise"
+    made = pooled([constant_mean(part, 70.0 + k) for k, part in enumerate(parts)])
+    assert made.method == "constant mean (training rates of each fold)"
 
 
 # --- Settings -------------------------------------------------------------------------------------------------------

@@ -6,17 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from config import schema
 from dataset import run as preprocessing
 from dataset.data_loader.base import BaseLoader, Recording, Signal, natural_sort
-from dataset.prepare import node, unused
+from dataset.prepare import listing, node, unused
 from dataset.prepare.legacy import LegacyChunks
 from dataset.prepare.listing import unmatched
 from dataset.prepare.recording import SkipRecording
 from dataset.prepare.section import IncompleteError, judge_overlaps, prepare
 from dataset.prepare.splits import SplitError
-from registry import DATASETS
+from registry import DATASETS, DETECTORS
 from tests.damage_others import write_list
 from tests.test_legacy import write_chunk
 
@@ -104,6 +105,36 @@ def test_missing_entries_are_made_once_and_said(config, capsys):
     READ.clear()
     ready(config)
     assert not READ and capsys.readouterr().out == ""
+
+
+class WholeFrame:
+    """A detector that runs on a GPU and sees one face, as big as the frame."""
+
+    on_device = True
+
+    def __init__(self, device):
+        """Whatever `device` is."""
+
+    def detect(self, rgb):
+        """One box."""
+        return np.array([[0, 0, rgb.shape[1], rgb.shape[0]]])
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_detector_without_its_gpu_is_told_once(config, capsys, monkeypatch):
+    """For all sections; nothing is said of a detector that needs none, of `cpu`, and when nothing is made."""
+    monkeypatch.setitem(DETECTORS._entries, "Whole", ("Whole", WholeFrame))
+    monkeypatch.setattr(listing, "_TOLD", set())
+    for section, backend, device, said in (
+        ("VALID", "Whole", "cpu", 0), ("TRAIN", "Whole", "cuda:0", 1), ("TRAIN", "Whole", "cuda:0", 0),
+        ("TEST", "Whole", "cuda:0", 0), ("UNSUPERVISED", "HC", "cuda:0", 0),
+    ):  # fmt: skip
+        data, config.DEVICE = config[section].DATA, device
+        data.CACHED_PATH = data.CACHE_ROOT = str(Path(data.CACHE_ROOT).with_name(section))
+        crop = data.PREPROCESS.CROP_FACE
+        crop.DO_CROP_FACE, crop.BACKEND, crop.NO_FACE = True, backend, "full_frame"
+        ready(config, section)
+        assert capsys.readouterr().out.count("faces are looked for on the CPU") == said
 
 
 def test_pseudo_labels_add_the_colour_of_the_whole_frame(config, raw):

@@ -4,13 +4,14 @@ import csv
 import json
 import logging
 import math
+import re
 
 import numpy as np
 import pytest
 
 from evaluation import console, pictures, report, tables, vitals
 from evaluation.presets import PRESETS
-from evaluation.report import print_comparison, write_report
+from evaluation.report import Section, markdown_table, print_comparison, write_report
 from evaluation.summary import constant_mean, evaluate, table
 from evaluation.vitals import write_vitals
 from tests.evaluation_data import METRICS, recording, row
@@ -83,11 +84,13 @@ def test_the_csv_files_hold_every_recording(tmp_path, measured):
 
 
 def test_incomplete_heads_every_table(tmp_path, measured, capsys):
-    """With failed recordings `INCOMPLETE n/m` stands above each of the four tables and above the one on the screen."""
+    """With failed recordings `INCOMPLETE n/m` stands above each table, of any output, and above that on the screen."""
     found, _ = measured
     failed = [(type("Recording", (), {"id": "s9"})(), "truncated file")]
-    text = write_report(tmp_path, "Demo", found, failed).read_text()
-    assert text.count("**INCOMPLETE 4/5**") == 4 and "- s9: truncated file" in text
+    other = Section("sbp", {}, ["## sbp", "Said of it.", markdown_table(["method", "MAE"], [["Net", "4"]])], {})
+    text = write_report(tmp_path, "Demo", found, failed, sections=[other]).read_text()
+    assert len(re.findall(r"(?:^|\n\n)\| ", text)) == len(re.findall(r"\*\*INCOMPLETE 4/5\*\*\n\n\| ", text)) == 9
+    assert "Said of it.\n\n**INCOMPLETE 4/5**" in text and "- s9: truncated file" in text
     assert json.loads((tmp_path / "metrics.json").read_text())["failed"][0]["reason"] == "truncated file"
     print_comparison(found, failed, tmp_path / "report.md")
     said = capsys.readouterr().out

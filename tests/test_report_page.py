@@ -142,6 +142,7 @@ def test_missing_parts_leave_the_rest(tmp_path):
     (tmp_path / "metrics.json").write_text(json.dumps(content))
     text = report.write_page(tmp_path).read_text()
     assert "INCOMPLETE 1/2" in text and "a: dark" in text and "data-key='heads.sbp.mae' data-v='4.5'" in text
+    assert text.count("<table") == text.count("<caption class='lost'>INCOMPLETE 1/2</caption>") == 1
     assert "id='plots'" not in text and "id='training'" not in text
     (tmp_path / "metrics.json").write_text("{")
     assert report.write_page(tmp_path) is None and not (tmp_path / report.PAGE).exists()

@@ -3,6 +3,7 @@
 import functools
 import math
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from torch import nn
 
 from evaluation.kinds import check_heads
+from neural_methods import run
 from neural_methods.checkpoint import read_sidecar
 from neural_methods.history import History
 from neural_methods.settings import choose_device
@@ -215,15 +217,28 @@ def test_reading_processes_change_nothing(tmp_path):
     assert torch.equal(_weights(tmp_path / "0")["weight"], _weights(tmp_path / "1")["weight"])
 
 
-def test_start_says_parameters_and_device_note(tmp_path, capsys):
-    """Parameters, effective batch, and where the run differs from what was asked."""
-    trainer = Small(
-        tiny_config("Small", tmp_path, DEVICE="cuda:0"), device=None if not torch.cuda.is_available() else "cpu"
-    )
-    trainer.fit(ToyClips(n=5), folder=tmp_path / "run")
+def test_start_says_parameters_and_batch(tmp_path, capsys):
+    """Parameters and effective batch."""
+    _small(tmp_path).fit(ToyClips(n=5), folder=tmp_path / "run")
     said = capsys.readouterr().out
     assert "Small: 10 parameters, 10 of them trained, on cpu" in said
     assert "effective batch 2 (2 x 1), 3 updates per epoch" in said
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_that_the_gpu_is_not_there_is_said_once(tmp_path, capsys, monkeypatch):
+    """By whoever comes first: the run, before its data are read, or a training that is started alone."""
+    monkeypatch.setitem(METHODS._entries, "Small", ("Small", Small))
+    config = tiny_config("Small", tmp_path, DEVICE="cuda:0")
+    for make in (run.make_trainer, Small):
+        make(config).fit(ToyClips(n=3), folder=tmp_path / "run", restart=True)
+        assert capsys.readouterr().out.count("torch sees no CUDA device") == 1
+
+
+def test_the_line_for_several_gpus_can_be_pasted():
+    """File names of rPPG-Toolbox hold a space, settings hold brackets."""
+    words = ["main.py", "--config_file", "a/PURE_PHYSFORMER_BASIC .yaml", "TEST.METRICS=['MAE']"]
+    assert shlex.split(run.torchrun_line(4, words)) == ["torchrun", "--nproc_per_node=4", *words]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")

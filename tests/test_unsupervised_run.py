@@ -36,7 +36,7 @@ class Prepared:
 
     legacy, types, fs = False, ("Raw",), 30.0
 
-    rendered = False
+    rendered, select = False, None
 
     def __init__(self, entries, failed=(), allow=False, excluded=()):
         """`failed`, `excluded`: (id, reason)."""
@@ -160,6 +160,16 @@ def test_the_waves_of_all_methods_and_recordings_are_written(tmp_path, prepare, 
     assert np.allclose(found["a"].prediction, table["POS"], rtol=1e-5, atol=1e-7)
     assert np.isfinite(found["a"].label).all() == label
     assert f"Waves of 2 recordings: {tmp_path / 'mine'}" in capsys.readouterr().out
+
+
+def test_a_list_of_clips_chooses_recordings(tmp_path, prepare, capsys):
+    """Which is said where recordings are cut at all."""
+    for cut, said in ((True, 1), (False, 0)):
+        made = Prepared({"a": entry("a")})
+        made.select = {"a": [1]}
+        prepare(made)
+        run(config(tmp_path, METHOD=["POS"], DO_CHUNK=cut))
+        assert capsys.readouterr().out.count("measured whole, whichever of their clips the list names") == said
 
 
 def test_without_a_folder_of_ones_own_waves_need_no_torch(tmp_path, prepare):

@@ -322,6 +322,8 @@ def _prepare(config: Any) -> Any:
         prepared = prepare(config.UNSUPERVISED.DATA, "unsupervised", config, bool(config.OVERWRITE))
     except IncompleteError as error:
         prepared = error.prepared
+    if prepared.select is not None and config.UNSUPERVISED.DATA.PREPROCESS.DO_CHUNK:
+        print("UNSUPERVISED.DATA: recordings are measured whole, whichever of their clips the list names.")
     provenance.note_data(config, prepared)
     return prepared
 

@@ -15,8 +15,21 @@ def get_detector(backend: str, device: str = "cpu") -> Any:
     Any name with `Y5F` in it means YOLO5Face, as in rPPG-Toolbox. `device` is for detectors that run in torch. KeyError
     names the known ones.
     """
-    kind = DETECTORS["Y5F" if "Y5F" in backend else backend]
+    kind = _kind(backend)
     return _built(kind, device if getattr(kind, "on_device", False) else "")
+
+
+def lacks_gpu(backend: str, device: str) -> bool:
+    """Whether the detector called `backend` would run on the GPU `device`, and has to make do with the CPU."""
+    if not (getattr(_kind(backend), "on_device", False) and "cuda" in device):
+        return False
+    import torch
+
+    return not torch.cuda.is_available()
+
+
+def _kind(backend: str) -> type:
+    return DETECTORS["Y5F" if "Y5F" in backend else backend]
 
 
 @functools.lru_cache(maxsize=4)

@@ -12,6 +12,7 @@ from dataset.data_loader.base import BaseLoader, Recording, natural_key
 from dataset.files.lookup import listed as some_of
 from dataset.files.names import plural, shown
 from dataset.files.tables import plain_names
+from dataset.prepare.exported import require_unchanged
 from dataset.prepare.node import has_raw
 from dataset.prepare.splits import Split, SplitError, by_fold, read_fold, take
 from dataset.prepare.unused import elsewhere, list_recordings
@@ -37,6 +38,7 @@ def listed(data: Any, name: str) -> tuple[list[Path], dict[str, list[int]] | Non
     from dataset.prepare import legacy  # late: imports torch
 
     lines = legacy.read_list(path, cached, Path(data.CACHE_ROOT or cached))
+    require_unchanged(path, [line.text for line in lines], data, name)
     print(f"{name.upper()}.DATA: {plural(len(lines), 'clip')} as listed in '{path}'.")
     if lines[0].path is not None:
         return [line.path for line in lines if line.path is not None], None

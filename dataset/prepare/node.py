@@ -133,6 +133,14 @@ def clip_options(data: Any, loader: BaseLoader, required: bool) -> dict[str, Any
     }
 
 
+def cutting(data: Any) -> dict[str, Any]:
+    """The keys of a DATA node that say which frames clip k of a recording has."""
+    node = data.PREPROCESS
+    keys = ("CHUNK_LENGTH", "CHUNK_SECONDS", "CHUNK_STRIDE") if node.DO_CHUNK else ()
+    found = {f"PREPROCESS.{key}": node.get(key, 0) for key in keys}
+    return {"PREPROCESS.DO_CHUNK": bool(node.DO_CHUNK), **found, "RESAMPLE_FS": float(data.get("RESAMPLE_FS", 0.0))}
+
+
 def label_type_of(preprocess: Any) -> str:
     """LABEL_TYPE of a PREPROCESS node; labels of which nothing is said are used as they were recorded."""
     return str(preprocess.LABEL_TYPE) or "Raw"

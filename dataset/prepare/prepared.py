@@ -42,12 +42,16 @@ class IncompleteError(RuntimeError):
 
 def mend_or_leave_out(ids: Sequence[str], section: str = "") -> str:
     """What helps where recordings are missing; the keys as a command line takes them, with `section` before them."""
-    names = ", ".join(f"'{name}'" for name in ids[:NAMED]) + (", ..." if len(ids) > NAMED else "")
-    keys = f'{section}FILTERING.USE_EXCLUSION_LIST=True "{section}FILTERING.EXCLUSION_LIST=[{names}]"'
     return (
-        f"Mend or remove these recordings, leave them out on purpose ({keys}, or a list), or set "
+        f"Mend or remove these recordings, leave them out on purpose ({exclusion(ids, section)}, or a list), or set "
         "ALLOW_INCOMPLETE: True; every table then says INCOMPLETE."
     )
+
+
+def exclusion(ids: Sequence[str], section: str = "") -> str:
+    """The keys that leave recordings out, as a command line takes them, with `section` before them."""
+    names = ", ".join(f"'{name}'" for name in ids[:NAMED]) + (", ..." if len(ids) > NAMED else "")
+    return f'{section}FILTERING.USE_EXCLUSION_LIST=True "{section}FILTERING.EXCLUSION_LIST=[{names}]"'
 
 
 @dataclass

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from dataset.data_loader.base import BaseLoader, Recording
+from dataset.face import lacks_gpu
+from dataset.face.crop import FaceCrop
 from dataset.files.names import plural
 from dataset.prepare.listing import (
     LEFT_OUT,
@@ -148,8 +150,17 @@ def _preprocess(
             f"{name.upper()}.DATA: {len(todo)} of {plural(len(chosen), 'recording')} not (wholly) in the cache: "
             "making them."
         )
+    if loader.has_video:
+        _say_gpu(crop, name)
     preprocess_all(loader, todo, crop, cache, workers, bool(anew), pseudo)
     return cache.survey([*renewed, *(recording.id for recording in todo)])
+
+
+def _say_gpu(crop: FaceCrop, name: str) -> None:
+    """Say that the GPU which the detector would run on is not there, once for all sections."""
+    if crop.do_crop and lacks_gpu(crop.backend, crop.device):
+        said = f"DEVICE is {crop.device!r}, but torch sees no CUDA device here: faces are looked for on the CPU."
+        tell_once(Path(crop.device), [said], name)
 
 
 def _may_work_now(recording: Recording, found: Mapping[str, Found], changed: Mapping[str, Difference]) -> bool:

@@ -41,10 +41,11 @@ class Split:
     @property
     def hash(self) -> str:
         """16 hexadecimal digits over everything the split says."""
-        text = json.dumps(self._plain(), sort_keys=True, ensure_ascii=True)
+        text = json.dumps(self.plain(), sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def _plain(self) -> dict:
+    def plain(self) -> dict:
+        """What it says, as JSON can hold it."""
         plain = asdict(self)
         plain["ids"] = list(self.ids)
         plain["subjects"] = {name: str(self.subjects[name]) for name in self.ids if name in self.subjects}

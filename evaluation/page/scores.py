@@ -1,6 +1,7 @@
 """The tables of metrics.json as HTML: each number says where it stands there, so that both can be compared."""
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
@@ -140,6 +141,14 @@ def _with_span(key: str, value: float | None, span: Sequence[float | None]) -> s
 def _head(found: Sequence[tuple[str, Mapping[str, Any]]], name: str) -> str:
     unit = next((one["metrics"][name].get("unit") for _, one in found if name in one["metrics"]), "")
     return f"{name} [{unit}]" if unit else name
+
+
+def headed(html: str, metrics: Mapping[str, Any]) -> str:
+    """`html` with INCOMPLETE n/m above each of its tables of numbers where recordings of a run are missing."""
+    if metrics["complete"]:
+        return html
+    said = f"INCOMPLETE {metrics['evaluated']}/{metrics['recordings']}"
+    return re.sub(r"<table[^>]*>", rf"\g<0><caption class='lost'>{said}</caption>", html)
 
 
 def table(heads: Sequence[tuple[str, str]], lines: Iterable[tuple[Mapping[str, Any], Sequence[str]]]) -> str:

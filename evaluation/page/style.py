@@ -14,7 +14,7 @@ OWN = """
 body { max-width: 80em; } section { overflow: hidden; } h2 small { font-weight: normal; }
 .spec { font-family: ui-monospace, monospace; font-size: .85em; color: var(--soft); margin: .2em 0 .8em; }
 .note { border-left: 3px solid var(--warn); padding-left: .7em; color: inherit; }
-.lost { color: var(--warn); font-weight: bold; }
+.lost { color: var(--warn); font-weight: bold; } caption.lost { text-align: left; }
 nav a { margin-right: 1em; white-space: nowrap; }
 .scroll { overflow-x: auto; } .scroll table { display: table; width: auto; min-width: 100%;
   font-size: .93em; }

@@ -218,9 +218,16 @@ class Trainer(Passes):
         self.settings = self.settings.on(self.device)
         self.section = "TRAIN" if trains(config) else used_sections(config)[-1]
         self.use_data(config[self.section].DATA)
+        self._device_said = False
         self._begun: nn.Module | None = None
         self._loaders: dict[int, tuple[DataLoader, Dataset]] = {}  # by identity; holding the data set keeps it unique
         make_deterministic(self.settings.deterministic)
+
+    def say_device(self) -> None:
+        """Print, once, that DEVICE had to be another."""
+        if self.device_note and not self._device_said:
+            distributed.say(f"Warning: {self.device_note}")
+        self._device_said = True
 
     def use_data(self, data: Any) -> None:
         """Take frame size, clip length, rate and types from a DATA section."""
