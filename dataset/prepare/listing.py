@@ -16,6 +16,7 @@ from dataset.prepare.exported import require_unchanged
 from dataset.prepare.node import has_raw
 from dataset.prepare.splits import Split, SplitError, by_fold, read_fold, take
 from dataset.prepare.unused import elsewhere, list_recordings
+from dataset.settings import own_list
 from dataset.store.cache import Cache
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,7 +31,7 @@ def listed(data: Any, name: str) -> tuple[list[Path], dict[str, list[int]] | Non
     if data.DO_PREPROCESS:
         return [], None
     if not path.is_file():
-        if path.suffix == ".csv" and not path.name.startswith(f"{data.EXP_DATA_NAME}_"):  # that name was derived
+        if own_list(data):
             raise FileNotFoundError(
                 f"{name.upper()}.DATA.FILE_LIST_PATH '{path}' does not exist. Name an existing list or a folder."
             )
