@@ -30,12 +30,18 @@ def listed(data: Any, name: str) -> tuple[list[Path], dict[str, list[int]] | Non
     path, cached = Path(data.FILE_LIST_PATH), Path(data.CACHED_PATH)
     if data.DO_PREPROCESS:
         return [], None
-    if not path.is_file():
+    by_name = _chosen_by_name(data)
+    if by_name and own_list(data):
+        raise SplitError(
+            f"{name.upper()}.DATA has a list, FILE_LIST_PATH '{path}', and FOLD names {by_name}: only one of them can "
+            "choose. Remove the other."
+        )
+    if by_name or not path.is_file():  # lists and chunks that rPPG-Toolbox left do not say whose they are
         if own_list(data):
             raise FileNotFoundError(
                 f"{name.upper()}.DATA.FILE_LIST_PATH '{path}' does not exist. Name an existing list or a folder."
             )
-        return ([] if has_raw(data) else _bare_chunks(cached, data)), None
+        return ([] if by_name or has_raw(data) else _bare_chunks(cached, data)), None
     from dataset.prepare import legacy  # late: imports torch
 
     lines = legacy.read_list(path, cached, Path(data.CACHE_ROOT or cached))
@@ -47,6 +53,11 @@ def listed(data: Any, name: str) -> tuple[list[Path], dict[str, list[int]] | Non
     for line in lines:
         wanted.setdefault(line.stem, []).append(line.number)
     return [], wanted
+
+
+def _chosen_by_name(data: Any) -> str:
+    """Which of SUBJECTS and RECORDINGS chooses; '' where neither does."""
+    return next((key for key in ("SUBJECTS", "RECORDINGS") if data.FOLD.get(key)), "")
 
 
 def _bare_chunks(cached: Path, data: Any) -> list[Path]:
