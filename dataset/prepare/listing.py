@@ -124,11 +124,24 @@ def by_range(listing: Sequence[Recording], loader: BaseLoader, data: Any, name: 
 
 def _fold(data: Any) -> list[str]:
     """Subjects of the section's fold; [] without one."""
-    named = [str(name) for name in data.FOLD.get("SUBJECTS") or []]
-    if named or not (data.FOLD.FOLD_NAME and data.FOLD.FOLD_PATH):
-        return named
+    path = _fold_file(data)
+    return [str(name) for name in data.FOLD.get("SUBJECTS") or []] if path is None else read_fold(path)
+
+
+def _fold_file(data: Any) -> Path | None:
+    """The file that names the fold's subjects; None where there is no fold, or they are named in the settings."""
+    if data.FOLD.get("SUBJECTS") or not (data.FOLD.FOLD_NAME and data.FOLD.FOLD_PATH):
+        return None
     path = Path(data.FOLD.FOLD_PATH)
-    return read_fold(path if path.exists() else ROOT / path)
+    return path if path.exists() else ROOT / path
+
+
+def files_that_choose(data: Any) -> dict[str, Path]:
+    """The list or the fold's file by which a DATA node chooses recordings, by its key; {} without either."""
+    listed_in, fold = Path(data.FILE_LIST_PATH), _fold_file(data)
+    if listed_in.is_file() and not data.DO_PREPROCESS and not _chosen_by_name(data):
+        return {"FILE_LIST_PATH": listed_in}
+    return {} if fold is None else {"FOLD.FOLD_PATH": fold}
 
 
 def by_list(listing: Sequence[Recording], wanted: dict[str, list[int]], data: Any) -> list[Recording]:
