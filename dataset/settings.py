@@ -173,12 +173,19 @@ def _check_data(loaded: Loaded, section: str) -> None:
     suffix = os.path.splitext(data.FILE_LIST_PATH)[1]
     if suffix not in ("", ".csv") and not os.path.isdir(data.FILE_LIST_PATH):
         raise loaded.error(f"{name}.FILE_LIST_PATH", f"is {data.FILE_LIST_PATH!r}, neither a folder nor a .csv file.")
-    if suffix == ".csv" and data.DO_PREPROCESS and not data.CACHE_ROOT:
+    if data.DO_PREPROCESS and own_list(data):
         raise loaded.error(
             f"{name}.FILE_LIST_PATH",
             f"names the list {data.FILE_LIST_PATH!r}, but {name}.DO_PREPROCESS: True makes a new one. "
             "Name a folder, or set DO_PREPROCESS: False.",
         )
+
+
+def own_list(data: CfgNode) -> bool:
+    """Whether FILE_LIST_PATH is a list that somebody named: files written by `dump` have the derived names, too."""
+    name = os.path.basename(data.FILE_LIST_PATH)
+    derived = data.CACHE_ROOT and name.startswith(f"{data.EXP_DATA_NAME}_")
+    return os.path.splitext(name)[1] == ".csv" and not derived
 
 
 def _check_crop(loaded: Loaded, section: str) -> None:

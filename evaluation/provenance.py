@@ -4,7 +4,8 @@
         code      version, commit, whether files differ from it, sign of all source files
         folder    where relative paths of the settings start
         data      section -> data set, folder, split, listing, failed, and of each recording its length, the checksums
-                  of its entry and the signs of the files that this was made of; `fingerprint` stands for all of them
+                  of its entry and the signs of the files that this was made of; `fingerprint` stands for all of them;
+                  `chosen_by`: the list or fold that names them, where there is one
         weights   what was read or trained -> sign
 
 Nothing here is needed to read the numbers. `evaluation.replay` compares it with what is there now.
@@ -21,6 +22,7 @@ from typing import Any
 import config as settings
 from dataset.faults import OURS, ROOT
 from dataset.files.reading import read_json
+from dataset.prepare.listing import files_that_choose
 from dataset.prepare.prepared import Prepared
 from dataset.store.disk import CacheError
 from dataset.store.entry import ENTRY, read_about
@@ -41,7 +43,12 @@ def note_data(config: Any, prepared: Prepared) -> None:
     """Write down what a section reads, as it is prepared for the run of `config`."""
     folder = Path(settings.run_folder(config))
     known = read(folder)
-    known.setdefault("data", {})[prepared.name.upper()] = _of_section(prepared)
+    found, chosen_by = _of_section(prepared), files_that_choose(config[prepared.name.upper()].DATA)
+    if chosen_by:
+        found["chosen_by"] = {
+            key: {"path": os.path.abspath(path), "sha256": file_sign(path)} for key, path in chosen_by.items()
+        }
+    known.setdefault("data", {})[prepared.name.upper()] = found
     _write(folder, known)
 
 

@@ -123,10 +123,12 @@ def changes(then: Mapping[str, Any], config: Any) -> list[str]:
     found = []
     for section in used_sections(config):
         if (old := then.get("data", {}).get(section)) is not None:
+            for key, file in old.get("chosen_by", {}).items():
+                found += _changed_file(f"{section}.DATA.{key}", file, "names")
             found += [f"{section}.DATA: {line}" for line in _changes(old, config[section].DATA)]
     for key in ("INFERENCE.MODEL_PATH", "MODEL.WEIGHTS"):
         if old := then.get("weights", {}).get(key):
-            found += _changed_weights(key, old)
+            found += _changed_file(key, old, "weights")
     return found
 
 
@@ -159,12 +161,12 @@ def _is_other(base: Path, file: str, kind: str, was: Any, makes: bool) -> bool:
     return now != was and not (now is None and makes)
 
 
-def _changed_weights(key: str, old: Mapping[str, str]) -> list[str]:
+def _changed_file(key: str, old: Mapping[str, str], holding: str) -> list[str]:
     try:
         now = file_sign(old["path"])
     except OSError:
         return [f"{key}: {old['path']} is gone"]
-    return [] if now == old["sha256"] else [f"{key}: {old['path']} holds other weights"]
+    return [] if now == old["sha256"] else [f"{key}: {old['path']} holds other {holding}"]
 
 
 # --- Are the numbers the same? --------------------------------------------------------------------------------------

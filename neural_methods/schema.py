@@ -11,6 +11,7 @@ from typing import Any
 
 from yacs.config import CfgNode
 
+from dataset.settings import own_list
 from neural_methods.options import PUBLISHED
 from registry import LABEL_FREE, METHODS
 from settings.checks import above, at_least, between, one_of, registered
@@ -170,8 +171,7 @@ def _check_pool(loaded: Loaded) -> None:
             if data[key] != train[key]:
                 problem = f"is {data[key]!r}, but SPLIT.KIND {config.SPLIT.KIND!r} tests on parts of TRAIN.DATA."
                 raise loaded.error(f"{section}.DATA.{key}", f"{problem} Set it to {train[key]!r}.")
-        listed = data.FILE_LIST_PATH.endswith(".csv") and not data.CACHE_ROOT  # not a name that was derived
-        if data.FOLD.FOLD_PATH or data.FOLD.SUBJECTS or data.FOLD.RECORDINGS or listed:
+        if data.FOLD.FOLD_PATH or data.FOLD.SUBJECTS or data.FOLD.RECORDINGS or own_list(data):
             problem = "and FILE_LIST_PATH must name no fold and no list: SPLIT.KIND makes its own. Remove them."
             raise loaded.error(f"{section}.DATA.FOLD", problem)
 

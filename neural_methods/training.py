@@ -6,7 +6,7 @@ training that is killed and started again ends, on the same machine with as many
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from dataset.files.names import plural, span
 from dataset.files.reading import told
 from dataset.files.writing import write_whole
 from dataset.progress import show_progress
+from dataset.store.sources import digest
 from neural_methods import checkpoint, distributed
 from neural_methods.batches import Micro, PlannedBatches, loader, seed_of, training_plan, windows
 from neural_methods.frozen import Frozen, freeze
@@ -75,10 +76,12 @@ class Fitted:
 class Training:
     """One training of one trainer: its session, its files, its epochs."""
 
-    def __init__(self, trainer: Any, train: Any, valid: Any, folder: Path, plots: Path | None):
-        """Files go to `folder`; plots to `plots`, or into it."""
+    def __init__(
+        self, trainer: Any, train: Any, valid: Any, folder: Path, plots: Path | None, recordings: Mapping[str, str]
+    ):
+        """Files go to `folder`; plots to `plots`, or into it. `recordings`: see `signs_of`."""
         self.trainer, self.settings, self.device = trainer, trainer.settings, trainer.device
-        self.train, self.valid, self.folder = train, valid, folder
+        self.train, self.valid, self.folder, self.recordings = train, valid, folder, dict(recordings)
         self.plots = plots if plots is not None else folder / "plots"
         self.state_path = folder / "state.pth"
         self.history = History(folder, self.settings.wandb)
@@ -249,6 +252,8 @@ class Training:
                 f"{self.updates_per_epoch}, so the schedule would not fit. --restart starts anew; MODEL.WEIGHTS starts "
                 "from weights alone."
             )
+        if path == self.state_path:
+            self._require_same_recordings(state.get("recordings"))
         try:
             _fill(session, state)
         except Exception as error:  # what is missing or of another kind fails in many ways
@@ -258,6 +263,17 @@ class Training:
         if not session.progress.finished:
             distributed.say(f"Continuing at epoch {session.progress.epoch}, update {session.progress.update} ({path}).")
 
+    def _require_same_recordings(self, then: Any) -> None:
+        """ValueError where the training in the folder was of others: who is tested now may be among those."""
+        then = then if isinstance(then, Mapping) else {}  # of a state of before
+        other = [name for name, sign in self.recordings.items() if then.get(name, sign) != sign]
+        if other:
+            raise ValueError(
+                f"The training in '{self.folder}' was started with other recordings in {' and '.join(other)}: some "
+                "came or went since. Bring them back, or start it anew with --restart. Its weights as they are: "
+                "TOOLBOX_MODE=only_test INFERENCE.MODEL_PATH=FILE."
+            )
+
     def _shape(self) -> dict[str, int]:
         return {"epochs": self.settings.epochs, "updates_per_epoch": self.updates_per_epoch}
 
@@ -265,7 +281,8 @@ class Training:
         if distributed.is_main():
             parts = ("network", "optimizer", "scheduler", "scaler", "average")
             state = {name: part.state_dict() for name in parts if (part := getattr(session, name)) is not None}
-            checkpoint.write_state(self.state_path, {**state, "progress": asdict(session.progress), **self._shape()})
+            state |= {"progress": asdict(session.progress), "recordings": self.recordings, **self._shape()}
+            checkpoint.write_state(self.state_path, state)
         distributed.barrier()
 
     def _save_weights(self, session: Session, epoch: int) -> None:
@@ -357,6 +374,12 @@ class Training:
         return training_plan(
             len(self.train), self.settings.batch_size, self.settings.seed, epoch, distributed.rank(), distributed.size()
         )
+
+
+def signs_of(train: Any, valid: Any) -> dict[str, str]:
+    """A sign of the recordings whose clips are trained on, and validated, by section; of clips that tell them."""
+    named = {"TRAIN.DATA": getattr(train, "recordings", None), "VALID.DATA": getattr(valid, "recordings", None)}
+    return {name: digest(sorted(map(str, ids))) for name, ids in named.items() if ids is not None}
 
 
 def _fill(session: Session, state: dict[str, Any]) -> None:

@@ -34,18 +34,30 @@ def run_hash(config: CfgNode, later: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def _essential(node: Any, path: str, later: Mapping[str, Any]) -> Any:
+def _essential(node: Any, path: str, later: Mapping[str, Any], beside: Mapping[str, Any] | None = None) -> Any:
+    """What of `node`, which stands at `path` among the keys `beside`, defines the run."""
     key = path.rpartition(".")[2]
     if isinstance(node, dict):
         parts = {name: (value, f"{path}.{name}" if path else name) for name, value in node.items()}
         return {
-            name: _essential(value, full, later)
+            name: _essential(value, full, later, node)
             for name, (value, full) in parts.items()
             if name not in NOT_THE_RUN and not (full in later and value == later[full])
         }
     if key in INPUT_PATHS and node:
         return [_real(one) for one in node] if isinstance(node, list) else _real(node)
-    return os.path.basename(node) if key == "FILE_LIST_PATH" else node
+    return _list_identity(node, beside or {}) if key == "FILE_LIST_PATH" else node
+
+
+def _list_identity(path: str, data: Mapping[str, Any]) -> str:
+    """What a file list says where somebody named one; a name that was derived stands for itself wherever caches lie."""
+    name = os.path.basename(path)
+    if not name.endswith(".csv") or name.startswith(f"{data.get('EXP_DATA_NAME')}_"):
+        return name
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest() if os.path.isfile(path) else _real(path)
+    except OSError:
+        return _real(path)
 
 
 def _real(path: Any) -> Any:

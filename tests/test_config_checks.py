@@ -293,6 +293,10 @@ def test_a_new_list_is_not_made_over_a_list_that_is_named(write):
     assert load_config(write(values)).UNSUPERVISED.DATA.FILE_LIST_PATH == "mine.csv"
     message = refusal(write(changed(values, UNSUPERVISED__DATA__DO_PREPROCESS=True)))
     assert "names the list 'mine.csv'" in message and "DO_PREPROCESS: False" in message
+    left = write(config.dump(load_config(write(values))))  # by a run
+    assert "names the list 'mine.csv'" in refusal(left, "UNSUPERVISED.DATA.DO_PREPROCESS=True")
+    left = write(config.dump(load_config(write(CLASSICAL))))
+    assert load_config(left, ["UNSUPERVISED.DATA.DO_PREPROCESS=True"]).UNSUPERVISED.DATA.DO_PREPROCESS
 
 
 def test_a_folder_of_lists_may_have_a_dot_in_its_name(write, tmp_path):

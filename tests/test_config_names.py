@@ -142,6 +142,21 @@ def test_what_defines_a_run_changes_its_hash(write, override):
     assert run_hash(load_config(path, [override])) != run_hash(load_config(path))
 
 
+def test_a_list_defines_a_run_by_what_it_says(write, tmp_path):
+    """Lists of one name in two folders are two runs; a copy elsewhere is the same; so is one that has yet to come."""
+    path, found = write(TRAINING), {}
+    for folder, line in (("a", "p_input0.npy"), ("b", "q_input0.npy"), ("c", "p_input0.npy")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "train.csv").write_text(f",input_files\n0,{line}\n")
+        own = f"TRAIN.DATA.FILE_LIST_PATH={tmp_path / folder / 'train.csv'}"
+        found[folder] = run_hash(load_config(path, [own]))
+        assert run_hash(load_config(write(dump(load_config(path, [own]))))) == found[folder]
+        path = write(TRAINING)
+    assert found["a"] == found["c"] != found["b"]
+    absent = [run_hash(load_config(path, [f"TRAIN.DATA.FILE_LIST_PATH={name}/train.csv"])) for name in ("x", "y", "x")]
+    assert absent[0] == absent[2] != absent[1]
+
+
 @pytest.mark.parametrize(
     ("values", "name"),
     [

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 import main
-from config import load_config
+from config import load_config, run_folder
 from dataset.data_loader.base import BaseLoader, Recording, Signal
 from dataset.prepare import exported, section
 from dataset.prepare.splits import Split, SplitError, read_column
+from evaluation import provenance, replay
 from registry import DATASETS
 from tests.run_tools import write_run
 from tests.test_legacy import write_chunk
@@ -176,6 +177,27 @@ def test_chunks_of_rppg_toolbox_are_listed_as_files(place):
     only = ("TOOLBOX_MODE=only_test", "INFERENCE.MODEL_PATH=w.pth")
     assert command("--export_lists", "lists", *own, *only) == 0
     assert read_by(*own, *only, "TEST.DATA.FILE_LIST_PATH=lists/test.csv") == [("p", 0), ("p", 1)]
+
+
+@pytest.mark.parametrize(
+    ("key", "words", "column"),
+    [
+        ("FILE_LIST_PATH", ["FILE_LIST_PATH=mine.csv"], "input_files\nb_input0.npy\n"),
+        ("FOLD.FOLD_PATH", ["FOLD.FOLD_PATH=mine.csv", "FOLD.FOLD_NAME=one"], "subjects\nb\n"),
+    ],
+)
+def test_a_run_knows_the_file_that_chose_its_recordings(place, key, words, column):
+    """It is compared before the run is repeated."""
+    file = place / "mine.csv"
+    file.write_text(column)
+    config = load_config("x.yaml", [f"TEST.DATA.{word}" for word in words])
+    provenance.note_data(config, section.prepare(config.TEST.DATA, "test", config))
+    then = provenance.read(run_folder(config))
+    assert replay.changes(then, config) == []
+    file.write_text(column + "a10\n")
+    assert replay.changes(then, config) == [f"TEST.DATA.{key}: {file} holds other names"]
+    file.unlink()
+    assert replay.changes(then, config) == [f"TEST.DATA.{key}: {file} is gone"]
 
 
 @pytest.mark.parametrize("words", [["--export_lists", "f"], ["--export_lists", "f", "--config_file", "x", "--doctor"]])

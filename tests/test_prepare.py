@@ -358,6 +358,23 @@ def test_chunks_without_list_or_raw_data(config, raw):
         ready(config, END=0.5)
 
 
+@pytest.mark.parametrize(("key", "name"), [("SUBJECTS", "s1"), ("RECORDINGS", "s1_T1")])
+def test_names_choose_whatever_lists_there_are(config, tmp_path, raw, key, name):
+    """A list that rPPG-Toolbox left does not stand in for them, nor do all of its chunks; beside one's own list: no."""
+    paths = [write_chunk(Path(config.TEST.DATA.CACHED_PATH), stem, 0)[0] for stem in ("s1_T1", "s2_T1")]
+    left = write_list(Path(config.TEST.DATA.FILE_LIST_PATH), paths)
+    config.TEST.DATA.FOLD[key] = [name]
+    prepared = ready(config)
+    assert not prepared.legacy and {recording.subject for recording in prepared.recordings} == {"s1"}
+    with pytest.raises(SplitError, match=f"FILE_LIST_PATH .*mine.csv', and FOLD names {key}"):
+        ready(config, FILE_LIST_PATH=str(write_list(tmp_path / "mine.csv", paths)))
+    shutil.rmtree(raw)
+    assert {one.subject for one in ready(config, FILE_LIST_PATH=str(left)).recordings} == {"s1"}
+    shutil.rmtree(prepared.cache.root)
+    with pytest.raises(FileNotFoundError, match="No preprocessed data for TEST.DATA"):
+        ready(config)
+
+
 def test_overlaps_of_prepared_sections(config):
     """TRAIN with TEST is refused; filters that part the subjects make it fine."""
     train, test = ready(config, "TRAIN"), ready(config)

@@ -112,6 +112,31 @@ def test_other_data_do_not_continue(tmp_path, monkeypatch):
         METHODS["Tscan"](config).fit(ToyClips(n=20, channels=6), None, tmp_path / "run")
 
 
+class Named(ToyClips):
+    """Clips that tell whose they are, as those of a data set do."""
+
+    def __init__(self, *names: str):
+        """Two clips of each recording."""
+        super().__init__(n=2 * len(names), channels=6)
+        self.recordings = list(names)
+
+
+def test_other_people_do_not_continue_and_are_not_tested_by_old_weights(tmp_path):
+    """As many clips of other recordings: who was trained on may be tested now. The same in any order are the same."""
+
+    def fit(train, valid=None, folder="run", **more):
+        config = tiny_config("Tscan", tmp_path / "models", TRAIN__EPOCHS=1, VALID__MONITOR=valid is not None)
+        return METHODS["Tscan"](config).fit(Named(*train), valid and Named(*valid), tmp_path / folder, **more)
+
+    assert fit("ab").trained and not fit("ba").trained
+    with pytest.raises(ValueError, match=r"started with other recordings in TRAIN.DATA: .* anew with --restart"):
+        fit("ac")
+    assert fit("ac", restart=True).trained and not fit("ac").trained
+    assert fit("ab", "c", "other").trained
+    with pytest.raises(ValueError, match="other recordings in VALID.DATA"):
+        fit("ab", "d", "other")
+
+
 def test_resume_names_another_state(tmp_path, monkeypatch):
     """MODEL.RESUME continues elsewhere from a state, to the same weights."""
     _fit(tmp_path / "whole")

@@ -9,7 +9,6 @@ written, and whether its numbers still mean the same clips; a list without one i
 """
 
 import csv
-import hashlib
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +19,7 @@ from dataset.files.reading import read_json, told
 from dataset.files.writing import write_whole
 from dataset.prepare.node import cutting
 from dataset.prepare.splits import Split, SplitError
+from dataset.store.sources import digest
 
 FORMAT = 1
 
@@ -81,6 +81,5 @@ def _read(about: Path, remedy: str) -> tuple[Split, dict[str, Any], str]:
 
 
 def _list_hash(names: Iterable[str], cut: Mapping[str, Any]) -> str:
-    """16 hexadecimal digits over the names, in whatever order, and how their clips were cut."""
-    text = json.dumps([sorted(set(names)), cut], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    """A sign of the names, in whatever order, and how their clips were cut."""
+    return digest([sorted(set(names)), dict(cut)])

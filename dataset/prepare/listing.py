@@ -16,6 +16,7 @@ from dataset.prepare.exported import require_unchanged
 from dataset.prepare.node import has_raw
 from dataset.prepare.splits import Split, SplitError, by_fold, read_fold, take
 from dataset.prepare.unused import elsewhere, list_recordings
+from dataset.settings import own_list
 from dataset.store.cache import Cache
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,12 +30,18 @@ def listed(data: Any, name: str) -> tuple[list[Path], dict[str, list[int]] | Non
     path, cached = Path(data.FILE_LIST_PATH), Path(data.CACHED_PATH)
     if data.DO_PREPROCESS:
         return [], None
-    if not path.is_file():
-        if path.suffix == ".csv" and not path.name.startswith(f"{data.EXP_DATA_NAME}_"):  # that name was derived
+    by_name = _chosen_by_name(data)
+    if by_name and own_list(data):
+        raise SplitError(
+            f"{name.upper()}.DATA has a list, FILE_LIST_PATH '{path}', and FOLD names {by_name}: only one of them can "
+            "choose. Remove the other."
+        )
+    if by_name or not path.is_file():  # lists and chunks that rPPG-Toolbox left do not say whose they are
+        if own_list(data):
             raise FileNotFoundError(
                 f"{name.upper()}.DATA.FILE_LIST_PATH '{path}' does not exist. Name an existing list or a folder."
             )
-        return ([] if has_raw(data) else _bare_chunks(cached, data)), None
+        return ([] if by_name or has_raw(data) else _bare_chunks(cached, data)), None
     from dataset.prepare import legacy  # late: imports torch
 
     lines = legacy.read_list(path, cached, Path(data.CACHE_ROOT or cached))
@@ -46,6 +53,11 @@ def listed(data: Any, name: str) -> tuple[list[Path], dict[str, list[int]] | Non
     for line in lines:
         wanted.setdefault(line.stem, []).append(line.number)
     return [], wanted
+
+
+def _chosen_by_name(data: Any) -> str:
+    """Which of SUBJECTS and RECORDINGS chooses; '' where neither does."""
+    return next((key for key in ("SUBJECTS", "RECORDINGS") if data.FOLD.get(key)), "")
 
 
 def _bare_chunks(cached: Path, data: Any) -> list[Path]:
@@ -112,11 +124,24 @@ def by_range(listing: Sequence[Recording], loader: BaseLoader, data: Any, name: 
 
 def _fold(data: Any) -> list[str]:
     """Subjects of the section's fold; [] without one."""
-    named = [str(name) for name in data.FOLD.get("SUBJECTS") or []]
-    if named or not (data.FOLD.FOLD_NAME and data.FOLD.FOLD_PATH):
-        return named
+    path = _fold_file(data)
+    return [str(name) for name in data.FOLD.get("SUBJECTS") or []] if path is None else read_fold(path)
+
+
+def _fold_file(data: Any) -> Path | None:
+    """The file that names the fold's subjects; None where there is no fold, or they are named in the settings."""
+    if data.FOLD.get("SUBJECTS") or not (data.FOLD.FOLD_NAME and data.FOLD.FOLD_PATH):
+        return None
     path = Path(data.FOLD.FOLD_PATH)
-    return read_fold(path if path.exists() else ROOT / path)
+    return path if path.exists() else ROOT / path
+
+
+def files_that_choose(data: Any) -> dict[str, Path]:
+    """The list or the fold's file by which a DATA node chooses recordings, by its key; {} without either."""
+    listed_in, fold = Path(data.FILE_LIST_PATH), _fold_file(data)
+    if listed_in.is_file() and not data.DO_PREPROCESS and not _chosen_by_name(data):
+        return {"FILE_LIST_PATH": listed_in}
+    return {} if fold is None else {"FOLD.FOLD_PATH": fold}
 
 
 def by_list(listing: Sequence[Recording], wanted: dict[str, list[int]], data: Any) -> list[Recording]:

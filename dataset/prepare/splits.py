@@ -4,9 +4,7 @@ A split holds recording ids, never paths or positions, so it means the same on e
 """
 
 import csv
-import hashlib
 import io
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -17,6 +15,7 @@ import numpy as np
 from dataset.data_loader.base import Recording, natural_key
 from dataset.files.names import plural
 from dataset.files.reading import read_text, told
+from dataset.store.sources import digest
 
 UNITS = ("subject", "recording")
 SMALLEST = 1 << 16  # bytes of a linked file that may be a recording: notes and calibrations are shared by many
@@ -41,8 +40,7 @@ class Split:
     @property
     def hash(self) -> str:
         """16 hexadecimal digits over everything the split says."""
-        text = json.dumps(self.plain(), sort_keys=True, ensure_ascii=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return digest(self.plain())
 
     def plain(self) -> dict:
         """What it says, as JSON can hold it."""

@@ -40,7 +40,7 @@ from neural_methods.needs import (
 )
 from neural_methods.settings import Settings, choose_device, cuda_devices, make_deterministic
 from neural_methods.trainer.passes import Batch, Losses, Outputs, Passes, clip_count
-from neural_methods.training import Fitted, Training, replace_norm
+from neural_methods.training import Fitted, Training, replace_norm, signs_of
 from settings.modes import trains, used_sections
 from unsupervised_methods.expects import box_of
 
@@ -363,11 +363,12 @@ class Trainer(Passes):
         `folder` takes state, history and TensorBoard files and is what a killed training is continued from; with
         `restart` an old state there is left aside. `refuse_best` is the reason why no best epoch may be chosen.
         """
+        recordings = signs_of(train, valid)
         train = self.data(train, "train")
         valid = None if valid is None else self.data(valid, "valid")
         self._check_fit(train, valid, refuse_best)
         folder = Path(folder if folder is not None else self.settings.model_dir)
-        training = Training(self, train, valid, folder, plots)
+        training = Training(self, train, valid, folder, plots, recordings)
         with torch.random.fork_rng(devices=cuda_devices(self.device)):
             return training.run(restart)
 
