@@ -33,7 +33,7 @@ class DrawnSignalsLoader(BaseLoader):
         "SIGNALS": {
             "SEED": 100,
             "WINDOWS": 4800,  # in an epoch
-            "SECONDS": 8.5,  # of a window, at 30 samples per second
+            "SECONDS": 10.0,  # of a window, at 30 samples per second
             "GRID": 4,  # cells along each side
             "WITHOUT": [],  # names of effects to leave out: dataset/synthetic/signals.py
         }

@@ -19,6 +19,7 @@ MELANIN = np.array([0.45, 0.75, 1.20])  # absorbance of red, green and blue per 
 BLOOD = np.array([0.20, 1.00, 0.62])  # of haemoglobin, relative to green
 GAIN = np.array([1.2, 0.8, 1.5])  # noise of the colours: half the pixels are green, blue is amplified most
 CHROMA = np.array([0.8, 0.6, 1.8])  # how far the colours wander by themselves
+LUMA = np.array([0.299, 0.587, 0.114])  # shares of the colours in brightness (BT.601)
 FINEST = 6.0  # Hz: a slower camera than most would show higher harmonics as other rates
 SLOWEST, FASTEST = 0.02, 0.4  # Hz: where drifts lie
 
@@ -309,15 +310,14 @@ def _codec(scene: Scene) -> None:
 
 def _skipped_blocks(scene: Scene, share: float, key: np.ndarray) -> None:
     """Part of each cell keeps its colour of the frame before, luma and chroma apart."""
-    rng, mixed = scene.rng, scene.colours.copy()
-    keeps = share * rng.random((len(key), scene.cells, 2))
+    keeps = share * scene.rng.random((len(key), scene.cells, 2))
     keeps[key] = 0
-    weights = np.array([0.299, 0.587, 0.114])
+    news = 1 - keeps[..., [0, 1, 1, 1]]
+    luma = (scene.colours @ LUMA)[..., None]
+    sent = np.concatenate([luma, scene.colours - luma], axis=-1)
     for t in range(1, len(key)):
-        change = scene.colours[t] - mixed[t - 1]
-        luma = (change @ weights)[:, None]
-        mixed[t] = mixed[t - 1] + (1 - keeps[t, :, :1]) * luma + (1 - keeps[t, :, 1:]) * (change - luma)
-    scene.colours = mixed
+        sent[t] = sent[t - 1] + news[t] * (sent[t] - sent[t - 1])
+    scene.colours = sent[..., :1] + sent[..., 1:]
 
 
 def _frames(scene: Scene) -> None:

@@ -67,7 +67,8 @@ class GridPulse(nn.Module):
         self.cell = nn.Sequential(*(Block(width, dilation) for dilation in (1, 2, 4)))
         self.score = nn.Conv1d(width + 1, 1, 5, padding=2)
         self.mixed = nn.Conv1d(2 * width, 2 * width, 1)
-        self.whole = nn.Sequential(*(Block(2 * width, dilation) for dilation in (1, 2, 4, 8, 16)))
+        reach = 1, 2, 4, 8, 16, 32  # 4 s to each side: enough beats of a slow heart to tell it from noise
+        self.whole = nn.Sequential(*(Block(2 * width, dilation) for dilation in reach))
         self.wave = nn.Conv1d(2 * width, 2, 5, padding=2)  # two samples of the wave for each step
         self.quality = nn.Conv1d(2 * width, 1, 15, padding=7)
 
