@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from dataset.doctor import label
-from dataset.doctor.picture import LUMA
+from dataset.files.frames import LUMA
 from evaluation import figures
 from evaluation.post_process import next_power_of_2, periodogram
 

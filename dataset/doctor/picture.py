@@ -10,6 +10,7 @@ import scipy
 
 from dataset.doctor.finding import Finding, grade, percent, worst
 from dataset.face.boxes import largest
+from dataset.files.frames import LUMA
 from dataset.files.names import plural
 from unsupervised_methods.checks import is_grey
 
@@ -23,7 +24,6 @@ DARK, BRIGHT, BLOWN = 40.0, 225.0, 0.10  # grey levels of the face; share of its
 ALIGNED, ALIKE = 48, 0.7  # pixels: width at which motion is measured; least correlation of what was aligned
 SPEED = 0.15  # widths of the stored picture per second, 95th percentile
 BLOCKY_LOOK, BLOCKY_BAD = 1.25, 1.8  # steps between 8 x 8 blocks over those inside
-LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 LOSSLESS = {"rawvideo", "ffv1", "png", "huffyuv", "ffvhuff", "utvideo", "bmp", "tif", "tiff", "qtrle", "magicyuv"}
 STILLS = {"mjpeg", "jpg", "jpeg", "mjpegb", "jpeg2000", "dvvideo", "prores", "webp"}  # every frame for itself
 BITS_LOOK, BITS_BAD = {"stills": 0.8, "video": 0.05}, {"stills": 0.3, "video": 0.015}  # per pixel and frame

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 Box = tuple[int, int, int, int]  # x, y, width, height in pixels, inside the frame
+LUMA = np.array([0.299, 0.587, 0.114])  # shares of red, green and blue in brightness: ITU-R BT.601
 
 
 class VideoError(ValueError):

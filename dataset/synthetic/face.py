@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from dataset.files.frames import LUMA
 from dataset.synthetic.background import make_background
 from dataset.synthetic.camera import lamp_direction
 from dataset.synthetic.photo import CENTRE, EYES, FACE_BOX, HEAD_RADII, MOUTH, Photo, load_photo
@@ -235,7 +236,7 @@ def _eye_region(photo: Photo) -> np.ndarray:
 def _dye_hair(picture: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int] | None) -> np.ndarray:
     if colour is None:
         return picture
-    grey = picture @ np.array([0.299, 0.587, 0.114], np.float32)
+    grey = picture @ LUMA.astype(np.float32)
     relative = grey / (float((grey * mask).sum() / mask.sum()) + 1e-6)
     dyed = np.array(colour, np.float32) * np.clip(relative, 0, 2.2)[..., None] ** 0.85
     return picture + (dyed - picture) * mask[..., None]

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from dataset.files.frames import LUMA
+
 RATES = (40.0, 200.0)  # bpm
 FRAME_RATES = (15.0, 20.0, 24.0, 25.0, 29.97, 30.0, 30.0, 50.0, 60.0, 90.0, 120.0)
 NO_PULSE = 10  # one window of so many has none
@@ -19,7 +21,6 @@ MELANIN = np.array([0.45, 0.75, 1.20])  # absorbance of red, green and blue per 
 BLOOD = np.array([0.20, 1.00, 0.62])  # of haemoglobin, relative to green
 GAIN = np.array([1.2, 0.8, 1.5])  # noise of the colours: half the pixels are green, blue is amplified most
 CHROMA = np.array([0.8, 0.6, 1.8])  # how far the colours wander by themselves
-LUMA = np.array([0.299, 0.587, 0.114])  # shares of the colours in brightness (BT.601)
 FINEST = 6.0  # Hz: a slower camera than most would show higher harmonics as other rates
 SLOWEST, FASTEST = 0.02, 0.4  # Hz: where drifts lie
 

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 
 import main as program
-from config import load_config, run_folder
+from config import ROOT, load_config, run_folder
 from dataset.synthetic.signals import EFFECTS
 from evaluation import provenance
 from evaluation.tables import csv_text
 from tools.benchmark.traces import judged, network
 
-RECIPE = Path(__file__).resolve().parents[2] / "configs" / "own_weights" / "grid_pulse.yaml"
+RECIPE = ROOT / "configs" / "own_weights" / "grid_pulse.yaml"
 NOTHING = "nothing"
 KINDS = "windows", "path"
 

@@ -22,14 +22,13 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a file, from any folder
 
-from config import load_config, run_folder
+from config import ROOT, load_config, run_folder
 from dataset.files import hdf5
 from dataset.multimodal.layout import ALIGNED
 from dataset.program import answer
 from evaluation.heart_rate import spectral_peak_heart_rate
 from evaluation.tables import json_text, write_text
 
-ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "configs" / "multimodal" / "fusion.yaml"
 SENSORS = ("rgb", "thermal", "radar")
 SECTIONS = ("TRAIN", "VALID", "TEST")
