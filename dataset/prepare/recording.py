@@ -33,6 +33,7 @@ from dataset.prepare.checks import (
     with_clock,
 )
 from dataset.prepare.clock import check_frames
+from dataset.prepare.room import Room
 from dataset.prepare.workers import Jobs, run_all
 from dataset.progress import show_progress
 from dataset.store.cache import Cache, Status
@@ -169,9 +170,9 @@ def preprocess_all(
 
     `workers` processes share the recordings (-1: as many as fit); one works in this process; the address of a dask
     scheduler means its workers. A recording that fails, or that kills its process, is reported and costs no other.
-    `frame_trace` adds the mean colour of the whole frames. Raises CacheError when the cache cannot be written,
-    ValueError or KeyError for a detector that is not there, ConnectionError or ImportError for a cluster that is not,
-    and ProgramFault where it is not the recordings that are at fault.
+    `frame_trace` adds the mean colour of the whole frames. Raises CacheError when the cache cannot be written, or its
+    disk cannot hold the rest, ValueError or KeyError for a detector that is not there, ConnectionError or ImportError
+    for a cluster that is not, and ProgramFault where it is not the recordings that are at fault.
     """
     check_names(loader.streams)
     if loader.has_video:
@@ -181,9 +182,12 @@ def preprocess_all(
     for problem in filter(None, (cache.damage(recording.id) for recording in todo)):
         print(f"{problem} It is made again.")
     jobs = Preprocessing(cache, loader=loader, crop=crop, overwrite=overwrite, frame_trace=frame_trace)
-    with show_progress(desc="Preprocessing", total=len(todo), unit="recordings", keep=False, silent=not todo) as bar:
-        for name, status in run_all(jobs, todo, workers):
+    room = Room(cache, todo, 3 * crop.size[0] * crop.size[1] if loader.has_video else 0)
+    bar = show_progress(desc="Preprocessing", total=len(todo), unit="recordings", keep=False, silent=not todo)
+    with bar, contextlib.closing(run_all(jobs, todo, workers)) as ended:
+        for name, status in ended:
             outcome.statuses[name] = status
+            room.ended(name, status.state == "done")
             bar.update()
     for line in summary(outcome):
         print(line)

@@ -4,6 +4,7 @@ import functools
 import os
 import signal
 import threading
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from time import monotonic, sleep
@@ -91,11 +92,15 @@ def _run(jobs: Jobs, todo: list[Recording], workers: int) -> Iterator[tuple[str,
     while waiting:
         try:
             pool = Parallel(n_jobs=workers, return_as="generator_unordered", pre_dispatch="2*n_jobs", batch_size=1)
-            for name, status in pool(delayed(jobs)(recording) for recording in list(waiting.values())):
+            answers = pool(delayed(jobs)(recording) for recording in list(waiting.values()))
+            for name, status in answers:
                 del waiting[name]
                 yield name, status
-        except (CacheError, faults.ProgramFault):
-            # The other workers were ended over their recordings: what they leave would fill the disk.
+        except (CacheError, faults.ProgramFault, GeneratorExit):
+            # The other workers are ended over their recordings: what they leave would fill the disk.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # of just that
+                answers.close()
             for name in waiting:
                 jobs.cache.abandon(name)
             raise

@@ -280,6 +280,16 @@ class Cache:
         """Folder of an entry; always directly inside the cache, whatever the id contains."""
         return self.root / safe_name(recording_id)
 
+    def finished(self) -> Iterator[Path]:
+        """Folders of entries, in no order, whether or not the listing has them."""
+        if self.root.is_dir():
+            yield from (folder for folder in self.root.iterdir() if (folder / ENTRY).is_file())
+
+    @property
+    def path_of_unfinished(self) -> Path:
+        """Folder of what is being written."""
+        return self.root / WRITING
+
     def entry(self, recording_id: str) -> Entry:
         """An entry with its signals; CacheError when it is missing, damaged, of another format or other settings."""
         return self.open(recording_id).check()

@@ -13,6 +13,10 @@ from dataset.files.writing import clear, write_whole
 
 ATTEMPTS = 20  # to put an entry where other processes may be putting theirs
 FULL = (errno.ENOSPC, errno.EDQUOT)
+MAKE_ROOM = (
+    "make room, or set another CACHED_PATH (what is in this one can be moved there) or, for faces, a smaller RESIZE, "
+    "then run again; finished entries stay."
+)
 
 
 class CacheError(RuntimeError):
@@ -26,10 +30,29 @@ def writing(place: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in FULL:
-            remedy = "The disk is full: make room or set another CACHED_PATH, then run again; finished entries stay."
+            remedy = f"The disk is full: {MAKE_ROOM}"
         else:
             remedy = "Set CACHED_PATH to a folder you may write to."
         raise CacheError(f"The cache '{place}' cannot be written: {error.strerror or error}. {remedy}") from error
+
+
+def free(place: Path) -> int | None:
+    """Bytes that may still be written where `place` is, or will be; None where the system does not say."""
+    try:
+        return shutil.disk_usage(next(path for path in (place, *place.absolute().parents) if path.exists())).free
+    except (OSError, StopIteration):
+        return None
+
+
+def taken(folder: Path) -> int:
+    """Bytes of the disk that the files below `folder` take; 0 where it is not there."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):  # another process has just renamed it
+                status = os.lstat(os.path.join(parent, name))
+                total += getattr(status, "st_blocks", -(-status.st_size // 512)) * 512
+    return total
 
 
 def own_folder(parent: Path, name: str) -> tuple[Path, int]:
