@@ -234,6 +234,83 @@ def test_the_radar_sends_only_after_everything_listens(radar, tmp_path):
         console.end()
 
 
+PROFILE = """% two chirps by turns of two transmitters, four receivers
+flushCfg
+dfeDataOutputMode 1
+channelCfg 15 3 0
+adcCfg 2 1
+profileCfg 0 77 7 7 57.14 0 0 70 1 64 5000 0 0 30
+chirpCfg 0 0 0 0 0 0 0 1
+chirpCfg 1 1 0 0 0 0 0 2
+frameCfg 0 1 16 0 40 1 0
+lvdsStreamCfg -1 0 1 0
+sensorStart
+"""
+AS_PROFILE = {
+    "chirps": 32, "rx": 4, "tx": 2, "samples": 64, "frame_period_ms": 40.0, "slope_mhz_per_us": 70.0,
+    "chirp_period_us": 64.14,
+}  # fmt: skip
+
+
+def opened(radar, tmp_path, text, **options):
+    """The driver, opened with a profile of this text."""
+    (tmp_path / "profile.cfg").write_text(text)
+    device, board = radar(cli="/dev/x", config=str(tmp_path / "profile.cfg"), **{**AS_PROFILE, **options})
+    try:
+        device.open()
+    except ValueError:
+        assert not board.heard
+        raise
+    return device
+
+
+def test_a_profile_that_makes_the_frames_of_the_setup_is_taken(radar, tmp_path):
+    """Nothing is said then."""
+    assert not opened(radar, tmp_path, PROFILE).noted.events
+
+
+@pytest.mark.parametrize(
+    ("key", "set_to"),
+    [("chirps", 16), ("samples", 128), ("rx", 2), ("tx", 1), ("frame_period_ms", 50.0), ("chirp_period_us", 100.0)],
+)
+def test_a_profile_that_makes_other_frames_is_refused_with_both_values(radar, tmp_path, key, set_to):
+    """Before anything is asked of the board; what the message says mends it."""
+    said = f"{key} is {set_to:g} in the setup and {AS_PROFILE[key]:g} there. Give the device {key}: {AS_PROFILE[key]:g}"
+    with pytest.raises(ValueError, match=f"profile.cfg' makes other frames: {said}, or mend"):
+        opened(radar, tmp_path, PROFILE, **{key: set_to})
+
+
+@pytest.mark.parametrize(
+    ("line", "other", "said"),
+    [
+        ("adcCfg 2 1", "adcCfg 2 0", "adcCfg with real samples"),
+        ("adcCfg 2 1", "adcCfg 1 1", "adcCfg with other than 16 bits"),
+        ("lvdsStreamCfg -1 0", "lvdsStreamCfg -1 1", "lvdsStreamCfg with headers"),
+        ("frameCfg 0 1 16", "frameCfg 0 1 nan", "'frameCfg 0 1 nan 0 40 1 0', where numbers are needed"),
+        ("channelCfg 15", "channelCfg all", "'channelCfg all 3 0', where numbers are needed"),
+    ],
+)
+def test_a_profile_whose_data_cannot_be_read_is_refused(radar, tmp_path, line, other, said):
+    """Real samples, headers among the samples, and what is no number."""
+    with pytest.raises(ValueError, match=said):
+        opened(radar, tmp_path, PROFILE.replace(line, other))
+
+
+def test_profiles_of_other_chirps_are_not_compared(radar, tmp_path):
+    """A second profile that no chirp of the frame uses."""
+    assert opened(
+        radar, tmp_path, PROFILE + "profileCfg 1 77 7 7 57.14 0 0 70 1 256 5000 0 0 30\nchirpCfg 5 5 1 0 0 0 0 4"
+    )
+
+
+def test_what_a_profile_does_not_say_is_an_event(radar, tmp_path):
+    """Subframes, such as those of advFrameCfg, state their chirps elsewhere."""
+    device = opened(radar, tmp_path, PROFILE.replace("frameCfg", "subFrameCfg"))
+    assert [kind.split("does not say ")[1] for _, kind in device.noted.events] == [
+        "chirps: taken as the setup has them"
+    ]
+
+
 def test_the_lines_of_the_radar_are_read_before_it_records(radar, tmp_path):
     """A file that is not there is said when the device is opened."""
     device, board = radar(cli="/dev/x", config=str(tmp_path / "profile.cfg"))

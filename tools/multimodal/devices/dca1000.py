@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from dataset.files.reading import read_text
 from tools.multimodal.device import DEVICES, WAIT, Array, Device, DeviceError, Flag, Sample, host_ns
 from tools.multimodal.radar_frames import Frame, Frames, samples
+from tools.multimodal.radar_profile import compare, read_profile
 from tools.multimodal.serial_port import Port
 
 START, END = 0xA55A, 0xEEAA
@@ -43,7 +43,7 @@ class Dca1000(Device):
         """Bind, and set the board up."""
         options = self.options
         self._require_possible()
-        self._lines = _lines(Path(options["config"])) if options["config"] else []
+        self._lines = self._profile(options["config"]) if options["config"] else []
         self._size = 4 * options["chirps"] * options["rx"] * options["samples"]  # I and Q of 16 bits
         self.rate = 1e3 / options["frame_period_ms"]
         self._frames = Frames(self._size, self.noted.counts)
@@ -70,6 +70,14 @@ class Dca1000(Device):
             raise ValueError("dca1000: order is IQ or QI, delay_us 5 to 500, frame_period_ms above 0.")
         if bool(options["cli"]) != bool(options["config"]):
             raise ValueError("dca1000: cli (the radar's port) and config (its lines) belong together.")
+
+    def _profile(self, name: str) -> list[str]:
+        """What the radar is told; ValueError where it would then send other frames than the options say."""
+        lines = read_profile(Path(name))
+        unknown = compare(lines, self.options, name)
+        if unknown:
+            self.noted.event(f"'{name}' does not say {', '.join(unknown)}: taken as the setup has them")
+        return lines
 
     def _bound(self, port: int) -> socket.socket:
         one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -198,9 +206,3 @@ class Dca1000(Device):
             "settings": dict(options), "clock": "frame number x configured period", "receive_buffer": self._room,
             "delay_ns": -half, "files": {"chirp.json": chirp},
         }  # fmt: skip
-
-
-def _lines(path: Path) -> list[str]:
-    """What the radar is told before it sends: the lines of a file without comments, and without its order to begin."""
-    lines = [line.strip() for line in read_text(path).splitlines()]
-    return [line for line in lines if line and not line.startswith("%") and line != "sensorStart"]
