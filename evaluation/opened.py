@@ -14,6 +14,7 @@ from dataset.files.reading import LARGEST_TABLE, read_json, read_text
 from evaluation.page import scores
 from evaluation.page.report import PAGE
 from evaluation.provenance import PROVENANCE, read
+from evaluation.tables import incomplete
 
 if TYPE_CHECKING:
     import pandas
@@ -93,8 +94,8 @@ class Run:
 
     def _repr_html_(self) -> str:
         """The tables, as Jupyter shows them; nothing in it runs."""
-        done, total = self.metrics["evaluated"], self.metrics["recordings"]
-        warning = "" if self.metrics["complete"] else f"<p><b>INCOMPLETE {done}/{total}</b></p>"
+        warning = incomplete(self.metrics)
+        warning = warning and f"<p><b>{warning}</b></p>"
         parts = [
             f"<p>{scores.words(said)}</p>{html}" for said, html in scores.by_preset(self.metrics["tables"], "tables")
         ]

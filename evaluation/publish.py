@@ -14,8 +14,8 @@ from evaluation import console
 from evaluation.kinds.base import Head, Names, Predicted
 from evaluation.kinds.pulse import Compared
 from evaluation.page.report import write_page
-from evaluation.report import Section, add_links, incomplete, print_comparison, write_report
-from evaluation.tables import completeness
+from evaluation.report import Section, add_links, print_comparison, write_report
+from evaluation.tables import completeness, incomplete
 from evaluation.vitals import answer_lines, failures, write_vitals
 from evaluation.vitals_files import say_page
 

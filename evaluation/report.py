@@ -106,11 +106,6 @@ def _write_rows(folder: Path, every: Sequence[Table], lost: Sequence[tuple[str, 
     tables.write_text(folder / "per_window.csv", tables.csv_text(tables.WINDOW_COLUMNS, tables.window_rows(every)))
 
 
-def incomplete(complete: Mapping[str, Any]) -> str:
-    """`INCOMPLETE n/m` when recordings are missing, nothing otherwise."""
-    return "" if complete["complete"] else f"INCOMPLETE {complete['evaluated']}/{complete['recordings']}"
-
-
 def print_comparison(
     results: Mapping[str, Sequence[Table]],
     failed: Iterable[tuple[Any, str]],
@@ -126,7 +121,7 @@ def print_comparison(
     print(f"Specification: {first[0].specification.line}")
     missing = [f"FAILED {item['recording']}: {item['reason']}" for item in complete["failed"]]
     doubts = few(first).strip("*") if any(table.valid for table in first) else ""
-    print(*filter(None, [incomplete(complete), console.comparison(first), doubts, *missing]), sep="\n")
+    print(*filter(None, [tables.incomplete(complete), console.comparison(first), doubts, *missing]), sep="\n")
     print(f"Report: {report}")
 
 
@@ -177,7 +172,7 @@ def _markdown(
     for section in sections:
         found += section.markdown
     parts = [f"# {escaped(title)}", *[f"> {escaped(note)}" for note in notes], scope]
-    parts.append(headed("\n\n".join(part for part in found if part), incomplete(complete)))
+    parts.append(headed("\n\n".join(part for part in found if part), tables.incomplete(complete)))
     if drawn:
         parts.append("## Pictures")
         said = {name: escaped(caption) for name, caption in drawn.items()}

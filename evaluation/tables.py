@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,11 @@ def completeness(
     total = len(seen) + len(lost) if total is None else total
     reasons = [{"recording": name, "reason": reason} for name, reason in lost.items()]
     return {"evaluated": len(seen), "recordings": total, "complete": len(seen) == total, "failed": reasons}
+
+
+def incomplete(complete: Mapping[str, Any]) -> str:
+    """`INCOMPLETE n/m` where recordings are missing by `completeness`, or metrics.json; otherwise ""."""
+    return "" if complete.get("complete", True) else f"INCOMPLETE {complete['evaluated']}/{complete['recordings']}"
 
 
 def left_out_line(left_out: Sequence[tuple[str, str]], most: int = 20) -> str:

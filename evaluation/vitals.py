@@ -208,7 +208,8 @@ def _markdown(
 ) -> str:
     lost = {**failures(results), **dict(failed)}
     total = len({row.id for table in results for row in table.rows} | set(lost))
-    head = f"# {escaped(title)}\n\n" + (f"**INCOMPLETE {total - len(lost)}/{total}**\n\n" if lost else "")
+    warning = tables.incomplete({"complete": not lost, "evaluated": total - len(lost), "recordings": total})
+    head = f"# {escaped(title)}\n\n" + (f"**{warning}**\n\n" if warning else "")
     head += f"{escaped(tables.left_out_line(left_out))}\n\n" if left_out else ""
     low, high = results[0].preset.band if results else (0.0, 0.0)
     estimator = results[0].estimator if results else "none"

@@ -22,8 +22,8 @@ from evaluation.kinds import check_heads
 from evaluation.kinds.base import PLOTS, Head, Names, Predicted
 from evaluation.page.report import write_page
 from evaluation.publish import Tested
-from evaluation.report import incomplete
 from evaluation.settings import read_settings
+from evaluation.tables import incomplete
 from neural_methods import checkpoint, distributed, testing
 from neural_methods.checkpoint import weights_sign
 from neural_methods.folds import (

@@ -76,12 +76,23 @@ def test_runs_with_other_failures_are_compared_on_what_they_share(tmp_path, caps
     assert main([first, second, "--output", str(tmp_path / "out")]) == 0
     said, text = capsys.readouterr().out, (tmp_path / "out" / "comparison.md").read_text()
     assert "Compared only on what all runs share: 18 windows of 9 recordings and 9 people." in said
-    assert "Physnet 20, POS 20" in said and "POS is INCOMPLETE: without s99 (no face)" in said
+    assert "Physnet 20, POS 20" in said and "POS is incomplete: without s99 (no face)" in said
     assert "- POS: s99: no face" in text and "- Physnet: s0, window 0: flat" in text
     found = compare(read_runs([first, second]))
     alone = {key: one for key, one in found.runs[0].by_window.items() if key in found.windows}
     expected = np.mean([abs(one.error) for one in alone.values()])
     assert found.scores["Physnet"]["MAE"].value == pytest.approx(expected)
+
+
+def test_incomplete_stands_above_every_table(tmp_path, capsys):
+    """On the screen, in Markdown and in LaTeX: as in the report of the run that lacks recordings, with its name."""
+    runs = [run(tmp_path / "a", "Physnet", 1.0), run(tmp_path / "b", "POS", 2.0, failed=[("s99", "no face")])]
+    assert main([*runs, "--output", str(tmp_path / "out")]) == 0
+    said, text = capsys.readouterr().out.splitlines(), (tmp_path / "out" / "comparison.md").read_text()
+    assert said.index("INCOMPLETE 12/13: POS") + 1 == next(k for k, line in enumerate(said) if line.startswith("run "))
+    above = [part.splitlines()[-1] for part in re.split(r"\n\n(?=\| )", text)[:-1]]
+    assert above == ["**INCOMPLETE 12/13: POS**"] * 2
+    assert "PURE (INCOMPLETE 12/13: POS)" in (tmp_path / "out" / "comparison.tex").read_text()
 
 
 def test_another_method_of_a_run(tmp_path):

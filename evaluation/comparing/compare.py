@@ -47,10 +47,15 @@ class Comparison:
         return len({id for id, _ in self.windows})
 
     @property
+    def warning(self) -> str:
+        """What stands above every table: the runs that lack recordings, and how many; "" where none does."""
+        return "; ".join(f"{run.incomplete}: {run.label}" for run in self.runs if run.incomplete)
+
+    @property
     def notes(self) -> list[str]:
         """What a reader must know of this comparison."""
         found = [self._shared()]
-        found += [f"{run.label} is INCOMPLETE: {_named(run.failed)}." for run in self.runs if not run.complete]
+        found += [f"{run.label} is incomplete: {_named(run.failed)}." for run in self.runs if run.incomplete]
         if self.apart > SAME:
             found.append(f"The runs' true rates of one window differ by up to {self.apart:.1f} bpm; each has its own.")
         return found

@@ -113,5 +113,5 @@ def _differs(run: Run, line: Published) -> Iterable[str]:
         yield f"trained on {run.train.words if run.train else 'nothing'} here, {line.train.words} there"
     if run.test != line.test:
         yield f"tested on {run.test.words} here, {line.test.words} there"
-    if not run.complete:
+    if run.incomplete:
         yield "the run is incomplete"

@@ -14,7 +14,7 @@ import yaml
 
 from dataset.files.reading import LARGEST_TABLE, read_text
 from evaluation.results import Row
-from evaluation.tables import csv_lines
+from evaluation.tables import csv_lines, incomplete
 from registry import MODES, did_you_mean
 
 NEEDED = ("metrics.json", "per_window.csv")
@@ -38,10 +38,10 @@ class Data:
 class Run:
     """One method of one run under one preset.
 
-    label     what tables call it                   rows      of all its windows
-    method    as its own report calls it            tables    of metrics.json, those of this method
-    train     None for what is not trained          failed    recording -> reason
-    rendered  whether the test is of rendered data
+    label       what tables call it                   rows      of all its windows
+    method      as its own report calls it            table     of metrics.json, that of this method
+    train       None for what is not trained          failed    recording -> reason
+    incomplete  INCOMPLETE n/m of a run that lacks recordings; "" otherwise
     """
 
     label: str
@@ -52,7 +52,7 @@ class Run:
     failed: Mapping[str, str] = field(default_factory=dict)
     train: Data | None = None
     test: Data = Data()
-    complete: bool = True
+    incomplete: str = ""
     seed: int | None = None
 
     @property
@@ -161,7 +161,7 @@ def _run(one: _Opened, preset: str) -> Run:
     own = one.content["tables"][0]["method"] == one.method or section == "UNSUPERVISED"
     return Run(
         one.method, one.method, one.folder, tuple(rows), table, failed, trained if own else None,
-        _data(one.config, section), bool(one.content.get("complete", True)), one.config.get("SEED"),
+        _data(one.config, section), incomplete(one.content), one.config.get("SEED"),
     )  # fmt: skip
 
 

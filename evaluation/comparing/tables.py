@@ -34,7 +34,7 @@ def text(one: Comparison) -> str:
          _number(one.agreement[run.label].bias), str(len(one.windows)), str(len(one.people)), str(len(run.excluded))]
         for run in one.runs
     ]  # fmt: skip
-    return console.text_table(heads, lines)
+    return "\n".join(filter(None, [one.warning, console.text_table(heads, lines)]))
 
 
 def pairs_text(found: Sequence[Pair]) -> str:
@@ -76,6 +76,7 @@ def markdown(one: Comparison) -> list[str]:
             "Wilcoxon's signed ranks, both also corrected for all pairs (Holm). Below 0: the second is better.",
             report.markdown_table([head.strip() for head in PAIR_HEADS], [pair_cells(pair) for pair in one.pairs]),
         ]
+    parts = [report.headed(part, one.warning) for part in parts]
     return [*parts, *([ranking_words(one.ranking, "people")] if one.ranking else [])]
 
 
@@ -156,7 +157,7 @@ def latex(found: Sequence[Comparison], lines: Sequence[Published] = ()) -> str:
     heads = " & ".join(f"{escaped_latex(_head(name))} {_ARROWS[name in LOWER]}" for name in names)
     rows = [r"\toprule", rf"Method & {heads} & $n$ & People \\"]
     for one in found:
-        rows += [r"\midrule", rf"\multicolumn{{7}}{{l}}{{\textit{{{escaped_latex(one.name)}}}}} \\"]
+        rows += [r"\midrule", rf"\multicolumn{{7}}{{l}}{{\textit{{{escaped_latex(_block(one))}}}}} \\"]
         for run in one.runs:
             cells = [_latex_cell(one.scores[run.label][name], run.label in best(one, name)) for name in names]
             rows.append(_latex_row([escaped_latex(run.label), *cells, str(len(one.windows)), str(len(one.people))]))
@@ -173,6 +174,10 @@ def latex(found: Sequence[Comparison], lines: Sequence[Published] = ()) -> str:
         "% \\usepackage{booktabs}\n\\begin{table}\n\\centering\n"
         f"\\caption{{{caption}}}\n\\begin{{tabular}}{{lrrrrrr}}\n{body}\n\\end{{tabular}}\n\\end{{table}}\n"
     )
+
+
+def _block(one: Comparison) -> str:
+    return f"{one.name} ({one.warning})" if one.warning else one.name
 
 
 def _caption(found: Sequence[Comparison]) -> str:

@@ -65,10 +65,9 @@ def _section(name: str, title: str, body: str) -> str:
 
 
 def _notes(metrics: Mapping[str, Any]) -> str:
-    done, total = metrics["evaluated"], metrics["recordings"]
-    lines = [f"<p>Evaluated: {done} of {plural(total, 'recording')}.</p>"]
-    if not metrics["complete"]:
-        lines = [f"<p class='lost'>INCOMPLETE {done}/{total}: every number here is of a part of the data only.</p>"]
+    lines = [f"<p>Evaluated: {metrics['evaluated']} of {plural(metrics['recordings'], 'recording')}.</p>"]
+    if warning := tables.incomplete(metrics):
+        lines = [f"<p class='lost'>{warning}: every number here is of a part of the data only.</p>"]
     if left_out := metrics.get("left_out"):
         said = tables.left_out_line([(one["recording"], one["reason"]) for one in left_out])
         lines.append(f"<p>{words(said)}</p>")

@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 from dataset.files.names import shown
+from evaluation.tables import incomplete
 
 Tables = Sequence[Mapping[str, Any]]  # as `evaluation.tables.as_dict` makes them
 OWN = (  # heading, place in a table, how it is written, what it is
@@ -145,10 +146,8 @@ def _head(found: Sequence[tuple[str, Mapping[str, Any]]], name: str) -> str:
 
 def headed(html: str, metrics: Mapping[str, Any]) -> str:
     """`html` with INCOMPLETE n/m above each of its tables of numbers where recordings of a run are missing."""
-    if metrics["complete"]:
-        return html
-    said = f"INCOMPLETE {metrics['evaluated']}/{metrics['recordings']}"
-    return re.sub(r"<table[^>]*>", rf"\g<0><caption class='lost'>{said}</caption>", html)
+    said = incomplete(metrics)
+    return re.sub(r"<table[^>]*>", rf"\g<0><caption class='lost'>{said}</caption>", html) if said else html
 
 
 def table(heads: Sequence[tuple[str, str]], lines: Iterable[tuple[Mapping[str, Any], Sequence[str]]]) -> str:
