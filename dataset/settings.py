@@ -16,6 +16,7 @@ from settings.loaded import SECTIONS, Check, Loaded, Owner, value_of
 from settings.merging import declare
 from settings.modes import used_sections
 from settings.modes.neural import validates
+from settings.names import own_list
 
 HIGHEST_RATE = 10_000  # Hz that anything is read at
 LARGEST_SIDE = 8192  # pixels of a stored face: no camera has more; a slip of the pen would fill the disk
@@ -179,13 +180,6 @@ def _check_data(loaded: Loaded, section: str) -> None:
             f"names the list {data.FILE_LIST_PATH!r}, but {name}.DO_PREPROCESS: True makes a new one. "
             "Name a folder, or set DO_PREPROCESS: False.",
         )
-
-
-def own_list(data: CfgNode) -> bool:
-    """Whether FILE_LIST_PATH is a list that somebody named: files written by `dump` have the derived names, too."""
-    name = os.path.basename(data.FILE_LIST_PATH)
-    derived = data.CACHE_ROOT and name.startswith(f"{data.EXP_DATA_NAME}_")
-    return os.path.splitext(name)[1] == ".csv" and not derived
 
 
 def _check_crop(loaded: Loaded, section: str) -> None:

@@ -11,13 +11,13 @@ from typing import Any
 
 from yacs.config import CfgNode
 
-from dataset.settings import own_list
 from neural_methods.options import PUBLISHED
 from registry import LABEL_FREE, METHODS
 from settings.checks import above, at_least, between, one_of, registered
 from settings.loaded import Check, Loaded, Owner
 from settings.merging import declare
 from settings.modes import mode_of, only_tests, trains, used_sections
+from settings.names import own_list
 
 
 def declare_neural(tree: CfgNode) -> None:

@@ -46,14 +46,24 @@ def _essential(node: Any, path: str, later: Mapping[str, Any], beside: Mapping[s
         }
     if key in INPUT_PATHS and node:
         return [_real(one) for one in node] if isinstance(node, list) else _real(node)
-    return _list_identity(node, beside or {}) if key == "FILE_LIST_PATH" else node
+    return _list_identity(beside) if key == "FILE_LIST_PATH" and beside else node
 
 
-def _list_identity(path: str, data: Mapping[str, Any]) -> str:
+def own_list(data: Mapping[str, Any]) -> bool:
+    """Whether FILE_LIST_PATH of a DATA node is a list that somebody named, and not a folder or a name that was derived.
+
+    Names are derived on loading, which sets CACHE_ROOT; files written by `dump` have them, too.
+    """
+    name = os.path.basename(data["FILE_LIST_PATH"])
+    derived = data.get("CACHE_ROOT") and name.startswith(f"{data.get('EXP_DATA_NAME')}_")
+    return os.path.splitext(name)[1] == ".csv" and not derived
+
+
+def _list_identity(data: Mapping[str, Any]) -> str:
     """What a file list says where somebody named one; a name that was derived stands for itself wherever caches lie."""
-    name = os.path.basename(path)
-    if not name.endswith(".csv") or name.startswith(f"{data.get('EXP_DATA_NAME')}_"):
-        return name
+    path = data["FILE_LIST_PATH"]
+    if not own_list(data):
+        return os.path.basename(path)
     try:
         return hashlib.sha256(Path(path).read_bytes()).hexdigest() if os.path.isfile(path) else _real(path)
     except OSError:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from config import dump, load_config, run_folder, run_hash, used_sections
+from settings.names import own_list
 from tests.config_tools import CLASSICAL, TESTING, TRAINING, changed, refusal, write_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -155,6 +156,22 @@ def test_a_list_defines_a_run_by_what_it_says(write, tmp_path):
     assert found["a"] == found["c"] != found["b"]
     absent = [run_hash(load_config(path, [f"TRAIN.DATA.FILE_LIST_PATH={name}/train.csv"])) for name in ("x", "y", "x")]
     assert absent[0] == absent[2] != absent[1]
+
+
+def test_whose_list_it_is_is_judged_by_one_rule(write, tmp_path):
+    """A list that `own_list` takes for named by somebody is hashed by its content, also before names are derived."""
+    config, found = load_config(write(TRAINING)), []
+    data = config.TRAIN.DATA
+    for folder, root in (("a", ""), ("b", ""), ("a", "caches"), ("b", "caches")):
+        file = tmp_path / folder / f"{data.EXP_DATA_NAME}_0.0_0.8.csv"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f",input_files\n0,{folder}_input0.npy\n")
+        config.defrost()
+        data.FILE_LIST_PATH, data.CACHE_ROOT = str(file), root
+        found.append((own_list(data), run_hash(config)))
+    assert [own for own, _ in found] == [True, True, False, False]
+    hashes = [one for _, one in found]
+    assert hashes[0] != hashes[1] and hashes[2] == hashes[3]
 
 
 @pytest.mark.parametrize(

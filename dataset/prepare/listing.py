@@ -16,10 +16,10 @@ from dataset.prepare.exported import require_unchanged
 from dataset.prepare.node import has_raw
 from dataset.prepare.splits import Split, SplitError, by_fold, read_fold, take
 from dataset.prepare.unused import elsewhere, list_recordings
-from dataset.settings import own_list
 from dataset.store.cache import Cache
+from settings.files import ROOT
+from settings.names import own_list
 
-ROOT = Path(__file__).resolve().parents[2]
 CHUNK_NAME = re.compile(r".+_input\d{1,9}\.npy", re.DOTALL)
 LEFT_OUT = "left out by INFO or FILTERING"
 _TOLD: set[tuple[Path, str]] = set()  # what was said of a data set: its sections and folds share it
