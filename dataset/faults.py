@@ -16,11 +16,11 @@ from importlib import metadata
 from pathlib import Path
 
 from dataset.files.names import shown
+from settings.files import ROOT
 
 DEBUG = "RPPG_DEBUG"  # environment: show the traceback of what becomes a sentence (--debug), in workers, too
 KINDS = (TypeError, AttributeError, NameError, ImportError, NotImplementedError, SyntaxError)
 PACKAGES = ("av", "opencv-python-headless", "numpy", "scipy", "pandas", "h5py", "mat73", "joblib")  # that read data
-ROOT = Path(__file__).resolve().parent.parent
 OURS = set("config.py dataset evaluation main.py neural_methods registry.py settings unsupervised_methods".split())
 INSTALLED = {"site-packages", "dist-packages"}  # folders of packages, wherever they are
 LIBRARIES = tuple({Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")})

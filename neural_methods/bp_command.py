@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from config import ROOT
 from dataset.files.names import plural
 from dataset.files.reading import read_text
 from neural_methods import checkpoint
 from settings.layers import Override
 from settings.modes.neural import ONLY_TEST
 
-CONFIGS = Path(__file__).resolve().parent.parent / "configs" / "bp"
+CONFIGS = ROOT / "configs" / "bp"
 SECTIONS = ("TRAIN", "VALID", "TEST")
 STRETCHED = "stretched"
 PARTS = {"train": "TRAIN", "val": "VALID", "valid": "VALID", "validation": "VALID", "test": "TEST"}

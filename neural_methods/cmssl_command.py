@@ -17,12 +17,13 @@ from typing import Any
 
 import yaml
 
+from config import ROOT
 from dataset.files.reading import read_text
 from neural_methods.patches import CHANNELS
 from registry import METHODS, did_you_mean
 from settings.layers import Override
 
-CONFIGS = Path(__file__).resolve().parent.parent / "configs" / "cmssl"
+CONFIGS = ROOT / "configs" / "cmssl"
 EXPERIMENTS = CONFIGS / "experiment"
 SECTIONS = ("TRAIN", "VALID", "TEST")
 EXTERNAL = {  # encoders that CM-SSL compares with and does not train

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import psutil
 
+from tests.conftest import ROOT
 from tests.damage import FOLDER, MOTION, Damage, subject_number
 
-ROOT = Path(__file__).resolve().parent.parent
 FILE = ROOT / "configs/infer_configs/UBFC-rPPG_UNSUPERVISED.yaml"
 SECONDS = 120  # for a whole group; a single input may take 60
 ADDRESSES = 6 << 30  # bytes a process may reserve: a bomb ends its process and not the machine

@@ -17,9 +17,9 @@ from src.app import run_jtwbio_tokenizer_pretraining as pretraining
 from src.modules import encoder_finetuning
 from tests import test_cmssl_views as views
 from tests.cmssl_tools import trained_encoder
+from tests.conftest import ROOT
 from tools import make_synthetic_ecgppg
 
-ROOT = Path(__file__).resolve().parent.parent
 TINY = [
     "DEVICE=cpu", "NUM_WORKERS=0", "TRAIN.PLOT_LOSSES_AND_LR=False", "TRAIN.EPOCHS=1",
 ]  # fmt: skip

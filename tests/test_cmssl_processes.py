@@ -14,9 +14,9 @@ import torch
 from evaluation import tables
 from neural_methods.checkpoint import read_weights
 from tests.cmssl_tools import trained_encoder
+from tests.conftest import ROOT
 from tests.test_cmssl_finetune import task
 
-ROOT = Path(__file__).resolve().parent.parent
 TOKENIZER = """
 import json, sys
 from pathlib import Path

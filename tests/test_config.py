@@ -1,7 +1,5 @@
 """The configuration: what wins, what is converted, and which files it comes from."""
 
-from pathlib import Path
-
 import pytest
 from yacs.config import CfgNode
 
@@ -10,8 +8,7 @@ from config import load_config, read
 from settings.loaded import value_of
 from settings.merging import merge
 from tests.config_tools import CLASSICAL, TRAINING, changed, refusal, write_yaml
-
-ROOT = Path(__file__).resolve().parent.parent
+from tests.conftest import ROOT
 
 
 @pytest.fixture

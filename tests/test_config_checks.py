@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -14,8 +13,7 @@ from settings import layers
 from settings.loaded import value_of
 from settings.merging import declare
 from tests.config_tools import CLASSICAL, TESTING, TRAINING, add_entries, changed, refusal, write_yaml
-
-ROOT = Path(__file__).resolve().parent.parent
+from tests.conftest import ROOT
 
 
 @pytest.fixture

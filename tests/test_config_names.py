@@ -7,8 +7,7 @@ import pytest
 from config import dump, load_config, run_folder, run_hash, used_sections
 from settings.names import own_list
 from tests.config_tools import CLASSICAL, TESTING, TRAINING, changed, refusal, write_yaml
-
-ROOT = Path(__file__).resolve().parent.parent
+from tests.conftest import ROOT
 
 
 @pytest.fixture

@@ -13,9 +13,8 @@ import main
 from config import load_config, run_folder
 from evaluation.outputs import read_outputs
 from registry import METHODS
-from tests.conftest import few
+from tests.conftest import ROOT, few
 
-ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted((ROOT / "configs" / "demo").glob("*.yaml"))
 LOADED = {file.stem: load_config(file) for file in FILES}
 TRAINED = [

@@ -1,7 +1,6 @@
 """docs/evaluation.md tells what is computed: real outputs of a network under every preset, and why two differ."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,9 +8,9 @@ import pytest
 from evaluation.external import read_given
 from evaluation.presets import PRESETS
 from evaluation.summary import evaluate
-from tests.conftest import reference
+from tests.conftest import ROOT, reference
 
-PAGE = (Path(__file__).resolve().parent.parent / "docs" / "evaluation.md").read_text()
+PAGE = (ROOT / "docs" / "evaluation.md").read_text()
 METRICS = ["MAE", "RMSE", "MAPE", "Pearson", "CCC", "SNR", "MACC"]
 
 

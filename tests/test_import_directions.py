@@ -1,11 +1,13 @@
 """Imports point one way: what stands lower knows nothing of what stands higher, and preprocessing needs no torch."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.conftest import ROOT
+
 LEVELS = [  # from the lowest to the highest; the longest prefix counts; a module may import its own level and all below
     ("registry",),
     ("settings",),
@@ -128,3 +130,22 @@ def test_what_a_preprocessing_worker_imports_needs_no_torch(module):
     """Two seconds and half a gigabyte for each of many workers; classical runs start without it, too."""
     found = reached(module)
     assert "torch" not in found, f"{found['torch']} imports torch"
+
+
+OWN_ROOT = {  # the two that others take it from, and one that runs before anything is installed
+    "settings/files.py", "tests/conftest.py", "tools/versions/environment.py",
+}  # fmt: skip
+
+
+def test_where_the_repository_lies_is_worked_out_once():
+    """But for the line by which a file that is run as a program finds the others."""
+    lines = [
+        (file.relative_to(ROOT).as_posix(), line)
+        for top in (*OURS, "tests", "tools", "examples")
+        for file in [*(ROOT / top).rglob("*.py"), ROOT / f"{top}.py"]
+        if file.is_file()
+        for line in file.read_text(encoding="utf-8").splitlines()
+    ]
+    worked_out = r"Path\(__file__\)(\.resolve\(\))?\.(parents\[[1-9]|parent\.parent)"
+    found = {name for name, line in lines if re.search(worked_out, line) and not line.startswith("sys.path.insert")}
+    assert found == OWN_ROOT

@@ -2,11 +2,11 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.conftest import ROOT
+
 HEAVY = ("scipy.signal", "scipy.linalg", "scipy.ndimage", "scipy.io", "matplotlib", "pandas", "skimage", "torch")
 WORKER = "import dataset.prepare.recording, dataset.prepare.workers"
 CHECK = "import main; assert main.main(['--check', 'configs/demo/own_videos.yaml']) == 0"

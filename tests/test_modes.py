@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -11,8 +10,8 @@ from config import load_config, run_folder
 from registry import MODES
 from settings.modes import Mode, mode_of, only_tests, trains, used_sections
 from tests.config_tools import CLASSICAL, TESTING, TRAINING, changed, refusal, write_yaml
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 TRAIN_ONLY = changed(TRAINING, TOOLBOX_MODE="train", TEST={})
 MONITORED = {"MONITOR": True, "DATA": {"DATASET": "PURE"}}
 

@@ -16,8 +16,8 @@ from dataset.synthetic.settings import resolve
 from evaluation.outputs import read_outputs
 from neural_methods.run import only_test, train_and_test
 from registry import METHODS
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 FOLDS = ROOT / "dataset" / "BP4D_BigSmall_Subject_Splits"
 SECTIONS = ("TRAIN", "VALID", "TEST")
 SMALL = {"BIG_W": 32, "BIG_H": 32, "SMALL_W": 2, "SMALL_H": 2}

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,10 +18,9 @@ from dataset.files.writing import replacing, write_whole
 from dataset.store.cache import WRITING, Cache
 from dataset.store.disk import CacheError
 from dataset.store.entry import DamagedEntryError
+from tests.conftest import ROOT
 from tests.doctor_tools import make
 from tests.test_cache import SETTINGS, fill, frames, recording
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.conftest import ROOT
+
 NETWORK = '''"""MeanColour: the pulse as a weighted sum of the mean colour, filtered in time."""
 
 from torch import nn

@@ -1,15 +1,14 @@
 """configs/reproduction: every setting, network and profile, with the parts and recipes of the published protocol."""
 
-from pathlib import Path
-
 import pytest
 import yaml
 
 from config import load_config
 from evaluation.comparing.published import read_published
 from evaluation.comparing.runs import Data
+from tests.conftest import ROOT
 
-FOLDER = Path(__file__).resolve().parent.parent / "configs" / "reproduction"
+FOLDER = ROOT / "configs" / "reproduction"
 FILES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
 SETTINGS = {(one.train, one.test) for one in read_published()}
 PROFILES = {  # epochs, rate, clip, picture, preset

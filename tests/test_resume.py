@@ -14,10 +14,8 @@ import torch
 
 from neural_methods.training import Training
 from registry import METHODS
-from tests.conftest import few
+from tests.conftest import ROOT, few
 from tests.trainer_tools import ToyClips, tiny_config
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 class Killed(BaseException):

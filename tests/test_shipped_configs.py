@@ -8,8 +8,8 @@ import pytest
 
 import config
 from config import load_config, read
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = ROOT / "configs"
 GOLDEN = json.loads((ROOT / "tests" / "golden_configs.json").read_text())
 PATHS = {"BASE", "DATA_PATH", "CACHED_PATH", "CACHE_ROOT", "FILE_LIST_PATH"}  # places, which differ everywhere

@@ -6,7 +6,6 @@ import os
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -20,9 +19,8 @@ from neural_methods.settings import choose_device
 from neural_methods.trainer.base import Needs, Trainer
 from neural_methods.training import gradient_norm
 from registry import METHODS
+from tests.conftest import ROOT
 from tests.trainer_tools import ToyClips, tiny_config
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 class Small(Trainer):

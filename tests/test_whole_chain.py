@@ -8,8 +8,8 @@ import pytest
 import main
 from config import load_config, run_folder
 from dataset.synthetic.layouts import write_layout
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 SMALL = {"PRESET": "easy", "SUBJECTS": 3, "SECONDS": 7.0, "WIDTH": 320, "HEIGHT": 240, "CODEC": "mjpg"}
 
 

@@ -1,7 +1,6 @@
 """Weights of one method in another: for every pair one readable sentence that names both, with and without sidecar."""
 
 import itertools
-from pathlib import Path
 
 import pytest
 import torch
@@ -11,10 +10,9 @@ from config import load_config
 from neural_methods.checkpoint import WeightsError, load_weights, write_weights
 from neural_methods.trainer.base import other_networks
 from registry import METHODS
-from tests.conftest import few
+from tests.conftest import ROOT, few
 from tests.toy_training import method_config
 
-ROOT = Path(__file__).resolve().parent.parent
 LARGE = {"MoCoV3", "SimSiam"}  # 400 MB as published; others of their family are tried
 FROM_FILES = {"TokenEncoder", "Finetune", "PlainRidge"}  # what they are stands in a teacher's file, or in the data's
 NAMES = [  # the networks of the thesis on pairs are tied to clips that are larger than these

@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file
 
 import numpy as np
 
+from config import ROOT
 from dataset.doctor import leaks
 from dataset.files.lookup import listed
 from dataset.files.names import plural
@@ -32,7 +33,6 @@ from dataset.progress import show_progress
 from evaluation.intervals import interval
 from registry import DATASETS
 
-ROOT = Path(__file__).resolve().parent.parent
 TRAINER = ROOT / "train_bp.py"
 ABOUT_PEOPLE = ("age", "sex", "bmi", "height", "weight")
 

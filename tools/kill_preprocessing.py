@@ -26,12 +26,12 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from config import ROOT
 from dataset.face.crop import FaceCrop
 from dataset.prepare.recording import preprocess_all
 from dataset.store.cache import WRITING, Cache
 from registry import DATASETS
 
-ROOT = Path(__file__).resolve().parent.parent
 VICTIMS = ("all processes", "the main process", "one worker")
 INSIDE = ("inside a write", "before the rename", "after the rename", "before a status file")
 

@@ -32,9 +32,9 @@ from typing import Any
 import numpy as np
 
 import main as program
+from config import ROOT
 from dataset.synthetic.layouts import write_layout
 
-ROOT = Path(__file__).resolve().parent.parent
 IMPORTED = ("dataset.run", "unsupervised_methods.run", "neural_methods.run", "evaluation.publish", "matplotlib.pyplot")
 KINDS = ("preprocess", "overwrite", "training", "test", "report")
 HANGS = 120.0  # seconds

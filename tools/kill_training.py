@@ -20,7 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
+from config import ROOT
+
 INSIDE = ("half written", "before the rename", "after the rename")  # of the first weight file
 
 # Runs main.py, and kills its own process inside the n-th write of neural_methods.checkpoint.

@@ -18,9 +18,10 @@ import numpy as np
 from dataset.face.boxes import nms
 from dataset.files.zips import require_stored
 from registry import DETECTORS
+from settings.files import ROOT
 
 FILE = "Y5sF_WFRGB.pth"
-PLACE = Path(__file__).resolve().parents[1] / "data_loader" / "face_detector" / "ckpts" / FILE
+PLACE = ROOT / "dataset" / "data_loader" / "face_detector" / "ckpts" / FILE
 SIDE = 640  # pixels: longest side of a frame as the network sees it
 STEP = 64  # pixels: height and width are multiples of this
 GREY = 114  # around the frame

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from dataset.data_loader.base import Recording
+from settings.files import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "dask[distributed]"  # its version: pyproject.toml
 CONNECT, PATIENCE = 20.0, 30.0  # seconds: until a scheduler has answered; between looks for workers that are left
 

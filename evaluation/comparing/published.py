@@ -8,10 +8,11 @@ from typing import Any
 
 import yaml
 
+from config import ROOT
 from dataset.files.reading import read_text
 from evaluation.comparing.runs import Data, Run
 
-FOLDER = Path(__file__).resolve().parents[2] / "configs" / "reference"
+FOLDER = ROOT / "configs" / "reference"
 LEAST = 0.5  # bpm: tables of one project differ by more than that between its versions
 COLUMNS = ("MAE", "RMSE", "MAPE", "Pearson")
 

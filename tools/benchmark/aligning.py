@@ -11,10 +11,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from config import ROOT
 from dataset.multimodal.simulate import Setup, write_set
 from tools.benchmark.measure import conditions, measure
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -12,10 +12,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from config import ROOT
 from tools.benchmark import cmssl, loading, long_recording, preprocessing, signals, training, whole_runs
 from tools.benchmark.measure import conditions
 
-PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "benchmarks.md"
+PAGE = ROOT / "docs" / "benchmarks.md"
 HEAD = """# Measured
 
 What rPPG-Toolbox (commit d807b01) was measured to need on two such cores: preprocessing 153 frames/s (MJPG) and 160

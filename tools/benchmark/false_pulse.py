@@ -19,6 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from config import ROOT
 from dataset.synthetic.background import make_background
 from dataset.synthetic.face import Face
 from dataset.synthetic.render import Session
@@ -34,7 +35,7 @@ PRESETS = ("easy", "standard")
 STILL, MOVING = "person, still (`easy`)", "person, moving (`standard`)"
 LEVELS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6)
 PAGE, INK = 0.72, (40.0, 0.8)  # of the frame's height that a printed face fills; darkest ink, and what paper adds to it
-PICTURE = Path(__file__).resolve().parents[2] / "docs" / "risk_coverage.png"
+PICTURE = ROOT / "docs" / "risk_coverage.png"
 
 
 class Printed(Session):

@@ -16,10 +16,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from config import ROOT
 from tools.benchmark.long_recording import render
 from tools.benchmark.measure import conditions, measure
 
-MAIN = Path(__file__).resolve().parents[2] / "main.py"
+MAIN = ROOT / "main.py"
 SHORT = 0.5  # minutes: the clip whose first answer is waited for
 SIZES = ((640, 480), (1280, 720), (1920, 1080))
 ANSWERS = ("bpm (", "no reliable pulse")  # one of them is in the line of an answer

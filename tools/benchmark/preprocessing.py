@@ -22,13 +22,13 @@ from typing import Any
 import av
 import cv2
 
+from config import ROOT
 from dataset.data_loader.folder import FolderLoader
 from dataset.face.crop import FaceCrop
 from dataset.prepare.recording import preprocess_all
 from dataset.store.cache import Cache
 from tools.benchmark.floor import SIZE, floor, pin
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 FORMATS = ("raw", "mjpg", "h264", "png")
 COPIES = 6  # recordings of the two-worker measurement, so that they share out evenly
 LONG = 5  # times the length, for the memory

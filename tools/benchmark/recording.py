@@ -22,12 +22,13 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from config import ROOT
 from dataset.multimodal.checks import ERROR, check_set
 from dataset.multimodal.layout import Session
 from tools.multimodal.simulated.body import CLOCK
 from tools.multimodal.simulated.cameras import FaceCamera
 
-PROGRAM = Path(__file__).resolve().parents[1] / "multimodal" / "record.py"
+PROGRAM = ROOT / "tools" / "multimodal" / "record.py"
 EVERY = 5.0  # s between two looks at the memory
 RATES = {"rgb": 30.0, "thermal": 9.0, "radar": 20.0, "ppg": 100.0}
 

@@ -11,11 +11,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+from config import ROOT
 from dataset.synthetic.layouts import write_layout
 from dataset.synthetic.settings import resolve
 from tools.benchmark.measure import Measured, conditions, measure
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 VIDEOS = {"PRESET": "standard", "SUBJECTS": 6, "SECONDS": 30, "WIDTH": 640, "HEIGHT": 480, "CODEC": "mjpg"}
 SECTIONS = ("TRAIN", "VALID", "TEST", "UNSUPERVISED")
 CLASSICAL = "configs/infer_configs/UBFC-rPPG_UNSUPERVISED.yaml"

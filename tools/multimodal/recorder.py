@@ -17,6 +17,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from config import ROOT
 from dataset import faults
 from dataset.files.locks import holding
 from dataset.multimodal.appending import TableFile, write_json
@@ -27,7 +28,6 @@ from tools.multimodal.link import Link, pair
 from tools.multimodal.setup import Setup
 from tools.multimodal.stores import LOCK
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 OPENING, ENDING = 60.0, 20.0  # s that a device may take
 WALL_STEP = 0.05  # s by which the wall clock may move against the monotonic one in a second
 DISK_EVERY = 1.0  # s
