@@ -6,6 +6,8 @@ import pytest
 from dataset.data_loader.drawn_signals import DrawnSignalsLoader
 from dataset.synthetic import signals
 from dataset.synthetic.signals import EFFECTS, NO_PULSE, draw
+from tools import show_signals
+from tools.show_signals import DRAWN
 
 ALL = tuple(EFFECTS)
 
@@ -127,3 +129,9 @@ def test_settings_that_cannot_be_are_named(tmp_path, change, words):
     """One sentence with the key."""
     with pytest.raises(ValueError, match=words):
         loader(**change).read_windows(tmp_path)
+
+
+def test_the_picture_of_effects_shows_windows_as_training_draws_them():
+    """Of one length: what lies between two rates of a shorter window is not seen."""
+    windows = DrawnSignalsLoader({}).read_windows(None)
+    assert show_signals.FRAMES == windows.length and show_signals.MIDDLE < DRAWN["GRID"] ** 2

@@ -1,7 +1,8 @@
 """Spectra of the effects in drawn signals, beside those of traces: python -m tools.show_signals effects.png [X.npz ...]
 
 Each panel: one effect on a still face without pulse (grey: the pulse alone), relative change of the mean colour; line:
-the median window, band: the middle 80 %. Traces as for `tools.benchmark.traces`, cut into windows of 8.5 s.
+the median window, band: the middle 80 %. Windows are as long as those that training draws by default; traces, as for
+`tools.benchmark.traces`, are cut into such.
 """
 
 import argparse
@@ -11,11 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from dataset.data_loader.drawn_signals import DrawnSignalsLoader
 from dataset.synthetic.signals import EFFECTS, draw
 from evaluation import figures
 from unsupervised_methods.measure import at_rate
 
-FS, FRAMES, WINDOWS = 30.0, 255, 60
+DRAWN = DrawnSignalsLoader.OPTIONS["SIGNALS"]  # as training has them
+FS, WINDOWS = 30.0, 60
+FRAMES = round(FS * DRAWN["SECONDS"])
+MIDDLE = (DRAWN["GRID"] + 1) * ((DRAWN["GRID"] - 1) // 2)  # the cell that is looked at
 COLOURS = {"tab:red": 0, "tab:green": 1, "tab:blue": 2}
 
 
@@ -50,7 +55,9 @@ def drawn() -> Iterator[tuple[str, np.ndarray]]:
 
 def windows_of(without: Sequence[str], has_pulse: bool) -> np.ndarray:
     """(n, T, 3): of each window the cell in the middle of the face."""
-    cells = [draw((1, number), FRAMES, FS, 4, has_pulse, without).colours[:, 5] for number in range(WINDOWS)]
+    cells = [
+        draw((1, number), FRAMES, FS, DRAWN["GRID"], has_pulse, without).colours[:, MIDDLE] for number in range(WINDOWS)
+    ]
     return np.stack(cells)
 
 
