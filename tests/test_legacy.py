@@ -177,11 +177,11 @@ def test_mixed_and_empty_lists_raise(tmp_path):
         legacy.read_list(write_list(tmp_path / "e.csv", []), tmp_path)
 
 
-def node(**info):
+def node(dataset="UBFC-PHYS", **info):
     """A DATA node with filters; all codes are kept but those given."""
     every = {name: [1, 2, 3, 4, 5, 6] for name in schema().TEST.DATA.INFO}
     filtering = {"USE_EXCLUSION_LIST": False, "EXCLUSION_LIST": [""], "SELECT_TASKS": False, "TASK_LIST": [""]}
-    return CfgNode({"INFO": {**every, **info}, "FILTERING": filtering})
+    return CfgNode({"DATASET": dataset, "INFO": {**every, **info}, "FILTERING": filtering})
 
 
 def test_filters_look_at_stems():
@@ -196,28 +196,48 @@ def test_filters_look_at_stems():
 
 
 @pytest.mark.parametrize(
-    ("stem", "named", "other"),
+    ("dataset", "stem", "named", "other"),
     [
-        ("s1_T1", "S1-t1", "T11"),
-        ("s1_T11", "t11", "T1"),
-        ("F001T1", "t1", "T10"),
-        ("102", "01-02", "03"),
-        ("102", "02", "3"),
-        ("p01a", "P01_a", "b"),
+        ("UBFC-PHYS", "s1_T1", "S1-t1", "T11"),
+        ("UBFC-PHYS", "s1_T11", "t11", "T1"),
+        ("BP4DPlus", "F001T1", "t1", "T10"),
+        ("PURE", "102", "01-02", "03"),
+        ("PURE", "102", "02", "3"),
+        ("iBVP", "p01a", "P01_a", "b"),
     ],
 )
-def test_names_in_filters_match_stems_as_they_match_ids(stem, named, other):
+def test_names_in_filters_match_stems_as_they_match_ids(dataset, stem, named, other):
     """In whatever case, with or without signs and zeros, and by parts; a task is no part of another task's name."""
-    data = node(SKIN_COLOR=[3])
+    data = node(dataset, SKIN_COLOR=[3])
     data.FILTERING.update(SELECT_TASKS=True, TASK_LIST=[named])
     assert legacy.kept(stem, data)
     data.FILTERING.TASK_LIST = [other]
     assert not legacy.kept(stem, data)
 
 
-@pytest.mark.parametrize(("stem", "subject"), [("s1_T1", "S1"), ("F001T1", "F001"), ("102", "01"), ("p01a", "p01")])
-def test_an_exclusion_may_name_the_subject_of_a_stem(stem, subject):
+@pytest.mark.parametrize(
+    ("dataset", "stem", "subject"),
+    [("UBFC-PHYS", "s1_T1", "S1"), ("BP4DPlus", "F001T1", "F001"), ("PURE", "102", "01"), ("iBVP", "p01a", "p01")],
+)
+def test_an_exclusion_may_name_the_subject_of_a_stem(dataset, stem, subject):
     """All recordings of a person are left out, and of nobody else."""
-    data = node(SKIN_COLOR=[3])
+    data = node(dataset, SKIN_COLOR=[3])
     data.FILTERING.update(USE_EXCLUSION_LIST=True, EXCLUSION_LIST=[subject])
     assert not legacy.kept(stem, data) and legacy.kept("subject9", data)
+
+
+STEMS = {  # of rPPG-Toolbox's chunks, by data set -> whose they are
+    "UBFC-rPPG": ("subject12", "subject12"), "PURE": ("102", "1"), "UBFC-PHYS": ("s1_T1", "s1"),
+    "MMPD": ("subject1_L1_MO4_E1_S3_GE1_GL2_H2_MA2", "subject1"), "SCAMPS": ("P000001.mat", "P000001"),
+    "iBVP": ("p01a", "p01"), "PhysDrive": ("AFH1_A1", "AFH1"), "BP4DPlus": ("F001T1", "F001"),
+    "BP4DPlusBigSmall": ("M008T10", "M008"), "COHFACE": ("1003", "10"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dataset", STEMS)
+def test_a_stem_says_whose_it_is_by_its_data_sets_rule(dataset):
+    """As the loader calls people; other names, and those of other data sets, say nobody."""
+    stem, subject = STEMS[dataset]
+    assert legacy.whose(stem, dataset) == subject
+    assert legacy.whose("me", dataset) is None and legacy.whose(stem, "Folder") is None
+    assert legacy.whose(stem, "mine") is None

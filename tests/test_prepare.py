@@ -349,6 +349,37 @@ def test_own_chunks_of_rppg_toolbox_by_list(config, tmp_path, raw):
         ready(config, FS=0)
 
 
+def chunk_sections(config, dataset, **stems):
+    """Sections, train and test, of chunks of rPPG-Toolbox with these stems."""
+    found = []
+    for name, of in stems.items():
+        data = config[name.upper()].DATA
+        data.DATASET, data.DATA_PATH, data.FS, data.CACHED_PATH = dataset, "", 30, config.TEST.DATA.CACHED_PATH
+        paths = [write_chunk(Path(data.CACHED_PATH), stem, 0)[0] for stem in of]
+        data.FILE_LIST_PATH = str(Path(data.CACHED_PATH) / f"{name}.csv")
+        write_list(Path(data.FILE_LIST_PATH), paths)
+        found.append(prepare(data, name, config))
+    return found
+
+
+def test_chunks_are_compared_by_person_where_their_names_say_whose_they_are(config, capsys):
+    """Other recordings of one person in training and test are refused; samples, folds and tables know the person."""
+    train, test = chunk_sections(config, "PURE", train=["102", "201"], test=["103", "301"])
+    with pytest.raises(SplitError, match="TRAIN and TEST share 1 subject of the same data folder: 1. The test would"):
+        judge_overlaps([train, test])
+    assert [one.subject for one in train.recordings] == ["1", "2"] and test.clips()[0]["subject"] == "1"
+    assert "do not say whose" not in capsys.readouterr().out
+    assert judge_overlaps(chunk_sections(config, "PURE", train=["102", "201"], test=["301"])) == []
+
+
+def test_chunks_that_do_not_say_whose_they_are_are_compared_by_recording_aloud(config, capsys):
+    """Once when they are read, and where recordings are shared."""
+    train, test = chunk_sections(config, "Folder", train=["102", "201"], test=["103", "201"])
+    assert "TEST.DATA: the names of these chunks do not say whose they are: each" in capsys.readouterr().out
+    with pytest.raises(SplitError, match="TRAIN and TEST share 1 recording .whose they are is not known. of .*: 201"):
+        judge_overlaps([train, test])
+
+
 def test_chunks_without_list_or_raw_data(config, raw):
     """A whole folder of chunks can be used; a part of it cannot be told."""
     write_chunk(Path(config.TEST.DATA.CACHED_PATH), "p", 0)

@@ -389,11 +389,14 @@ def test_chunks_of_rppg_toolbox(tmp_path, prepare):
         def clips(self):
             """One recording with a label of one column, one with two."""
             label = {"p": one.label, "q": np.stack([one.label, one.label], axis=1)}
-            return node(recordings=["p", "q"], trace=lambda name: one.trace, label=label.__getitem__)
+            of = {"recordings": ["p", "q"], "subject": lambda name: "anna", "label": label.__getitem__}
+            return node(**of, trace=lambda name: one.trace)
 
     content = json.loads((run_with(prepare, Legacy({}), config(tmp_path))).read_text())
     assert [one["n"] for one in content["tables"] if one["preset"] == "toolbox"] == [2, 2, 2, 2, 2]
     assert all(one["n"] == 0 for one in content["tables"] if one["preset"] == "exact")
+    subjects = {line.split(",")[1] for line in (tmp_path / "runs" / "x" / "per_recording.csv").read_text().splitlines()}
+    assert "anna" in subjects and not subjects & {"p", "q"}  # two recordings of one person
     prepared = prepare(Legacy({}))
     prepared.types = ("DiffNormalized", "Standardized")
     with pytest.raises(ValueError, match="mean colours need Raw chunks"):

@@ -206,7 +206,8 @@ def _legacy_samples(prepared: Any) -> list[Sample]:
     for name in chunks.recordings:
         label = np.asarray(chunks.label(name))
         label = label if label.ndim == 1 else label[:, 0]  # the pulse comes first where a label has several columns
-        samples.append(Sample(name, name, np.asarray(chunks.trace(name), dtype=float), prepared.fs, label=label))
+        trace = np.asarray(chunks.trace(name), dtype=float)
+        samples.append(Sample(name, chunks.subject(name), trace, prepared.fs, label=label))
     return samples
 
 

@@ -93,6 +93,7 @@ class BaseLoader:
         None  # of a clip's label (T,) and its fs: is it good enough?
     )
     bands = "RGB"  # channels of the clips: RGB, T or RGBT where the frames have a `thermal` part, too
+    chunk_subject = ""  # pattern of the stems of rPPG-Toolbox's chunks, whose group is the subject; "": they do not say
     side_files: tuple[str, ...] = ()  # files beside the recordings that it reads; see dataset/prepare/unused.py
     searches_below = False  # True: recordings may lie at any depth below DATA_PATH
     OPTIONS: dict[str, Any] = {}  # keys of this data set under its DATA node, with their defaults

@@ -36,6 +36,7 @@ class BP4DPlusLoader(BaseLoader):
     """Ids are subject and task, such as `F001T1`."""
 
     fs = 25.0
+    chunk_subject = r"([FM]\d{3})T\d+"
     signals = ("ppg",)
     unaugmented = "BP4D+"
     absent = ("F042T11",)  # named in the data set, but without files

@@ -32,6 +32,7 @@ class COHFACELoader(BaseLoader):
     """Subjects are the outer folders."""
 
     fs = 20.0
+    chunk_subject = r"(\d+)0\d"  # 102
     signals = ("ppg",)
     optional_signals = ("resp",)
     unaugmented = "COHFACE"

@@ -46,6 +46,7 @@ class IBVPLoader(BaseLoader):
     """Ids are the names of the folders without the underscore: p01_a -> p01a; the first three characters: subject."""
 
     fs = 30.0
+    chunk_subject = r"(p\d\d).+"  # p01a
     signals = ("ppg",)
     optional_signals = ("quality",)
     SHARED = {"PREPROCESS": {"IBVP": {"DATA_MODE": "RGB"}}}  # RGB, T (thermal) or RGBT

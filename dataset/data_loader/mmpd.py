@@ -55,6 +55,7 @@ class MMPDLoader(BaseLoader):
     """Ids are the names of the files: recordings of one subject may share all codes."""
 
     fs = 30.0
+    chunk_subject = r"(subject\d+)_.+"  # and its codes
     signals = ("ppg",)
     unaugmented = "MMPD"
     SHARED = {

@@ -34,6 +34,7 @@ class PhysDriveLoader(BaseLoader):
     """Ids are subject and session, such as `AFH1_A1`."""
 
     fs = 30.0
+    chunk_subject = r"([^_]+)_.+"  # AFH1_A1
     signals = ("ppg",)
     side_files = ("processed",)
 

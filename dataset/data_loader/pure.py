@@ -36,6 +36,7 @@ class PURELoader(BaseLoader):
     """Ids are the numbers of subject and session without the dash, as rPPG-Toolbox names its files: 01-02 -> 102."""
 
     fs = 30.0
+    chunk_subject = r"(\d+)\d\d"  # 102
     signals = ("ppg",)
     optional_signals = (*SIDE_SIGNALS,)
 

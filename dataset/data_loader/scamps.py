@@ -26,6 +26,7 @@ class SCAMPSLoader(BaseLoader):
     """Every file is a subject; ids are the names of the files with their ending, as rPPG-Toolbox's lists have them."""
 
     fs = 30.0
+    chunk_subject = r"(.+)\.mat"
     signals = ("ppg",)
     optional_signals = ("resp",)
     unaugmented = "SCAMPS"

@@ -32,6 +32,7 @@ class UBFCPhysLoader(BaseLoader):
     """Ids are subject and task, such as `s1_T1`."""
 
     fs = 35.0
+    chunk_subject = r"(s\d+)_T\d+"
     signals = ("ppg",)
     optional_signals = ("eda",)
     unaugmented = "UBFC-PHYS"

@@ -30,6 +30,7 @@ class UBFCrPPGLoader(BaseLoader):
     """One recording per subject; ids are the names of the folders."""
 
     fs = 30.0
+    chunk_subject = r"(subject\d+)"
     signals = ("ppg",)
     optional_signals = ("hr",)
 

@@ -25,7 +25,6 @@ from dataset.signals import PULSE_WAVE
 from registry import DATASETS
 
 CHUNK = re.compile(r"(?P<stem>.+)_input(?P<number>\d{1,9})\.npy", re.DOTALL)
-SUBJECT = re.compile(r"[FM]\d{3}(?=T\d)|p\d\d(?=[a-z]$)|\d+(?=\d\d$)|[^_]+(?=_)")  # F001T1, p01a, 102, s1_T1
 REMEDY = "Copy the cache again, or take the recording off the list."
 SHOWN = 5  # names in an error
 
@@ -33,11 +32,17 @@ SHOWN = 5  # names in an error
 def prepare_chunks(data: Any, name: str, config: Any, chunks: list[Path]) -> Prepared:
     """The section whose clips are these chunk files; SplitError or ValueError where settings do not fit them."""
     stems = list(dict.fromkeys(split_name(path)[0] for path in chunks))
-    every = [Recording(id=stem, subject=stem, path=Path(data.CACHED_PATH)) for stem in stems]
+    subjects = {stem: whose(stem, data.DATASET) for stem in stems}
+    every = [Recording(id=stem, subject=subjects[stem] or stem, path=Path(data.CACHED_PATH)) for stem in stems]
     keep = {stem for stem in stems if kept(stem, data)}
     if not keep:
         raise SplitError(f"{name.upper()}.DATA: INFO or FILTERING leave none of {len(stems)} listed recordings.")
     print(f"{name.upper()}.DATA: reading {len(chunks)} chunks of rPPG-Toolbox from '{data.CACHED_PATH}'.")
+    if None in subjects.values():
+        print(
+            f"{name.upper()}.DATA: the names of these chunks do not say whose they are: each recording counts as a "
+            "person, also where sections are compared for people they share."
+        )
     if not data.FS:
         raise ValueError(f"{name.upper()}.DATA.FS is 0: rPPG-Toolbox's chunks do not say their frames per second.")
     return Prepared(
@@ -45,7 +50,8 @@ def prepare_chunks(data: Any, name: str, config: Any, chunks: list[Path]) -> Pre
         dataset=data.DATASET,
         root=Path(data.DATA_PATH or data.CACHED_PATH),
         fs=float(data.FS),
-        split=Split(data.DATASET, tuple(stems), {stem: stem for stem in stems}, "recording"),
+        split=Split(data.DATASET, tuple(stems), {one.id: one.subject for one in every}, "recording"),
+        anonymous=None in subjects.values(),
         recordings=[recording for recording in every if recording.id in keep],
         excluded=[(r, LEFT_OUT) for r in every if r.id not in keep],
         chunks=[path for path in chunks if split_name(path)[0] in keep],
@@ -121,27 +127,33 @@ def label_path(path: Path) -> Path:
 def kept(stem: str, data: Mapping[str, Any]) -> bool:
     """Whether the filters of a DATA node keep the recording `stem` of an rPPG-Toolbox cache.
 
-    FILTERING looks at the stem, at the subject it begins with and at its other parts, as it does at ids; the keys that
+    FILTERING looks at the stem, at the subject that it names and at its other parts, as it does at ids; the keys that
     data sets share at what their stems say.
     """
-    found = SUBJECT.match(stem)
-    if not BaseLoader().select(Recording(stem, found[0] if found else stem, Path(stem)), data):
+    if not BaseLoader().select(Recording(stem, whose(stem, data["DATASET"]) or stem, Path(stem)), data):
         return False
     return all(DATASETS[name].keeps_chunks(stem, data) for name in DATASETS)
+
+
+def whose(stem: str, dataset: str) -> str | None:
+    """The subject that the data set's rule reads from a stem, as its loader calls people; None where it says nobody."""
+    pattern = DATASETS[dataset].chunk_subject if dataset in DATASETS else ""
+    found = re.fullmatch(pattern, stem) if pattern else None
+    return found[1] if found else None
 
 
 class LegacyChunks(Dataset):
     """Chunk files as samples, in the order given. A sample is a dict:
 
-    video_float (C, T, H, W) float32, already normalised; ppg (T,) or (T, columns) float32; recording, subject (both the
-    stem), clip (the chunk's number), fs (Hz), index, weight
+    video_float (C, T, H, W) float32, already normalised; ppg (T,) or (T, columns) float32; recording (the stem),
+    subject, clip (the chunk's number), fs (Hz), index, weight
 
     A recording with a damaged or missing chunk is in `failed` (stem, reason), and none of its chunks is used.
     """
 
-    def __init__(self, paths: Iterable[Path], fs: float):
-        """Look at the header of each file; nothing is read yet."""
-        self.fs = float(fs)
+    def __init__(self, paths: Iterable[Path], fs: float, subjects: Mapping[str, str] | None = None):
+        """Look at the header of each file; nothing is read yet. `subjects`: of stems; others stand for a person."""
+        self.fs, self._subjects = float(fs), dict(subjects or {})
         self.failed: list[tuple[str, str]] = []
         self.dropped: dict[str, int] = {}
         self.notes: list[str] = []
@@ -169,7 +181,7 @@ class LegacyChunks(Dataset):
             "video_float": torch.from_numpy(frames if frames.flags.writeable else frames.copy()),
             PULSE_WAVE: torch.from_numpy(np.array(_open(label_path(path)), dtype=np.float32)),
             "recording": stem,
-            "subject": stem,
+            "subject": self.subject(stem),
             "clip": number,
             "fs": self.fs,
             "index": int(index),
@@ -179,6 +191,10 @@ class LegacyChunks(Dataset):
     def recordings(self) -> list[str]:
         """Stems that have chunks, in order."""
         return list(dict.fromkeys(split_name(path)[0] for path in self.paths))
+
+    def subject(self, recording: str) -> str:
+        """Whose a recording is."""
+        return self._subjects.get(recording, recording)
 
     def clip_lengths(self) -> list[int]:
         """Frames of every chunk: only chunks of one length make a batch."""

@@ -81,6 +81,7 @@ class Prepared:
     clip_options: dict[str, Any] = field(default_factory=dict)
     types: tuple[str, ...] = ()
     allow_incomplete: bool = False
+    anonymous: bool = False  # nobody knows whose the recordings are: each counts as a person
     rendered: bool = False  # made by the toolbox, wholly or in part: no measurement of people
 
     @property
@@ -99,7 +100,7 @@ class Prepared:
         """What overlaps with other sections are judged by."""
         every = [*self.recordings, *(recording for recording, _ in self.failed)]
         paths = {} if self.legacy else {recording.id: recording.path for recording in every}
-        return Side(self.root, self.used, paths)
+        return Side(self.root, self.used, paths, self.anonymous)
 
     @property
     def legacy(self) -> bool:
@@ -124,7 +125,7 @@ class Prepared:
         if self.legacy:
             from dataset.prepare.legacy import LegacyChunks
 
-            dataset: ClipDataset | LegacyChunks = LegacyChunks(self.chunks, self.fs)
+            dataset: ClipDataset | LegacyChunks = LegacyChunks(self.chunks, self.fs, self.split.subjects)
         else:
             from dataset.clips.clips import ClipDataset, ClipOptions
 

@@ -136,18 +136,23 @@ def read_column(path: Path, column: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Overlap:
-    """Two sections that work on the same people of one data folder; or, `files`, on the same files of any."""
+    """Two sections that work on the same people of one data folder; or, `files`, on the same files of any.
+
+    `anonymous`: `subjects` are recordings, as it is not known whose they are.
+    """
 
     first: str
     second: str
     subjects: tuple[str, ...]
     files: bool = False
+    anonymous: bool = False
 
     def __str__(self) -> str:
         """The finding as a sentence, with the first five subjects."""
         shown = ", ".join(self.subjects[:5]) + (", ..." if len(self.subjects) > 5 else "")
+        noun, unknown = ("recording", " (whose they are is not known)") if self.anonymous else ("subject", "")
         return (
-            f"{self.first.upper()} and {self.second.upper()} share {plural(len(self.subjects), 'subject')} "
+            f"{self.first.upper()} and {self.second.upper()} share {plural(len(self.subjects), noun)}{unknown} "
             f"{'by the files they read, other names or links apart' if self.files else 'of the same data folder'}: "
             f"{shown}"
         )
@@ -155,11 +160,15 @@ class Overlap:
 
 @dataclass(frozen=True)
 class Side:
-    """What a section works on: its data folder, its split, and where each recording (id) lies, where that is known."""
+    """What a section works on: its data folder, its split, and where each recording (id) lies, where that is known.
+
+    `anonymous`: each recording stands for a person, as it is not known whose it is.
+    """
 
     root: Path
     split: Split
     paths: Mapping[str, Path] = field(default_factory=dict)
+    anonymous: bool = False
 
 
 def overlaps(sections: Mapping[str, Side]) -> list[Overlap]:
@@ -171,7 +180,8 @@ def overlaps(sections: Mapping[str, Side]) -> list[Overlap]:
             shared = _shared(sections[first], sections[second])
             by_files = [] if shared else _shared_files(sections[first], sections[second])
             if shared or by_files:
-                found.append(Overlap(first, second, tuple(shared or by_files), files=bool(by_files)))
+                unknown = sections[first].anonymous or sections[second].anonymous
+                found.append(Overlap(first, second, tuple(shared or by_files), bool(by_files), unknown))
     return found
 
 
