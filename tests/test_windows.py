@@ -98,6 +98,16 @@ def test_inputs_and_labels_of_all_kinds(folder):
             made(folder, **wrong)
 
 
+def test_a_number_that_is_too_large_is_missing(folder):
+    """In a label of one column and of several, required or not: a loss of infinity would end the training."""
+    table = folder / "windows.csv"
+    table.write_text(table.read_text().replace("bo,0,130,", "bo,0,1e40,"))
+    data = made(folder, labels=(BP, Label("sbp", "scalar"), Label("both", "scalar", ("rhythm", "sbp"), required=True)))
+    sample = data[2]
+    assert sample["recording"] == "bo" and sample["sbp"].isnan()
+    assert sample["bp"][0].isnan() and sample["bp"][1] == 2 and sample["both"][1].isnan()
+
+
 def test_a_folder_of_files(folder):
     """One .npz for each window, (L, C) as well as (C, L); the table says whose it is."""
     values = np.load(folder / "windows.npy")

@@ -179,5 +179,5 @@ class WindowDataset(Dataset):
     def _scalar_label(self, label: Label, rows: np.ndarray) -> np.ndarray:
         """(n,) or (n, columns)."""
         values = np.stack([self.windows.targets[name][rows] for name in label.columns], axis=-1)
-        values = np.where(np.isnan(values), np.float32(label.missing), values)
+        values = np.where(np.isfinite(values), values, np.float32(label.missing))
         return values if label.parts else values[:, 0]
