@@ -98,6 +98,11 @@ def gathered(values: torch.Tensor) -> tuple[torch.Tensor, int]:
     return every, sum(counts[: rank()])
 
 
+def lowest(value: float) -> float:
+    """The least `value` of all processes; in validation, as with `gathered`, this one's own."""
+    return min(gather(value)) if torch.is_grad_enabled() else value
+
+
 def from_main(values: torch.Tensor) -> torch.Tensor:
     """The main process's tensor, in all of them; others may hold one of another shape."""
     if size() == 1:

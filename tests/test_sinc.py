@@ -7,6 +7,7 @@ import torch
 from evaluation import tables
 from evaluation.heart_rate import fft_heart_rate
 from neural_methods.augment import played
+from neural_methods.label_free import sinc as module
 from neural_methods.label_free.base import method_of
 from neural_methods.loss import sinc
 from neural_methods.loss.spectrum import power_spectrum, rate_bins
@@ -136,6 +137,19 @@ def test_labels_are_asked_for_in_a_test_alone(tmp_path):
     assert trainer.needs.signals == () and trainer.loss_mixes_samples and "no label" in trainer.notes[0]
     plain = tiny_config("Physnet", tmp_path)
     assert method_of(plain)(plain).needs.signals == ("ppg",)
+
+
+def test_processes_with_clips_of_other_rates_have_the_same_bins(tmp_path, monkeypatch):
+    """Those of the slowest clip of all, as spectra are put together in the variance; in validation each has its own."""
+    seen = []
+    monkeypatch.setattr(module.distributed, "gather", lambda value: [value, 20.0])  # another process has 20 Hz
+    monkeypatch.setattr(module, "power_spectrum", lambda *given: seen.append(len(given[2])) or power_spectrum(*given))
+    trainer, wave = make(tmp_path), tones((90, 1)).requires_grad_()
+    batch = {"fs": torch.tensor([FS]), "recording": ["r"]}
+    trainer.loss({"ppg": wave}, batch, 0)["loss"].backward()
+    with torch.no_grad():
+        trainer.loss({"ppg": wave}, batch, 0)
+    assert seen == [600, 30 * FS]
 
 
 @pytest.mark.parametrize(

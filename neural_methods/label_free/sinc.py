@@ -23,7 +23,7 @@ class Sinc(LabelFree):
     def loss(self, outputs: Outputs, batch: Batch, epoch: int) -> Losses:
         """The sum of the three, and each of them."""
         wave, fs = standardise(outputs["ppg"].float()), frame_rates(batch, self.fs)
-        bins = rate_bins(1, int(30 * float(fs.min())))
+        bins = rate_bins(1, int(30 * distributed.lowest(float(fs.min()))))
         power = power_spectrum(wave, fs, bins)
         bins = bins.to(power)
         speed = batch.get("speed", torch.ones(len(wave))).to(power)
