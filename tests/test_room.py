@@ -134,3 +134,19 @@ def test_a_header_that_states_too_much_is_not_believed(tmp_path, cache, left, mo
     (tmp_path / "a.mp4").write_bytes(bytes(800))
     monkeypatch.setattr(room, "frame_count", lambda path: 10**6)
     assert room._frames(Recording("a", "a", tmp_path / "a.mp4")) == 100
+
+
+def test_looking_costs_the_same_however_many_recordings_there_are(tmp_path, cache, left, monkeypatch, capsys):
+    """Of many videos some headers are read; what they say stands for the others."""
+    asked = []
+    monkeypatch.setattr(room, "_frames", lambda recording: asked.append(recording.id) or 10)
+    todo = [Recording(f"r{number}", "a", tmp_path / "a.mp4") for number in range(20 * room.LOOKED_AT + 1)]
+    left(10 * 100 * len(todo) - 1)
+    room.Room(cache, todo, 100)
+    assert len(asked) <= room.LOOKED_AT and asked[1] == "r21"
+    assert f"{len(todo)} recordings still to be preprocessed will take about 1.0 MB" in capsys.readouterr().out
+    left(10 * 100 * len(todo))
+    looking = room.Room(cache, todo, 100)
+    looking.ended("r0", done=False)
+    looking.ended("r0", done=False)  # told twice
+    assert looking._likely() == 10 * 100 * (len(todo) - 1) and not capsys.readouterr().out

@@ -5,9 +5,10 @@ finished. A header is only a claim and a mean only likely: they warn. What stops
 every recording took as little as the smallest of several finished ones.
 """
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import islice
-from statistics import fmean
 
 from dataset.data_loader.base import Recording
 from dataset.files.names import plural
@@ -17,8 +18,21 @@ from dataset.store.cache import Cache
 from dataset.store.disk import CacheError
 
 SURE = 3  # finished entries of which the smallest is a measure for the others
-LOOKED_AT = 50  # of those that were there before
+LOOKED_AT = 50  # of those that were there before, and of the headers
 SMALLEST = 8  # bytes of a file that a coded frame takes at least: more frames than that are not believed
+
+
+@dataclass
+class Sizes:
+    """Some sizes in bytes: what is asked of them costs the same however many there are."""
+
+    count: int = 0
+    total: float = 0.0
+    least: float = math.inf
+
+    def add(self, size: float) -> None:
+        """One more."""
+        self.count, self.total, self.least = self.count + 1, self.total + size, min(self.least, size)
 
 
 class Room:
@@ -31,25 +45,34 @@ class Room:
     def __init__(self, cache: Cache, todo: Sequence[Recording], frame: int):
         """Look for the first time; nothing has been written then."""
         self._cache, self._warned = cache, False
-        self._sizes = [disk.taken(folder) for folder in islice(cache.finished(), LOOKED_AT)] if todo else []
-        self._tried = len(self._sizes)
+        self._made, self._stated = Sizes(), Sizes()  # finished entries; by headers
+        for folder in islice(cache.finished(), LOOKED_AT) if todo else ():
+            self._made.add(disk.taken(folder))
+        self._tried = self._made.count
         # What is made again takes the place of what is there.
         new = [recording for recording in todo if not cache.path(recording.id).exists()]
-        self._left = {recording.id: frame and frame * _frames(recording) for recording in new}
+        self._left = {recording.id: 0 for recording in new}
+        for recording in new[:: -(-len(new) // LOOKED_AT) or 1] if frame else ():
+            if frames := _frames(recording):
+                self._left[recording.id] = frames * frame
+                self._stated.add(frames * frame)
+        self._known = self._stated.total, self._stated.count  # of those that are left: bytes, and how many
         self._look()
 
     def ended(self, name: str, done: bool) -> None:
         """A recording has ended, `done` or not."""
-        if self._left.pop(name, None) is None:
+        stated = self._left.pop(name, None)
+        if stated is None:
             return
+        self._known = self._known[0] - stated, self._known[1] - bool(stated)
         self._tried += 1
         if done:
-            self._sizes.append(disk.taken(self._cache.path(name)))
+            self._made.add(disk.taken(self._cache.path(name)))
         self._look()
 
     def _look(self) -> None:
-        free = disk.free(self._cache.root)
-        if free is None or not self._left:
+        free = disk.free(self._cache.root) if self._left else None
+        if free is None:
             return
         free += disk.taken(self._cache.path_of_unfinished)  # it belongs to those that are left
         if self._least() > free:
@@ -59,14 +82,14 @@ class Room:
             print(f"Warning: {self._sentence('about', self._likely(), free)}")
 
     def _likely(self) -> float:
-        stated = [size for size in self._left.values() if size]
-        mean = fmean(self._sizes or stated or [0])
-        return sum(size or mean for size in self._left.values())
+        known = self._made if self._made.count else self._stated
+        mean = known.total / known.count if known.count else 0.0
+        return self._known[0] + (len(self._left) - self._known[1]) * mean
 
     def _least(self) -> float:
-        if len(self._sizes) < SURE:
+        if self._made.count < SURE:
             return 0.0
-        return min(self._sizes) * len(self._left) * len(self._sizes) / self._tried  # others may fail, too
+        return self._made.least * len(self._left) * self._made.count / self._tried  # others may fail, too
 
     def _sentence(self, how: str, needed: float, free: float) -> str:
         return (
