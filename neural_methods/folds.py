@@ -41,7 +41,8 @@ def subjects_of(pool: Prepared) -> list[str]:
     """Subjects of the section that have a usable recording, in natural order; ValueError for ready-made chunks."""
     if pool.chunks:
         raise ValueError(
-            "SPLIT.KIND needs subjects, which rPPG-Toolbox's chunks do not name: give TRAIN.DATA.DATA_PATH."
+            "SPLIT.KIND divides the recordings of a data set, but TRAIN.DATA reads rPPG-Toolbox's chunks: give "
+            "TRAIN.DATA.DATA_PATH."
         )
     names = {recording.subject for recording in pool.recordings}
     return sorted(names, key=lambda name: (natural_key(name), name))

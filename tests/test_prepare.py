@@ -306,6 +306,13 @@ def test_folds_choose_subjects(config, tmp_path, capsys):
         ready(config, BEGIN=0.25, END=0.75)
 
 
+def test_recordings_that_a_fold_names_and_nobody_has_are_told(config, capsys):
+    """As its subjects are: a fold of fewer recordings is another one."""
+    config.TEST.DATA.FOLD.RECORDINGS = ["s1_T2", "s1_T9", "s10_T1"]
+    assert ids(ready(config).recordings) == ["s1_T2", "s10_T1"]
+    assert "TEST.DATA: 1 of 3 recordings of the fold absent: ['s1_T9']" in capsys.readouterr().out
+
+
 def test_a_list_of_recordings_wins_over_the_range(config, tmp_path):
     """Clips that a list names, in natural order, preprocessing only those recordings."""
     path = write_list(tmp_path / "mine.csv", ["s10_T1_input1.npy", "s2_T1_input0.npy", "s2_T1_input1.npy"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -104,22 +104,24 @@ def _without_path(row: dict[str, Any], root: Path) -> Recording:
 def by_range(listing: Sequence[Recording], loader: BaseLoader, data: Any, name: str) -> list[Recording]:
     """Those between BEGIN and END, of the fold where there is one; SplitError when there are none."""
     chosen = take(listing, data.BEGIN, data.END, unit(loader, data))
-    subjects = _fold(data)
-    if subjects:
+    if subjects := _fold(data):
         chosen, absent = by_fold(chosen, subjects)
-        if absent:
-            print(
-                f"{name.upper()}.DATA: {len(absent)} of {plural(len(subjects), 'subject')} of the fold absent: "
-                f"{absent[:5]}"
-            )
-    if drawn := {str(one) for one in data.FOLD.get("RECORDINGS") or []}:
+        _say_absent(name, "subject", subjects, absent)
+    if drawn := dict.fromkeys(str(one) for one in data.FOLD.get("RECORDINGS") or []):
+        present = {recording.id for recording in chosen}
         chosen = [recording for recording in chosen if recording.id in drawn]
+        _say_absent(name, "recording", drawn, [one for one in drawn if one not in present])
     if not chosen:
         raise SplitError(
             f"{name.upper()}.DATA: BEGIN {data.BEGIN} to END {data.END} of {plural(len(listing), 'recording')} "
             f"({plural(len({r.subject for r in listing}), 'subject')}) is empty. Widen the range or check the fold."
         )
     return chosen
+
+
+def _say_absent(name: str, noun: str, wanted: Collection[str], absent: Sequence[str]) -> None:
+    if absent:
+        print(f"{name.upper()}.DATA: {len(absent)} of {plural(len(wanted), noun)} of the fold absent: {absent[:5]}")
 
 
 def _fold(data: Any) -> list[str]:
