@@ -279,7 +279,7 @@ def test(
     recordings = testing.predicted(predictions, prepared, clips, config.TEST.DATA)
     testing.save(recordings, heads, names)
     failed = [(recording.id, reason) for recording, reason in prepared.failed]
-    remarks = [trainer.device_note] if trainer.device_note else []
+    remarks = [*prepared.remarks, *([trainer.device_note] if trainer.device_note else [])]
     left_out = [(recording.id, reason) for recording, reason in prepared.excluded]
     allow = prepared.allow_incomplete if alone else None
     return publish.evaluate(recordings, heads, failed, names, notes, remarks, left_out, allow)

@@ -36,7 +36,7 @@ class Prepared:
 
     legacy, types, fs = False, ("Raw",), 30.0
 
-    rendered, select = False, None
+    rendered, select, remarks = False, None, ()
 
     def __init__(self, entries, failed=(), allow=False, excluded=()):
         """`failed`, `excluded`: (id, reason)."""
@@ -384,7 +384,7 @@ def test_chunks_of_rppg_toolbox(tmp_path, prepare):
     class Legacy(Prepared):
         """Chunks in place of entries."""
 
-        legacy = True
+        legacy, remarks = True, ("whose they are is not known",)
 
         def clips(self):
             """One recording with a label of one column, one with two."""
@@ -393,6 +393,7 @@ def test_chunks_of_rppg_toolbox(tmp_path, prepare):
             return node(**of, trace=lambda name: one.trace)
 
     content = json.loads((run_with(prepare, Legacy({}), config(tmp_path))).read_text())
+    assert content["notes"] == ["whose they are is not known"]
     assert [one["n"] for one in content["tables"] if one["preset"] == "toolbox"] == [2, 2, 2, 2, 2]
     assert all(one["n"] == 0 for one in content["tables"] if one["preset"] == "exact")
     subjects = {line.split(",")[1] for line in (tmp_path / "runs" / "x" / "per_recording.csv").read_text().splitlines()}

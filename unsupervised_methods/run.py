@@ -243,8 +243,8 @@ def _errors(work: Work) -> Path:
     found = Compared(results, _examples(results, predictions), drawn=drawn, worst=worst)
     floors = label_floors(next(iter(predictions.values())), settings.exact, settings.estimator, settings.window_seconds)
     notes = (
-        *work.region_notes, *reference_notes(sample.reference for sample in samples), *(one.words for one in floors),
-        *_flag_notes(samples),
+        *work.prepared.remarks, *work.region_notes, *reference_notes(sample.reference for sample in samples),
+        *(one.words for one in floors), *_flag_notes(samples),
     )  # fmt: skip
     outcomes = (publish.Outcome(head, found),)
     tested = publish.Tested(names.folder, outcomes, tuple(work.failed), notes, tuple(work.left_out))

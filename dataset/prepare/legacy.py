@@ -38,14 +38,9 @@ def prepare_chunks(data: Any, name: str, config: Any, chunks: list[Path]) -> Pre
     if not keep:
         raise SplitError(f"{name.upper()}.DATA: INFO or FILTERING leave none of {len(stems)} listed recordings.")
     print(f"{name.upper()}.DATA: reading {len(chunks)} chunks of rPPG-Toolbox from '{data.CACHED_PATH}'.")
-    if None in subjects.values():
-        print(
-            f"{name.upper()}.DATA: the names of these chunks do not say whose they are: each recording counts as a "
-            "person, also where sections are compared for people they share."
-        )
     if not data.FS:
         raise ValueError(f"{name.upper()}.DATA.FS is 0: rPPG-Toolbox's chunks do not say their frames per second.")
-    return Prepared(
+    prepared = Prepared(
         name=name,
         dataset=data.DATASET,
         root=Path(data.DATA_PATH or data.CACHED_PATH),
@@ -58,6 +53,9 @@ def prepare_chunks(data: Any, name: str, config: Any, chunks: list[Path]) -> Pre
         types=tuple(data.PREPROCESS.DATA_TYPE),
         allow_incomplete=bool(config.ALLOW_INCOMPLETE),
     )
+    for remark in prepared.remarks:
+        print(remark)
+    return prepared
 
 
 @dataclass(frozen=True)

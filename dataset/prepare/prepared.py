@@ -103,6 +103,16 @@ class Prepared:
         return Side(self.root, self.used, paths, self.anonymous)
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """What everybody must know who reads numbers of these recordings."""
+        said = (
+            f"{self.name.upper()}.DATA: the names of these chunks do not say whose they are: each recording counts as "
+            "a person, also where sections are compared for people they share; intervals are too narrow where some "
+            "are of one person."
+        )
+        return (said,) if self.anonymous else ()
+
+    @property
     def legacy(self) -> bool:
         """Whether rPPG-Toolbox's own chunks are read: no cache entries, no native signals."""
         return bool(self.chunks)
