@@ -13,6 +13,7 @@ from dataset.files.reading import read_text
 from evaluation import console, figures, pictures, tables
 from evaluation.intervals import FEW
 from evaluation.metrics import unit_of
+from evaluation.pictures import scored_by_mae
 from evaluation.presets import PRESETS, Preset
 from evaluation.results import RecordingResult
 from evaluation.subgroups import subgroups
@@ -139,12 +140,12 @@ def _draw(folder: Path, every: Sequence[Table], examples: dict[str, RecordingRes
                 f"{', '.join(examples)}"
             )
     wide = WIDE if first and first[0].preset.widened else ""
-    for name, draw, caption in (
-        ("methods.png", pictures.methods, "Mean absolute error by method; grey: baselines"),
-        ("errors.png", pictures.errors, "Error of every window by recording (scale linear up to 5 bpm)"),
-        ("bland_altman.png", pictures.agreement, f"Agreement: difference over mean of both rates{wide}"),
+    for name, draw, caption, of in (
+        ("methods.png", pictures.methods, "Mean absolute error by method; grey: baselines", scored_by_mae(first)),
+        ("errors.png", pictures.errors, "Error of every window by recording (scale linear up to 5 bpm)", first),
+        ("bland_altman.png", pictures.agreement, f"Agreement: difference over mean of both rates{wide}", first),
     ):
-        if first and figures.attempt(name, draw, folder / name, first):
+        if of and figures.attempt(name, draw, folder / name, first):
             drawn[name] = f"{caption}. {_subject_of(first)}"
     return drawn
 

@@ -124,6 +124,15 @@ def test_an_empty_report_is_written_all_the_same(tmp_path):
     assert "0 of 1 recording." in text and (tmp_path / "metrics.json").exists()
 
 
+@pytest.mark.parametrize("metrics", [[], ["RMSE", "Pearson"]])
+def test_without_the_mean_absolute_error_no_picture_of_it_is_tried(tmp_path, metrics, caplog):
+    """METRICS may name others alone, or none."""
+    every = [recording(bpm, bpm + 1, name=name) for name, bpm in RATES.items()]
+    with caplog.at_level(logging.WARNING):
+        text = write_report(tmp_path, "X", {"POS": evaluate("POS", every, BOTH, metrics=metrics)}).read_text()
+    assert not caplog.text and "methods.png" not in text and "](errors.png)" in text
+
+
 def test_a_picture_that_fails_never_fails_the_report(tmp_path, measured, monkeypatch, caplog):
     """The numbers are there, the picture is missing, the warning names it."""
     monkeypatch.setattr(pictures, "errors", lambda *_: 1 / 0)
