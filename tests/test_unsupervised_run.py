@@ -3,13 +3,14 @@
 import csv
 import json
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from dataset.prepare.listing import LEFT_OUT
-from evaluation import publish
+from evaluation import console, publish
 from evaluation.outputs import results
 from evaluation.settings import read_settings
 from tests.evaluation_data import METRICS, beat, signal
@@ -328,6 +329,14 @@ def test_each_chunk_is_a_recording_under_the_toolbox_preset(tmp_path):
     assert [(one.window, one.start_s) for one in found] == [(0, 0.0), (1, 6.0), (2, 12.0)]
     short = label_rows(mode.UNSUPERVISED["POS"], [sample(seconds=5.0)], settings)
     assert [one.note for one in short] == ["150 frames are fewer than a chunk of 180"]
+
+
+@pytest.mark.parametrize(("window", "said"), [(None, "6 s windows"), (4.0, "4 s windows"), (10.0, "6 s windows")])
+def test_tables_of_chunks_say_how_long_a_window_is(tmp_path, window, said):
+    """A chunk is the longest window there is; `exact` reads whole recordings all the same."""
+    settings = replace(read_settings(config(tmp_path, DO_CHUNK=True), "UNSUPERVISED"), window_seconds=window)
+    exact, toolbox = measure.classical_tables("POS", mode.UNSUPERVISED["POS"], [sample()], settings)[0]
+    assert said in console.header(toolbox) and exact.window_seconds == window
 
 
 def test_a_method_that_refuses_a_recording_does_not_stop_the_others(tmp_path):

@@ -1,6 +1,7 @@
 """From the mean colour of a face to rates: what every mode does with the classical methods."""
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -128,12 +129,12 @@ def classical_tables(
 ) -> tuple[list[Table], list[RecordingResult]]:
     """A table per preset of the method called `name`, `exact` first, and the predictions behind that one."""
     found, results = native_rows(method, samples, settings)
-    by_preset = {settings.exact: found}
+    by_preset = {settings.exact: (found, settings.window_seconds)}
     if settings.preset != settings.exact:
-        by_preset[settings.preset] = label_rows(method, samples, settings)
+        by_preset[settings.preset] = label_rows(method, samples, settings), label_window(samples, settings)
     made = [
-        table(name, found, preset, settings.estimator, settings.window_seconds, settings.metrics)
-        for preset, found in by_preset.items()
+        table(name, found, preset, settings.estimator, seconds, settings.metrics)
+        for preset, (found, seconds) in by_preset.items()
     ]
     return made, results
 
@@ -179,6 +180,13 @@ def label_rows(method: Callable, samples: Sequence[Sample], settings: Settings) 
                 for k, row in enumerate(part)
             ]
     return found
+
+
+def label_window(samples: Sequence[Sample], settings: Settings) -> float | None:
+    """Seconds of a window of `label_rows`, which is no longer than a chunk; None: whole recordings."""
+    if not (settings.chunk and samples):
+        return settings.window_seconds
+    return min(settings.chunk / (settings.fs or samples[0].fs), settings.window_seconds or math.inf)
 
 
 def _label_part(method: Callable, sample: Sample, part: slice, fs: float, settings: Settings) -> list[Row]:
