@@ -15,7 +15,9 @@ from neural_methods.model.grid_pulse import RATE, GridPulse, means
 
 SECONDS = 10.0  # of colours that are kept and read at once
 LEAST = 4.0  # s of colours before anything is read
-LATE = 2.0  # s by which the wave comes after its frames
+# s by which the wave comes after its frames. The convolutions look 4.2 s ahead, but waiting for all of that did not
+# bring the waves of 40 windows of 30 s nearer to the true ones: mean correlation 0.765, at 2 s 0.768, at 1 s 0.764.
+LATE = 2.0
 EVERY = 0.5  # s between two readings
 GAP = 1.0  # s between two frames after which the ones before say nothing
 MOST = round(SECONDS * 240)  # frames that are kept: of a camera of 240 per second
