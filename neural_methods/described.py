@@ -96,6 +96,7 @@ def expects_of(trainer: Trainer) -> Expects:
     return Expects(
         name, frames, trainer.frame_size, types, 3 * len(types), trainer.label_type,
         float(trainer.fs or sidecar.get("fs") or PUBLISHED_RATE), trainer.box, min(trainer.shortest_clip, frames),
+        trainer.grid,
     )  # fmt: skip
 
 
