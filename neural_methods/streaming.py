@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from neural_methods.model.grid_pulse import RATE, GridPulse
+from neural_methods.settings import one_thread
 from unsupervised_methods.live.rolling import Rolling, cells, require_later
 
 SECONDS = 10.0  # of colours that are kept and read at once
@@ -57,7 +58,9 @@ class GridStream:
     def _read(self, now: float) -> Piece | None:
         """What the network finds in the kept frames, of the times that are new and late enough."""
         times, even = self._kept.even(RATE)
-        wave, quality = (one[0].numpy() for one in self._network(torch.from_numpy(even).permute(3, 0, 1, 2)[None]))
+        with one_thread():
+            found = self._network(torch.from_numpy(even).permute(3, 0, 1, 2)[None])
+        wave, quality = (one[0].numpy() for one in found)
         new = (times > self._given) & (times <= now - self._late)
         if not new.any():
             return None
