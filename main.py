@@ -32,6 +32,7 @@ EXAMPLES = """examples:
   python main.py --video me.mp4 --method net.onnx              by a network (or --method Physnet --weights FILE.pth)
   python main.py --signal ppg.csv --fs 100                     the same in files of contact PPG or ECG (.csv .hea .edf)
   python main.py --live                                        a page for your camera; cam:0 for one without a browser
+  python main.py --live --method GridPulse                     by the network that comes with it
   python main.py --config_file X.yaml --doctor                 what is wrong with the recordings it reads?
   python main.py --list                                        names of data sets, methods and metrics
   python main.py --check configs/infer_configs/*.yaml          are these files right? Nothing is run

@@ -75,9 +75,8 @@ class Rolling:
 
     def latest(self, seconds: float = math.inf) -> tuple[np.ndarray, np.ndarray]:
         """Times (T,) and values (T, ...) of the last `seconds`."""
-        times = np.array([time for time, _ in self._kept])
-        first = int(np.searchsorted(times, self.last - seconds))
-        return times[first:], np.array([value for _, value in self._kept])[first:]
+        kept = [one for one in self._kept if one[0] >= self.last - seconds]
+        return np.array([time for time, _ in kept]), np.array([value for _, value in kept])
 
     def even(self, fs: float) -> tuple[np.ndarray, np.ndarray]:
         """All of them at the even times k / `fs`, the same ones whenever it is asked; linear between two frames."""

@@ -24,7 +24,7 @@ from evaluation.consensus import Answer
 from unsupervised_methods.live.advice import Look, advice, light
 from unsupervised_methods.live.colours import SECONDS, Colours
 from unsupervised_methods.live.rolling import GAP, require_later
-from unsupervised_methods.live.voters import Band, Classical, Voter
+from unsupervised_methods.live.voters import INNER, Band, Classical, Voter
 
 LOOK = 1.0  # s between two looks for the face
 WIDTH = 480  # pixels of the frame in which the face is looked for
@@ -78,13 +78,13 @@ class Session:
             self._forget(shape)
         scale = np.array([shape[1] / picture.shape[1], shape[0] / picture.shape[0]] * 2)
         face = choose(boxes * scale, "track", self._detector, self.face)
-        region = None if face is None else enlarge(to_box(face), self.voter.box)
-        if region is not None:
+        if face is not None:
             self._seen, self.face = time, np.asarray(face, dtype=float)
-            self._move(clip_box(region, shape))
+            self._move(clip_box(enlarge(to_box(face), self.voter.box), shape))
         elif self.face is not None and time - self._seen > FORGET:
             self._forget(shape)
-        inside = None if region is None else cut(picture, _inside(region, scale, picture.shape[:2]))
+        inner = None if face is None else enlarge(to_box(face), INNER)  # whoever measures, hair is no advice
+        inside = None if inner is None else cut(picture, _inside(inner, scale, picture.shape[:2]))
         self._looks.append(Look(time, None if face is None else to_box(face), *light(inside)))
         while self._looks[0].time < time - SECONDS:
             self._looks.popleft()

@@ -91,10 +91,10 @@ class Tab:
         """The wave of the last seconds, in hundredths of its spread, now and then."""
         if message.time - self._waved < self._session.voter.every:
             return {}
+        self._waved = message.time  # also where there is none: to find that out takes time, too
         found = self._session.wave(WAVE_SHOWN)
         if found is None:
             return {}
-        self._waved = message.time
         times, wave = found
         scaled = np.clip(100 * wave / (wave.std() or 1.0), -999, 999).round().astype(int)
         return {"wave": scaled.tolist(), "step": round(1000 * float(times[1] - times[0]), 3)}

@@ -34,8 +34,10 @@ def watch(frames: Iterator[Timed], voter: Voter | None = None) -> int:
                 before = line
     except KeyboardInterrupt:
         pass
+    finally:  # also before an error is told
+        print("\r\x1b[K" * terminal, end="", flush=True)
     answer = session.colours.answer
-    print("\r\x1b[K" * terminal + (in_words(answer) if answer else "No answer: a face has to be seen for 5 s."))
+    print(in_words(answer) if answer else "No answer: a face has to be seen for 5 s.")
     return 0 if answer is not None and answer.reliable else INCOMPLETE
 
 
