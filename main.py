@@ -32,6 +32,7 @@ EXAMPLES = """examples:
   python main.py --video me.mp4 --method net.onnx              by a network (or --method Physnet --weights FILE.pth)
   python main.py --signal ppg.csv --fs 100                     the same in files of contact PPG or ECG (.csv .hea .edf)
   python main.py --live                                        a page for your camera; cam:0 for one without a browser
+  python main.py --live --method GridPulse                     by the network that comes with it
   python main.py --config_file X.yaml --doctor                 what is wrong with the recordings it reads?
   python main.py --list                                        names of data sets, methods and metrics
   python main.py --check configs/infer_configs/*.yaml          are these files right? Nothing is run
@@ -55,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
         if asked.check:
             return check_files(asked.check, [*overrides(asked), *asked.override])
         if asked.live:
-            return live(asked.live)
+            return live(asked.live, asked.method, asked.weights)
         return replay(asked) if asked.replay else run(asked)
     except KeyboardInterrupt:
         print(
@@ -71,8 +72,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     asked = parser().parse_intermixed_args(arguments)
     if asked.check:
         asked.check = _without_settings(asked.check, asked.override)
-    if (asked.method or asked.weights or asked.faces) and not asked.video:
-        parser().error("arguments --method, --weights and --faces: they are about the videos that --video names")
+    if (asked.method or asked.weights) and not (asked.video or asked.live):
+        parser().error("arguments --method and --weights: they say who measures with --video or --live")
+    if asked.faces and not asked.video:
+        parser().error("argument --faces: it is about the videos that --video names")
     if asked.live is not None and (asked.override or asked.config_file or asked.video or asked.signal):
         parser().error("argument --live: takes no settings, configuration or files beside it")
     if asked.export_lists is not None and (not asked.config_file or asked.doctor or asked.shard or asked.replay):
@@ -110,8 +113,8 @@ def parser() -> argparse.ArgumentParser:
     add("--check", nargs="+", metavar="FILE", help="load and check files (or folders of them) without running them")
     add("--plugin", action="append", default=[], metavar="PATH", help="a .py file or folder whose registrations count")
     add("--video", metavar="FILE", nargs="+", action="extend", help="use these videos, or folders of them, as the data")
-    add("--method", default="", metavar="NAME", help="with --video: who measures; a network's name or an .onnx file")
-    add("--weights", default="", metavar="FILE", help="with --video: weights of that network (.pth, .safetensors)")
+    add("--method", default="", metavar="NAME", help="with --video, --live: who measures; a method or an .onnx file")
+    add("--weights", default="", metavar="FILE", help="with --method: weights of that network (.pth, .safetensors)")
     add("--faces", default="", choices=("one", "all"), help="with --video: all: an answer for each face of a video")
     add("--overlay", action="store_true", help="with --video: write the videos with region, wave and rate drawn in")
     add("--signal", metavar="FILE", nargs="+", action="extend", help="the rate in these files of contact PPG or ECG")
@@ -162,11 +165,12 @@ def overrides(asked: argparse.Namespace) -> list[str]:
     return [f"{key}={value}" for key, value in named.items() if value is not None]
 
 
-def live(place: str) -> int:
+def live(place: str, method: str, weights: str) -> int:
     """Measure as it comes, on a page or in the terminal."""
+    from neural_methods.chosen import live as chosen_live
     from unsupervised_methods.live.run import run as run_live
 
-    return run_live(place)
+    return run_live(place, chosen_live(method, weights) if method or weights else None)
 
 
 def run(asked: argparse.Namespace) -> int:

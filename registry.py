@@ -95,6 +95,10 @@ class Registry:
         needed = {module: absent_package(module) for module in self._modules()}
         return {module: package for module, package in needed.items() if package}
 
+    def lacks(self, name: str) -> str:
+        """The package whose lack keeps the entry called `name` out; "" where nothing does, or there is none."""
+        return self.absent().get(self._declared().get(name, ("", ""))[0], "")
+
     def _modules(self) -> list[str]:
         package = importlib.import_module(self.package)
         return [module.name for module in pkgutil.iter_modules(package.__path__, self.package + ".")]

@@ -1,5 +1,6 @@
 """Weights with all that goes with them: from their sidecar, from a configuration, or as published for their method."""
 
+import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from dataset.signals import PULSE_WAVE
 from evaluation.kinds import kind_name
 from neural_methods.checkpoint import read_sidecar
 from neural_methods.needs import VIDEO
+from neural_methods.settings import one_thread
 from neural_methods.trainer.base import Trainer
 from neural_methods.trainer.passes import QUALITY
 from registry import METHODS
@@ -96,6 +98,7 @@ def expects_of(trainer: Trainer) -> Expects:
     return Expects(
         name, frames, trainer.frame_size, types, 3 * len(types), trainer.label_type,
         float(trainer.fs or sidecar.get("fs") or PUBLISHED_RATE), trainer.box, min(trainer.shortest_clip, frames),
+        trainer.grid,
     )  # fmt: skip
 
 
@@ -128,4 +131,5 @@ class TorchNetwork:
     @torch.no_grad()
     def __call__(self, video: np.ndarray) -> np.ndarray:
         """Clips (B, C, T, H, W) float32 -> waves (B, T) float32, or (B, 2, T) with how sure it is."""
-        return self._wave(torch.from_numpy(video).to(self._device)).float().cpu().numpy()
+        with one_thread() if self.expects.grid else contextlib.nullcontext():
+            return self._wave(torch.from_numpy(video).to(self._device)).float().cpu().numpy()

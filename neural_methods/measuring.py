@@ -13,5 +13,10 @@ def run(config: Any) -> Path:
 
     Raises what loading weights and the mode of the classical methods raise.
     """
+    return classical.run(config, network_of(config))
+
+
+def network_of(config: Any) -> TorchNetwork:
+    """MODEL.NAME with the weights of INFERENCE.MODEL_PATH; raises what loading weights raises."""
     trainer = make_trainer(config)
-    return classical.run(config, TorchNetwork(trainer, trainer.load(config.INFERENCE.MODEL_PATH)))
+    return TorchNetwork(trainer, trainer.load(config.INFERENCE.MODEL_PATH))

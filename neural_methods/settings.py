@@ -1,6 +1,8 @@
 """What the training loop reads from the configuration, as plain values, and the device it runs on."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -131,6 +133,17 @@ def make_deterministic(on: bool) -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # a debugging aid that costs memory traffic
     torch.backends.cudnn.deterministic = on
     torch.backends.cudnn.benchmark = not on
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Inside the block torch uses one thread: of a small network's work each would wait longer than it computes."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def worker_count(wanted: int, device: torch.device) -> int:

@@ -66,13 +66,13 @@ def pixels(sequence: int, number: int, seconds: float, frame: np.ndarray, region
 
 
 @contextlib.contextmanager
-def served():
-    """`python main.py --live` as a process; yields it and the page's address."""
-    command = [sys.executable, str(ROOT / "main.py"), "--live"]
+def served(*more: str):
+    """`python main.py --live`, and `more` arguments, as a process; yields it and the page's address."""
+    command = [sys.executable, str(ROOT / "main.py"), "--live", *more]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        line = process.stdout.readline()
-        yield process, re.search(r"http://127\.0\.0\.1:\d+/\S+/", line)[0]
+        said = (re.search(r"http://127\.0\.0\.1:\d+/\S+/", line) for line in process.stdout)
+        yield process, next(address[0] for address in said if address)
     finally:
         process.terminate()
         process.communicate(timeout=20)

@@ -94,6 +94,17 @@ def test_the_page_shows_66_within_12_s_and_asks_nobody_else(seen):
         one.close()
 
 
+def test_a_network_measures_on_the_page(camera):
+    """The same rate, and the page says whose wave it shows."""
+    with served("--method", "GridPulse") as (_, address), browser(camera) as chromium:
+        page = chromium.open(address)
+        page.click("start")
+        until(lambda: measured(page), 30)
+        assert float(page.text("bpm")) == pytest.approx(BPM, abs=3)
+        assert page.text("caption").startswith("The last 6 s by GridPulse, filtered;")
+        page.close()
+
+
 def test_a_second_tab_has_a_rate_of_its_own_and_a_closed_one_leaves_nothing(seen):
     """Each measures in front, and pauses behind; closed, its connection is gone, and its camera released."""
     process, address, chromium, _ = seen

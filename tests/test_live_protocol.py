@@ -146,13 +146,13 @@ def test_frames_sent_twice_or_late_count_for_nothing(film):
     session = talk.tab._session
     for at, time in ((0, 10.0), (1, 10.1), (1, 10.2), (2, 10.05)):
         talk.pixels(at, time)
-    assert session.colours.seconds == pytest.approx(0.1)
+    assert session.colours.kept.seconds == pytest.approx(0.1)
     talk.pixels(3, 2.0)
-    assert session.colours.seconds == 0 and session.box is None
+    assert session.colours.kept.seconds == 0 and session.box is None
     talk.picture(4, 2.1)
     talk.pixels(5, 2.2)
     talk.pixels(6, 2.3)
-    assert session.colours.seconds == pytest.approx(0.1)
+    assert session.colours.kept.seconds == pytest.approx(0.1)
 
 
 def test_claims_that_cannot_be_are_refused(film):
@@ -176,9 +176,9 @@ def test_pixels_of_a_region_that_was_given_up_count_for_nothing(film):
     talk.picture(1, 10.1)
     assert talk.told["number"] > old
     talk.pixels(2, 10.2, number=old)
-    assert not session.colours._kept
+    assert not session.colours.kept
     talk.pixels(3, 10.3)
-    assert len(session.colours._kept) == 1
+    assert len(session.colours.kept) == 1
 
 
 def test_a_flood_is_refused():
@@ -206,7 +206,7 @@ def test_a_tab_keeps_no_pixels_and_no_more_than_30_s(film):
             talk.picture(at, float(time))
         talk.pixels(at, float(time))
     session = talk.tab._session
-    assert len(session.colours._kept) <= 121 and len(session._looks) <= 31
+    assert len(session.colours.kept) <= 121 and len(session._looks) <= 31
     assert talk.tab.picture is None and len(talk.tab._before) == len(FULL)
 
 

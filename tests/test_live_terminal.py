@@ -108,6 +108,28 @@ def test_a_video_plays_in_real_time(tmp_path):
     assert len(late) == 12 and min(late) > -0.01
 
 
+def test_times_that_stand_still_or_jump_cost_neither_the_video_nor_hours(monkeypatch):
+    """As files claim them: such a frame is left out, a gap is not waited for."""
+    times = [0.0, 0.02, 0.02, 0.01, 1e9, 1e9 + 0.02]
+    frames = [SimpleNamespace(time=one, rgb=lambda: None) for one in times]
+    monkeypatch.setattr(cameras, "iter_frames", lambda path: iter(frames))
+    begun = time.monotonic()
+    assert [at for _, at in film("a.mp4")] == [0.0, 0.02, 1e9, 1e9 + 0.02] and time.monotonic() - begun < 5
+
+
+def test_an_error_is_told_on_a_line_of_its_own(capsys, monkeypatch):
+    """As when the camera is unplugged: what was shown before it is gone."""
+
+    def frames():
+        yield np.full((64, 64, 3), 90, np.uint8), 0.0
+        raise OSError("Camera 0 gives no frames any more.")
+
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    with pytest.raises(OSError):
+        watch(frames())
+    assert capsys.readouterr().out.endswith("\r\x1b[K")
+
+
 def test_the_view_prints_the_rate_as_it_comes(capsys):
     """A line when something changes, and the answer at the end; the exit code says that there is one."""
     shown = person(9.0)

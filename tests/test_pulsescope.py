@@ -114,7 +114,7 @@ def test_memory_is_bounded(live):
     """Ten minutes at 5 frames per second, and a burst of a thousand per second."""
     for time in [*np.arange(0, 600, 0.2), *(600 + np.arange(8000) / 1000)]:
         live.push(time)
-    assert len(live.session.colours._kept) <= 7200 and live.session.colours._kept[0][0] >= 578
+    assert len(live.session.colours.kept) <= 7200 and live.session.colours.kept.latest()[0][0] >= 578
 
 
 def test_a_region_that_moves_makes_no_step(live):
@@ -122,7 +122,7 @@ def test_a_region_that_moves_makes_no_step(live):
     for time in np.arange(0, 4, 0.1):
         live.eyes.box = (10, 10, 20, 20) if time < 2 else (25, 10, 30, 20)
         live.push(time)
-    colours = np.array([colour for _, colour in live.session.colours._kept])
+    _, colours = live.session.colours.kept.latest()
     assert live.session.box[0] > 25 and np.ptp(colours) < 1e-6
 
 
@@ -140,7 +140,7 @@ def test_a_face_that_is_lost_is_forgotten_and_a_pause_starts_anew(live):
     live.push(9.0)
     live.push(9.1)
     live.push(20.0)
-    assert len(live.session.colours._kept) == 1
+    assert len(live.session.colours.kept) == 1
 
 
 def test_frames_that_cannot_be_are_refused(live):

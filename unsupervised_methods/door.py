@@ -18,7 +18,7 @@ from evaluation.kinds.pulse import answers
 from evaluation.settings import Settings, read_settings
 from registry import UNSUPERVISED
 from unsupervised_methods.measure import Sample, native_rows
-from unsupervised_methods.network import answers_of, check_faces, doubted, named_network, network_tables, settings_of
+from unsupervised_methods.network import check_faces, named_network, network_answers, settings_of
 from unsupervised_methods.regions import BOX, region_of
 from unsupervised_methods.run import read_samples
 
@@ -51,7 +51,7 @@ def measure(
         return {}
     if missing := [place for place in places if not Path(place).exists()]:
         raise FileNotFoundError(f"{', '.join(missing)}: no such file or folder.")
-    with tempfile.TemporaryDirectory(prefix="pulsescope-") as scratch, _silent():
+    with tempfile.TemporaryDirectory(prefix="pulsescope-") as scratch, silent():
         kept = Path(cache).absolute() if cache is not None else Path(scratch) / "cache"
         more = [] if network is None else settings_of(os.fspath(network))
         config = _configuration(places, kept, Path(scratch) / "log", [*more, *settings], faces)
@@ -65,9 +65,9 @@ def measure(
     raise VideoError(f"'{places[0]}' is left out by the settings: {', '.join(settings)}.")
 
 
-def answer_of(sample: Sample, how: Settings) -> Answer:
-    """What the voters say of the colours of one recording."""
-    made = {name: native_rows(UNSUPERVISED[name], [sample], how) for name in VOTERS}
+def answer_of(sample: Sample, how: Settings, voters: Sequence[str] = VOTERS) -> Answer:
+    """What the methods called `voters` say of the colours of one recording."""
+    made = {name: native_rows(UNSUPERVISED[name], [sample], how) for name in voters}
     silent = [rows[0].note for rows, results in made.values() if not results]
     found = answers({name: results for name, (_, results) in made.items()}, [sample], how)[0]
     return replace(found, reason=silent[0]) if silent else found
@@ -94,14 +94,14 @@ def _measured(config: Any) -> dict[str, Answer]:
     given = [answer_of(one, how) for one in samples]
     if network is not None:
         check_faces(network, data)
-        (table, *_), results = network_tables(network, prepared, samples, how, float(data.RESAMPLE_FS))
-        given, region = doubted(answers_of((table, results), samples, how), given), region_of(BOX, data.PREPROCESS)
+        given = network_answers(network, prepared, samples, how, given, float(data.RESAMPLE_FS))
+        region = region_of(BOX, data.PREPROCESS)
     found = {one.id: replace(one, region=region.words) for one in given}
     return found | {recording.id: Answer(recording.id, reason=reason) for recording, reason in prepared.failed}
 
 
 @contextlib.contextmanager
-def _silent() -> Iterator[None]:
+def silent() -> Iterator[None]:
     """What is printed within the block goes to the log called pulsescope, as information."""
     said = io.StringIO()
     try:

@@ -30,6 +30,7 @@ class Expects:
     fs          frames per second it was trained at; 0: not known, recordings are read as they are
     box         factor of the detected face box; 0: the whole picture
     shortest    frames of the shortest clip it takes; 0: clips have `frames` exactly
+    grid        cells along each side of the picture, whose mean colours are all that it reads; 0: it reads pixels
     """
 
     method: str
@@ -41,6 +42,7 @@ class Expects:
     fs: float = 0.0
     box: float = USUAL_BOX
     shortest: int = 0
+    grid: int = 0
 
     def __post_init__(self) -> None:
         """ExpectsError for values that no network of ours has."""
@@ -60,6 +62,8 @@ class Expects:
             return f"clips of {self.channels * self.frames * math.prod(self.size)} values"
         if not 0 <= self.shortest <= self.frames:
             return f"clips of at least {self.shortest} and at most {self.frames} frames"
+        if not 0 <= self.grid <= min(self.size):
+            return f"a grid of {self.grid} cells in {self.size[1]}x{self.size[0]} pixels"
         if not (self.fs == 0 or 1 <= self.fs <= HIGHEST_RATE) or not 0 <= self.box <= LARGEST_BOX:
             return f"{self.fs} frames per second, face box x {self.box}"
         return ""
@@ -109,6 +113,7 @@ class Expects:
             str(found["method"]), int(found["frames"]), (int(height), int(width)),
             tuple(str(name) for name in found["data_types"]), int(found["channels"]), str(found["label_type"]),
             float(found["fs"]), float(found["box"]), int(found.get("shortest", 0)),
+            int(found.get("grid", 0)),
         )  # fmt: skip
 
 

@@ -66,10 +66,11 @@ def check_faces(network: Network, data: Any) -> None:
         )
 
 
-def wave_of(network: Network, entry: Any, fs: float = 0.0) -> RecordingResult:
+def wave_of(network: Network, entry: Any, fs: float = 0.0, silent: bool = False) -> RecordingResult:
     """What a network finds in a cache entry, read at `fs` (Hz); 0: as recorded, or at the network's own rate.
 
-    Where clips overlap the first one counts. ValueError for a recording that cannot be read, or shorter than a clip.
+    Where clips overlap the first one counts. `silent`: no progress is shown. ValueError for a recording that cannot be
+    read, or shorter than a clip.
     """
     expects = network.expects
     found = reel(entry, fs or expects.rate_for(float(entry.fs)))
@@ -77,7 +78,7 @@ def wave_of(network: Network, entry: Any, fs: float = 0.0) -> RecordingResult:
     given = np.full((2, count), np.nan, np.float32)
     length = expects.length_for(count)
     clips = found.clips(length, expects.data_types)
-    for start, video in show_progress(clips, entry.id, -(-count // length), "clips", keep=False):
+    for start, video in show_progress(clips, entry.id, -(-count // length), "clips", keep=False, silent=silent):
         own = np.atleast_2d(network(video[None])[0])
         given[: len(own), done : start + length] = own[:, done - start :]
         done = start + length
@@ -89,13 +90,13 @@ def wave_of(network: Network, entry: Any, fs: float = 0.0) -> RecordingResult:
 
 
 def network_tables(
-    network: Network, prepared: Any, samples: Sequence[Sample], how: Settings, fs: float = 0.0
+    network: Network, prepared: Any, samples: Sequence[Sample], how: Settings, fs: float = 0.0, silent: bool = False
 ) -> tuple[list[Table], list[RecordingResult]]:
     """The table of a network under `exact`, and the waves behind it, as `classical_tables` has them of a method."""
     found, results = [], []
     for sample in samples:
         try:
-            results.append(wave_of(network, prepared.entry(sample.id), fs))
+            results.append(wave_of(network, prepared.entry(sample.id), fs, silent))
         except NetworkError:
             raise
         except UNREADABLE as error:
@@ -117,6 +118,14 @@ def answers_of(made: tuple[Table, Sequence[RecordingResult]], samples: Sequence[
     said = {row.id: row.note for row in found.rows if row.note not in ("", *UNLABELLED)}
     given = answers({found.method: results}, samples, how)
     return [replace(one, reason=said[one.id]) if one.course is None and one.id in said else one for one in given]
+
+
+def network_answers(
+    network: Network, prepared: Any, samples: Sequence[Sample], how: Settings, beside: Sequence[Answer], fs: float = 0.0
+) -> list[Answer]:
+    """An answer per recording by a network, doubted by those of the classical methods `beside` it; in silence."""
+    (table, *_), results = network_tables(network, prepared, samples, how, fs, silent=True)
+    return doubted(answers_of((table, results), samples, how), beside)
 
 
 def doubted(given: Sequence[Answer], beside: Sequence[Answer]) -> list[Answer]:

@@ -61,6 +61,7 @@ class Trainer(Passes):
     weight_decay = 0.0
     minimum_gain = 0.0  # by which a validation score must fall to count as better
     shortest_clip = 0  # frames: of networks that take clips of any length from there to CHUNK_LENGTH; 0: only that
+    grid = 0  # cells along each side of a picture, whose mean colours are all that is read of it; 0: pixels are read
     schedule = "one_cycle"  # of the learning rate: one_cycle (TRAIN.LR is its peak) or constant
 
     # ---------------------------------------------------------------------------------------------- hooks

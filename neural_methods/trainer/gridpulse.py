@@ -34,14 +34,18 @@ class GridPulseTrainer(Trainer):
 
     def build_model(self) -> nn.Module:
         """GridPulse; it takes clips of any length."""
-        own = self.options.GRIDPULSE
-        return GridPulse(int(own.WIDTH), int(own.GRID))
+        return GridPulse(int(self.options.GRIDPULSE.WIDTH), self.grid)
+
+    @property
+    def grid(self) -> int:
+        """Means of cells are all that it reads."""
+        return int(self.options.GRIDPULSE.GRID)
 
     def prepare(self, batch: Batch) -> Batch:
         """Drawn colours (B, cells * 3, T) as the pictures (B, 3, T, H, W) they stand for."""
         if GRID not in batch:
             return batch
-        side, found = int(self.options.GRIDPULSE.GRID), batch[GRID]
+        side, found = self.grid, batch[GRID]
         video = found.reshape(len(found), side, side, 3, -1).permute(0, 3, 4, 1, 2)
         return {**batch, "video": video}
 

@@ -37,8 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print what was seen, as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--method", default="POS", help="who measures; POS: the classical methods together")
     asked = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as folder, served() as (process, address):
+    more = [] if asked.method == "POS" else ["--method", asked.method]
+    with tempfile.TemporaryDirectory() as folder, served(*more) as (process, address):
         with browser(fake_camera(Path(folder) / "person.y4m")) as chromium:
             page, begin = chromium.open(address), time.monotonic()
             page.click("start")

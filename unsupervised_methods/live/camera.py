@@ -1,5 +1,6 @@
 """Frames with their times for the terminal view: of a camera of this machine, or of a video file in real time."""
 
+import math
 import queue
 import threading
 import time as clock
@@ -11,6 +12,7 @@ import numpy as np
 
 from dataset.files.frames import VideoError
 from dataset.files.video import iter_frames
+from unsupervised_methods.live.rolling import GAP
 
 WIDTH, HEIGHT, FPS = 640, 480, 30  # asked for; what comes is measured
 SILENT = 5.0  # s without a frame after which a camera is given up
@@ -19,12 +21,19 @@ Timed = tuple[np.ndarray, float]  # (H, W, 3) uint8 RGB, s
 
 
 def film(path: Path) -> Iterator[Timed]:
-    """The frames of the video `path`, none before its time. VideoError where it cannot be read or has no times."""
-    begun = None
+    """The frames of the video `path`, none before its time. VideoError where it cannot be read or has no times.
+
+    Frames that are not later than the one before are left out, and a gap in which nothing happens is not waited for.
+    """
+    begun, last = 0.0, -math.inf
     for frame in iter_frames(path):
         if frame.time is None:
             raise VideoError(f"'{path}' does not say when its frames were taken. --video {path} FS=30 takes a rate.")
-        begun = clock.monotonic() - frame.time if begun is None else begun
+        if frame.time <= last:
+            continue
+        if frame.time - last > GAP:
+            begun = clock.monotonic() - frame.time
+        last = frame.time
         clock.sleep(max(0.0, begun + frame.time - clock.monotonic()))
         yield frame.rgb(), frame.time
 

@@ -12,6 +12,7 @@ import json
 import socket
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from unsupervised_methods.live.guard import HOST, Place
 from unsupervised_methods.live.protocol import MOST_BYTES, RefusedError
 from unsupervised_methods.live.tab import Tab
+from unsupervised_methods.live.voters import Voter
 
 PAGE = Path(__file__).parent / "page"
 FILES = {
@@ -38,13 +40,13 @@ REFUSED, FULL = 1008, 1013  # close codes: policy violation, try again later
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
-def serve(port: int = 0) -> None:
-    """Serve the page on `port` (0: any that is free) until Ctrl+C; OSError where the port is taken."""
+def serve(port: int = 0, voter: Voter | None = None) -> None:
+    """Serve the page on `port` (0: any that is free) until Ctrl+C, measured by `voter`; OSError: the port is taken."""
     with listener(port, "--live") as listening:
         place = Place(listening.getsockname()[1])
         print(f"Live page: {place.address}\n{WORDS}", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
-            uvicorn.Server(configuration(Door(place))).run(sockets=[listening])
+            uvicorn.Server(configuration(Door(place, voter))).run(sockets=[listening])
     print("The live page has ended. Nothing was kept.")
 
 
@@ -82,9 +84,10 @@ class Door:
     files = FILES
     tab: Callable[[], Any] = Tab
 
-    def __init__(self, place: Place):
-        """Nobody is connected yet."""
+    def __init__(self, place: Place, voter: Voter | None = None):
+        """Nobody is connected yet. `voter`: who measures in all tabs."""
         self.place, self.tabs = place, set()
+        self.tab = partial(self.tab, voter=voter) if voter else self.tab
         self._measuring, self._looking = ThreadPoolExecutor(1, "measuring"), ThreadPoolExecutor(1, "looking")
         routes = [Route(f"/{name}", self._file, methods=["GET"]) for name in self.files]
         inside = Mount(f"/{place.token}", routes=[*routes, WebSocketRoute("/frames", self._frames)])

@@ -10,12 +10,12 @@ import numpy as np
 
 from dataset.face.boxes import Box
 from evaluation.consensus import LEVEL, Answer
-from unsupervised_methods.live.colours import GAP
 from unsupervised_methods.live.protocol import Message, RefusedError, read_message
+from unsupervised_methods.live.rolling import GAP
 from unsupervised_methods.live.session import Session
+from unsupervised_methods.live.voters import Voter
 
 MOST_MESSAGES = 160  # a second: a camera of 120 frames, and pictures
-WAVE_EVERY = 0.06  # s of the page's clock between two waves
 WAVE_SHOWN = 6.0  # s
 TOLD_EVERY = 0.5  # s of the page's clock between two states
 
@@ -26,9 +26,9 @@ class Tab:
     A picture waits in `picture`: `detect` takes long and may run beside `take`, and `found` says what came of it.
     """
 
-    def __init__(self, now: Callable[[], float] = clock.monotonic):
-        """`now`: this machine's clock in s, by which messages are counted."""
-        self._session, self._now = Session(), now
+    def __init__(self, now: Callable[[], float] = clock.monotonic, voter: Voter | None = None):
+        """`now`: this machine's clock in s, by which messages are counted. `voter`: who measures."""
+        self._session, self._now = Session(voter=voter), now
         self.picture: Message | None = None
         self._arrived: deque[float] = deque(maxlen=MOST_MESSAGES)
         self._sequence, self._last, self._before = -1, -math.inf, b""
@@ -89,12 +89,12 @@ class Tab:
 
     def _wave(self, message: Message) -> dict[str, Any]:
         """The wave of the last seconds, in hundredths of its spread, now and then."""
-        if message.time - self._waved < WAVE_EVERY:
+        if message.time - self._waved < self._session.voter.every:
             return {}
+        self._waved = message.time  # also where there is none: to find that out takes time, too
         found = self._session.wave(WAVE_SHOWN)
         if found is None:
             return {}
-        self._waved = message.time
         times, wave = found
         scaled = np.clip(100 * wave / (wave.std() or 1.0), -999, 999).round().astype(int)
         return {"wave": scaled.tolist(), "step": round(1000 * float(times[1] - times[0]), 3)}
@@ -111,11 +111,12 @@ def state(session: Session) -> dict[str, Any]:
     """What is known now, for a page or a terminal."""
     one: Answer | None = session.colours.answer
     told = {
-        "seconds": round(session.colours.seconds, 1),
-        "fps": _known(session.colours.fps),
+        "seconds": round(session.colours.kept.seconds, 1),
+        "fps": _known(session.colours.kept.fps),
         "advice": session.advice(),
         "face": session.face is not None,
         "needed": LEVEL,
+        "method": session.voter.name,
     }
     if one is None:
         return told

@@ -11,15 +11,16 @@ from evaluation.vitals import in_words
 from unsupervised_methods.live.camera import Timed
 from unsupervised_methods.live.session import Session
 from unsupervised_methods.live.tab import state
+from unsupervised_methods.live.voters import Voter
 
 BARS = "▁▂▃▄▅▆▇█"
 WAVE = 24  # letters
 TERMINAL, FILE = 0.2, 1.0  # s between two lines
 
 
-def watch(frames: Iterator[Timed]) -> int:
-    """Measure `frames` until they end, or Ctrl+C; 0, or 3 where there was no reliable pulse at the end."""
-    session, told, before = Session(), -np.inf, ""
+def watch(frames: Iterator[Timed], voter: Voter | None = None) -> int:
+    """Measure `frames`, by `voter`, until they end, or Ctrl+C; 0, or 3 where there was no reliable pulse at the end."""
+    session, told, before = Session(voter=voter), -np.inf, ""
     terminal = sys.stdout.isatty()
     try:
         for frame, time in frames:
@@ -33,8 +34,10 @@ def watch(frames: Iterator[Timed]) -> int:
                 before = line
     except KeyboardInterrupt:
         pass
+    finally:  # also before an error is told
+        print("\r\x1b[K" * terminal, end="", flush=True)
     answer = session.colours.answer
-    print("\r\x1b[K" * terminal + (in_words(answer) if answer else "No answer: a face has to be seen for 5 s."))
+    print(in_words(answer) if answer else "No answer: a face has to be seen for 5 s.")
     return 0 if answer is not None and answer.reliable else INCOMPLETE
 
 

@@ -248,6 +248,7 @@ function show(state, mine) {
   $("bpm").textContent = known ? state.rate.toFixed(0) : "–";
   $("interval").textContent = known ? `${state.low.toFixed(0)} to ${state.high.toFixed(0)} bpm` : "\u00a0";
   $("confidence").value = state.confidence || 0;
+  $("method").textContent = state.method;
   $("confidence").low = $("confidence").high = state.needed;
   $("confidence-number").textContent = state.confidence === undefined ? "–" : state.confidence.toFixed(2);
   $("answer").dataset.reliable = Boolean(state.reliable);
