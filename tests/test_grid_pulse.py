@@ -60,6 +60,18 @@ def test_pictures_are_averaged_to_the_grid():
     assert torch.allclose(network(clip)[0], network(means)[0], atol=1e-4)
 
 
+def test_half_precision_loses_no_small_pulse():
+    """A change of 0.05 % of the colour, in pictures that are averaged first: the wave is that of whole precision."""
+    torch.manual_seed(0)
+    network, pulse = GridPulse().eval(), torch.sin(2 * torch.pi * 1.2 * torch.arange(300) / 30).reshape(1, 1, -1, 1, 1)
+    faces = 100 + 0.05 * pulse * torch.tensor([0.3, 1.0, 0.6]).reshape(1, 3, 1, 1, 1) + torch.zeros(1, 3, 300, 8, 8)
+    with torch.no_grad():
+        wave = network(faces)[0][0]
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            half = network(faces)[0][0].float()
+    assert torch.corrcoef(torch.stack([wave, half]))[0, 1] > 0.99
+
+
 def test_the_loss_is_small_for_the_right_wave_and_asks_nothing_of_clips_without_pulse():
     """Against another rate, and with a flat label."""
     times = torch.arange(255) / 30

@@ -75,12 +75,9 @@ class GridPulse(nn.Module):
     def forward(self, video: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Colours (B, 3, T, H, W), any positive scale."""
         batch, _, length = video.shape[:3]
-        if video.shape[-2:] != (self.grid, self.grid):
-            rows, columns = (means(int(size), self.grid).to(video) for size in video.shape[-2:])
-            video = rows @ video @ columns.T
-        cells = video.permute(0, 3, 4, 1, 2).reshape(batch, -1, 3, length)
-        change, spread = relative(cells)
-        count = cells.shape[1]
+        with torch.autocast(video.device.type, enabled=False):  # a pulse is less than eight bits of a colour
+            change, spread = relative(self._cells(video.float()))
+        count = change.shape[1]
         x = self.cell(F.gelu(self.first(change.reshape(batch * count, 3, length))))
         steps = x.shape[-1]
         size = (spread - spread.mean(dim=1, keepdim=True)).reshape(-1, 1, 1).expand(-1, 1, steps)
@@ -90,3 +87,10 @@ class GridPulse(nn.Module):
         x = self.whole(self.mixed(torch.cat([chosen, x.mean(dim=1)], dim=1)))
         wave = self.wave(x).transpose(1, 2).reshape(batch, 2 * steps)[:, :length]
         return wave, self.quality(x)[:, 0].repeat_interleave(2, dim=1)[:, :length]
+
+    def _cells(self, video: torch.Tensor) -> torch.Tensor:
+        """Means of the cells (B, grid * grid, 3, T)."""
+        if video.shape[-2:] != (self.grid, self.grid):
+            rows, columns = (means(int(size), self.grid).to(video) for size in video.shape[-2:])
+            video = rows @ video @ columns.T
+        return video.permute(0, 3, 4, 1, 2).flatten(1, 2)
