@@ -109,6 +109,30 @@ def test_slow_hearts_often_have_a_strong_second_harmonic_and_fast_ones_do_not():
     assert np.quantile(shares[45.0], 0.75) > 0.4 and np.quantile(shares[180.0], 0.9) < 0.3
 
 
+def test_a_pulse_has_the_colours_of_many_cameras():
+    """Of its change in green, red has a tenth to more than half, blue a third to more than all."""
+    shares = []
+    for number in range(60):
+        colours = draw((7, number), 120, without=ALL).colours
+        change = (colours / colours.mean(axis=0) - 1).std(axis=0)
+        shares.append(change[change[:, 1].argmax()] / change[:, 1].max())
+    low, high = np.quantile(shares, 0.1, axis=0), np.quantile(shares, 0.9, axis=0)
+    assert low[0] < 0.2 and high[0] > 0.55 and low[2] < 0.4 and high[2] > 1
+
+
+def test_without_a_pulse_frames_come_in_any_order_at_times():
+    """A slow light is then white noise, in some windows of those without a pulse and in none with one."""
+    quick = {
+        alive: [
+            power(wave, 8, 15) > power(wave, 0, 1)
+            for n in range(40)
+            for wave in [draw((9, n), 300, has_pulse=alive, without=only("drift", "frames")).colours[:, 5, 1]]
+        ]
+        for alive in (False, True)
+    }
+    assert 4 <= sum(quick[False]) <= 16 and not any(quick[True])
+
+
 def test_windows_are_others_in_each_epoch_and_one_in_ten_has_no_pulse(tmp_path):
     """As a training reads them; nothing is written."""
     windows = loader().read_windows(tmp_path / "nowhere")

@@ -175,7 +175,8 @@ def _blood(scene: Scene) -> None:
     """Blood darkens skin, most of all in green; each cell a little later and stronger or weaker."""
     rng = scene.rng
     strength = 10 ** rng.uniform(-3.2, -1.9)
-    parts = BLOOD * np.array([rng.uniform(0.6, 2.6), 1.0, rng.uniform(0.6, 1.4)])
+    red, blue = 10 ** rng.uniform(-0.3, 0.6), 10 ** rng.uniform(-0.3, 0.3)  # a camera's filters overlap, lamps differ
+    parts = BLOOD * np.array([red, 1.0, blue])
     each = scene.skin * np.exp(rng.normal(0, 0.35, scene.cells))
     late = rng.normal(0, 0.012, scene.cells)
     waves = at(scene.pulse, np.arange(len(scene.times))[:, None] - late * scene.fs)
@@ -322,8 +323,10 @@ def _skipped_blocks(scene: Scene, share: float, key: np.ndarray) -> None:
 
 
 def _frames(scene: Scene) -> None:
-    """Frames are lost and others are shown twice, or they come a little early and late."""
+    """Frames are lost, shown twice, or come a little early and late; where nothing beats, at times in any order."""
     rng, length = scene.rng, len(scene.times)
+    if not scene.pulse.any() and rng.random() < 0.25:
+        scene.colours = rng.permutation(scene.colours)
     if rng.random() < 0.3:
         source = np.arange(length)
         doubled = np.flatnonzero(rng.random(length) < rng.uniform(0, 0.08))
