@@ -71,7 +71,8 @@ def test_what_cannot_fit_ends_after_a_few_recordings(cache, left, workers):
     left(2 * one_entry(cache))
     with pytest.raises(CacheError, match=r"will take at least .* MB in .*, whose disk has .* MB left: make"):
         make(cache, workers)
-    assert room.SURE <= len(list(cache.finished())) < COUNT and not any(cache.path_of_unfinished.iterdir())
+    most = COUNT - 1 if workers == 1 else COUNT  # what other processes have begun they may end
+    assert room.SURE <= len(list(cache.finished())) <= most and not any(cache.path_of_unfinished.iterdir())
     left(1 << 40)
     assert all(status.state == "done" for status in make(cache, workers).values())
     assert len(list(cache.finished())) == COUNT
